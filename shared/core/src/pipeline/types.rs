@@ -1,0 +1,332 @@
+//! The parsed pipeline. Every value here has been checked; nothing below re-checks it.
+
+use serde::{Deserialize, Serialize};
+
+/// One feed: where its files come from, the contract for their rows, and the sink.
+///
+/// Its canonical JSON (serde, fields in this order) is what a job freezes; see [`Pipeline::sha256`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pipeline {
+    /// 1 to 64 of `a-z 0-9 _ -`, starting with a letter.
+    pub name: String,
+    /// Where files come from and how their bytes are read.
+    pub source: Source,
+    /// The contract; the order is the output order. Never empty, names unique.
+    pub columns: Vec<Column>,
+    /// Where good rows go.
+    pub sink: ParquetSink,
+    /// What happens to bad rows.
+    pub errors: ErrorPolicy,
+}
+
+/// Where files come from and how their bytes are read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    /// The `match` text, e.g. `incoming/{supplier}/orders_{day:%Y%m%d}*.csv*`; compiled by `KeyPattern`.
+    pub pattern: String,
+    /// What a new file takes over.
+    pub replaces: Replaces,
+    /// Text format with its options.
+    pub format: Format,
+    /// WHATWG label of the text encoding in lower case, `utf-8` by default.
+    pub encoding: String,
+    /// IANA zone for timestamps without an offset; without it such a timestamp is rejected.
+    pub timezone: Option<String>,
+    /// What a column that the contract does not name does to the object.
+    pub on_new_column: OnNewColumn,
+    /// What a contract column that the header lacks does to the object.
+    pub on_missing_column: OnMissingColumn,
+}
+
+/// What a new file takes over: the identity of a slot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Replaces {
+    /// The rows of the same object key (the default).
+    Key,
+    /// The rows of the file with the same values of these captures.
+    Captures(Vec<String>),
+    /// `[]`: the newest file is the whole table.
+    Table,
+    /// `"nothing"`: every version of every object counts.
+    Nothing,
+}
+
+/// Text format with its options.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Delimited text.
+    Csv(CsvDialect),
+    /// One JSON object a line.
+    Jsonl(JsonlOptions),
+}
+
+/// How delimited text is written. All bytes are ASCII and differ from each other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CsvDialect {
+    /// Field separator, one ASCII byte.
+    pub delimiter: u8,
+    /// Quote byte; `None` when quoting is off.
+    pub quote: Option<u8>,
+    /// Escape byte inside quoted fields besides a doubled quote, e.g. a backslash.
+    pub escape: Option<u8>,
+    /// Whether the first record names the fields; without it the contract's field columns are the fields in order.
+    pub header: bool,
+    /// Lines before the header (or the first record) that are not records.
+    pub skip_lines: u32,
+    /// Unquoted field texts that mean NULL.
+    pub null: Vec<String>,
+    /// What a record with too few or too many fields becomes.
+    pub ragged: Ragged,
+}
+
+/// What a record with too few or too many fields becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ragged {
+    /// It is rejected with `field_count`.
+    Reject,
+    /// Missing fields are NULL; extra ones still reject.
+    Pad,
+    /// Missing fields are NULL and extra ones are ignored.
+    Lenient,
+}
+
+/// Options of JSON Lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JsonlOptions {
+    /// What a field outside the contract does to its row.
+    pub unknown_fields: UnknownFields,
+}
+
+/// What a field outside the contract does to its row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownFields {
+    /// It is not read.
+    Ignore,
+    /// The row is rejected with `unknown_field`.
+    Reject,
+}
+
+/// What a column that the contract does not name does to the object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnNewColumn {
+    /// Named in the job record, not read.
+    Ignore,
+    /// The job is HELD before any row is read.
+    Hold,
+}
+
+/// What a contract column that the header lacks does to the object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnMissingColumn {
+    /// The job is HELD before any row is read.
+    Hold,
+    /// A nullable (or defaulted) column is NULL; a required one still holds.
+    Null,
+}
+
+/// One output column and its rules.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Column {
+    /// Output name, unique.
+    pub name: String,
+    /// Output type.
+    pub data_type: ColumnType,
+    /// Where the text comes from.
+    pub from: ColumnSource,
+    /// Part of the row's key.
+    pub key: bool,
+    /// NULL is allowed.
+    pub nullable: bool,
+    /// Text that stands in for NULL, read by the same rules as a field.
+    pub default: Option<String>,
+    /// Spaces and tabs around the text are dropped before anything else.
+    pub trim: bool,
+    /// Regular expression that the text must match (unanchored, as `regex` defines it).
+    pub pattern: Option<String>,
+    /// Allowed values, as text of the column's type.
+    pub one_of: Option<Vec<String>>,
+    /// Smallest allowed value, as text of the column's type.
+    pub min: Option<String>,
+    /// Largest allowed value, as text of the column's type.
+    pub max: Option<String>,
+    /// Fewest characters (Unicode scalar values) of a string.
+    pub min_length: Option<u32>,
+    /// Most characters (Unicode scalar values) of a string.
+    pub max_length: Option<u32>,
+    /// How the value appears in the failure archive and in reports.
+    pub archive: ArchivePolicy,
+}
+
+/// Output type of a column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ColumnType {
+    /// true, false, 1, 0.
+    Bool,
+    /// Signed integer of 8, 16, 32 or 64 bits.
+    Int(u8),
+    /// Unsigned integer of 8, 16, 32 or 64 bits.
+    UInt(u8),
+    /// IEEE 754 of 32 or 64 bits, nearest value; overflow rejects.
+    Float(u8),
+    /// Exact decimal: precision 1 to 38, scale 0 to precision.
+    Decimal {
+        /// Digits in all.
+        precision: u8,
+        /// Digits after the point.
+        scale: u8,
+    },
+    /// UTF-8 text.
+    String,
+    /// Calendar day; `format` is a strftime format, ISO 8601 when absent.
+    Date {
+        /// strftime format.
+        format: Option<String>,
+    },
+    /// Time of day in microseconds.
+    Time {
+        /// strftime format.
+        format: Option<String>,
+    },
+    /// Instant in microseconds UTC.
+    Timestamp {
+        /// How the text is read.
+        format: TimestampFormat,
+    },
+}
+
+/// How a timestamp's text is read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimestampFormat {
+    /// RFC 3339, `T` or a space between date and time; no offset needs the source's time zone.
+    Rfc3339,
+    /// A strftime format.
+    Strftime(String),
+    /// Seconds since 1970-01-01T00:00:00Z.
+    EpochSeconds,
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    EpochMillis,
+}
+
+/// Where a column's text comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ColumnSource {
+    /// A field of the record: the first of these names that the file has.
+    Field(Vec<String>),
+    /// A capture of the source's `match`.
+    Capture(String),
+}
+
+/// How a value appears in the failure archive and in reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ArchivePolicy {
+    /// As it is.
+    Full,
+    /// `***`.
+    Mask,
+    /// The first 16 hex digits of its SHA-256.
+    Hash,
+}
+
+/// Parquet files on S3.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParquetSink {
+    /// Key prefix in the output bucket, no leading or trailing slash.
+    pub path: String,
+    /// Partition columns in path order.
+    pub partition_by: Vec<PartitionBy>,
+    /// Columns added after the contract's.
+    pub add: Vec<AddedColumn>,
+}
+
+/// One level of partition folders.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PartitionBy {
+    /// A contract column; it is not repeated in the files.
+    Column(String),
+    /// Year, month, day or hour of a date or timestamp column. Folder names: `created_at_day=2026-11-23`.
+    Part {
+        /// Which part.
+        part: DatePart,
+        /// Of which column.
+        column: String,
+    },
+}
+
+/// Part of a date or timestamp (UTC).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DatePart {
+    /// `2026`
+    Year,
+    /// `2026-11`
+    Month,
+    /// `2026-11-23`
+    Day,
+    /// `2026-11-23T10`
+    Hour,
+}
+
+/// A column that Rowproof adds to each row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AddedColumn {
+    /// `s3://bucket/key` of the file, text.
+    #[serde(rename = "_source_file")]
+    SourceFile,
+    /// Number of the record in the file, from 1, int64.
+    #[serde(rename = "_source_row")]
+    SourceRow,
+    /// Creation time of the job, timestamp in microseconds UTC.
+    #[serde(rename = "_loaded_at")]
+    LoadedAt,
+}
+
+/// What happens to bad rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ErrorPolicy {
+    /// Over it the job is HELD until approved or discarded.
+    pub hold_if: Option<HoldIf>,
+    /// How much of a bad record the archive keeps.
+    pub archive_raw: ArchiveRaw,
+}
+
+/// Over it the job is HELD until approved or discarded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HoldIf {
+    /// More rejected rows than this.
+    pub rejected: Rejected,
+    /// Objects with fewer rows than this are not held.
+    pub min_rows: u64,
+}
+
+/// A number of rejected rows or their share.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rejected {
+    /// Rows.
+    Rows(u64),
+    /// Parts in a million of the rows read: `5%` is 50,000.
+    PartsPerMillion(u32),
+}
+
+/// How much of a bad record the archive keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ArchiveRaw {
+    /// The record, with the columns' own `archive` policies applied.
+    Full,
+    /// Every value masked.
+    Masked,
+    /// Nothing but the byte range.
+    Pointer,
+}
