@@ -2,4 +2,10 @@
 //! no environment, no network. See `shared/ARCHITECTURE.md` for the map.
 
 pub mod block;
+pub mod ids;
+pub mod ledger;
+pub mod names;
 pub mod pipeline;
+pub mod plan;
+pub mod receipt;
+pub mod time;

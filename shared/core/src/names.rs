@@ -1,0 +1,111 @@
+//! Names of everything Rowproof stores on S3. A name ends in the content's hash wherever two attempts
+//! could write different bytes.
+
+use crate::ids::{JobId, SlotId};
+use crate::ledger::{ChunkId, JobFacts};
+
+/// Parsed pipelines, content-addressed: what jobs run under.
+pub fn frozen_pipeline(sha256: &str) -> String {
+    format!("_plans/pipelines/{sha256}.json")
+}
+
+/// Folder of the pipeline files that new objects are matched against.
+pub const PIPELINES: &str = "_pipelines/";
+
+/// Sealed plan of a job.
+pub fn plan(job: &JobId, sha256: &str) -> String {
+    format!("_plans/{job}/plan-{}.json", short(sha256))
+}
+
+/// Chunk ranges of one group.
+pub fn segment(job: &JobId, group: u32, sha256: &str) -> String {
+    format!("_plans/{job}/{group:04}-{}.json", short(sha256))
+}
+
+/// A chunk's outcome document.
+pub fn outcome(id: &ChunkId, sha256: &str) -> String {
+    format!("_staging/{}/{:06}-{}.json", id.job, id.chunk, short(sha256))
+}
+
+/// A chunk's data file before the commit.
+pub fn staged(id: &ChunkId, sha256: &str) -> String {
+    format!(
+        "_staging/{}/{:06}-{}.parquet",
+        id.job,
+        id.chunk,
+        short(sha256)
+    )
+}
+
+/// A chunk's data file after the commit: `<path>/<column>=<value>/<gen>-<job>-<n>-<sha16>.parquet`.
+/// The generation and the job are part of it: the same rows of a later version get another name.
+pub fn published(
+    path: &str,
+    partition: &[(String, String)],
+    facts: &JobFacts,
+    chunk: u32,
+    sha256: &str,
+) -> String {
+    let mut name = path.to_owned();
+    for (column, value) in partition {
+        name.push_str(&format!("/{column}={value}"));
+    }
+    name.push_str(&format!(
+        "/{:06}-{}-{chunk:06}-{}.parquet",
+        facts.generation,
+        facts.job,
+        short(sha256)
+    ));
+    name
+}
+
+/// A chunk's rejected rows, in the failures bucket.
+pub fn archived(facts: &JobFacts, chunk: u32, fix: u32, sha256: &str) -> String {
+    format!(
+        "pipeline={}/dt={}/{}-{chunk:06}-{fix:03}-{}.parquet",
+        facts.pipeline,
+        facts.created_at.day(),
+        facts.job,
+        short(sha256)
+    )
+}
+
+/// All manifests and intents of a slot.
+pub fn slot_manifests(slot: &SlotId) -> String {
+    format!("manifests/{slot}/")
+}
+
+/// The frozen outcome list of a job.
+pub fn intent(facts: &JobFacts) -> String {
+    format!(
+        "manifests/{}/{:06}/{}-intent.json",
+        facts.slot, facts.generation, facts.job
+    )
+}
+
+/// The manifest of a job.
+pub fn manifest(facts: &JobFacts, revision: u32) -> String {
+    format!(
+        "manifests/{}/{:06}/{}-{revision}.json",
+        facts.slot, facts.generation, facts.job
+    )
+}
+
+/// Generation of an intent's key, `None` for any other key.
+pub fn intent_generation(key: &str) -> Option<i64> {
+    let mut parts = key
+        .strip_suffix("-intent.json")?
+        .strip_prefix("manifests/")?
+        .split('/');
+    let (_slot, generation, _job) = (parts.next()?, parts.next()?, parts.next()?);
+    generation.parse().ok()
+}
+
+/// The pointer to a slot's newest manifest.
+pub fn current(slot: &SlotId) -> String {
+    format!("current/{slot}.json")
+}
+
+fn short(sha256: &str) -> &str {
+    sha256.get(..16).unwrap_or(sha256)
+}

@@ -1,0 +1,424 @@
+//! Outcomes, books and manifests: what a chunk did, whether it adds up, and what readers see.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::block::Digest;
+use crate::ids::ObjectVersion;
+use crate::ledger::JobFacts;
+use crate::names;
+use crate::pipeline::{HoldIf, Pipeline, Rejected};
+use crate::plan::{Plan, PlanKind};
+
+/// The five classes of a row. Every row is in exactly one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Records of the source.
+    pub read: u64,
+    /// In the sink because of this job.
+    pub loaded: u64,
+    /// Equal to what the sink held.
+    pub unchanged: u64,
+    /// Dropped by a declared rule.
+    pub filtered: u64,
+    /// Lost to another row with the same key.
+    pub superseded: u64,
+    /// In the failure archive.
+    pub rejected: u64,
+}
+
+impl Counts {
+    /// Whether every row read is in exactly one class.
+    pub fn balance(&self) -> bool {
+        let classes = [
+            self.loaded,
+            self.unchanged,
+            self.filtered,
+            self.superseded,
+            self.rejected,
+        ];
+        classes.iter().sum::<u64>() == self.read
+    }
+
+    fn add(&mut self, other: &Counts) {
+        self.read += other.read;
+        self.loaded += other.loaded;
+        self.unchanged += other.unchanged;
+        self.filtered += other.filtered;
+        self.superseded += other.superseded;
+        self.rejected += other.rejected;
+    }
+}
+
+/// A data file of one chunk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StagedFile {
+    /// Partition folders, encoded for a path.
+    pub partition: Vec<(String, String)>,
+    /// SHA-256 of the bytes.
+    pub sha256: String,
+    /// Rows.
+    pub rows: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// A failure archive file of one chunk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArchivedFile {
+    /// Key in the failures bucket.
+    pub key: String,
+    /// SHA-256 of the bytes.
+    pub sha256: String,
+    /// Rows.
+    pub rows: u64,
+}
+
+/// How many rows were rejected for one reason.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Reason {
+    /// Reject code.
+    pub code: String,
+    /// Column, where one is to blame.
+    pub column: Option<String>,
+    /// Rows.
+    pub rows: u64,
+}
+
+/// What one chunk did. Stored once under its hash; the ledger names it when the chunk is DONE.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkOutcome {
+    /// Number of the chunk.
+    pub chunk: u32,
+    /// First byte of the plain text.
+    pub start: u64,
+    /// One past the last byte.
+    pub end: u64,
+    /// Records of the object before it.
+    pub first_row: u64,
+    /// Its rows.
+    pub counts: Counts,
+    /// Blank lines, which are not rows.
+    pub blank_lines: u64,
+    /// Sum of the hashes of all records' bytes.
+    pub source_digest: Digest,
+    /// Sum of the hashes of all typed rows loaded.
+    pub loaded_digest: Digest,
+    /// Data files.
+    pub files: Vec<StagedFile>,
+    /// Failure archive.
+    pub failures: Option<ArchivedFile>,
+    /// Rejected rows by reason.
+    pub reasons: Vec<Reason>,
+    /// The last chunk of a chain: packed bytes that were read, with every checksum verified.
+    pub packed_bytes: Option<u64>,
+}
+
+/// The sums over all chunks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Rows.
+    pub counts: Counts,
+    /// Chunks.
+    pub chunks: u32,
+    /// Bytes of the object.
+    pub bytes_read: u64,
+    /// Bytes of header, byte-order mark and skipped lines.
+    pub header_bytes: u64,
+    /// Blank lines.
+    pub blank_lines: u64,
+    /// Sum of the hashes of all records' bytes.
+    pub source_digest: Digest,
+    /// Sum of the hashes of all typed rows loaded.
+    pub loaded_digest: Digest,
+    /// Rejected rows by reason, most first.
+    pub reasons: Vec<Reason>,
+}
+
+/// A published data file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishedFile {
+    /// Key in the output bucket.
+    pub key: String,
+    /// Key it is copied from.
+    pub staged: String,
+    /// Partition folders, encoded for a path.
+    pub partition: Vec<(String, String)>,
+    /// SHA-256 of the bytes.
+    pub sha256: String,
+    /// Rows.
+    pub rows: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// Chunk it comes from.
+    pub chunk: u32,
+}
+
+/// One chunk's line of the receipt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkLine {
+    /// Number of the chunk.
+    pub chunk: u32,
+    /// Bytes `[start, end)` of the plain text.
+    pub start: u64,
+    /// See `start`.
+    pub end: u64,
+    /// Records before it.
+    pub first_row: u64,
+    /// Its rows.
+    pub counts: Counts,
+    /// Its records.
+    pub source_digest: Digest,
+    /// Its typed rows.
+    pub loaded_digest: Digest,
+}
+
+/// The frozen outcome list of a job, from which every committer publishes; with a revision it is the
+/// manifest that readers use. A pure function of the job and its outcomes: no clock, no attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of this document's form.
+    pub schema: u32,
+    /// The job.
+    pub job: JobFacts,
+    /// Revision, from 0; a replay of failed rows makes the next one.
+    pub revision: u32,
+    /// How chunks were found.
+    pub plan: PlanKind,
+    /// The sums.
+    pub totals: Totals,
+    /// Why the books do not balance; empty when they do.
+    pub problems: Vec<String>,
+    /// Per chunk.
+    pub chunks: Vec<ChunkLine>,
+    /// Data files.
+    pub files: Vec<PublishedFile>,
+    /// Failure archive files.
+    pub failures: Vec<ArchivedFile>,
+}
+
+/// The pointer to a slot's newest manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Current {
+    /// Generation of the job.
+    pub generation: i64,
+    /// Revision of the manifest.
+    pub revision: u32,
+    /// The job.
+    pub job: String,
+    /// Key of the manifest.
+    pub manifest: String,
+}
+
+impl Manifest {
+    /// Builds it from all outcomes of a job, in chunk order, and checks the books.
+    pub fn build(
+        facts: &JobFacts,
+        pipeline: &Pipeline,
+        plan: &Plan,
+        outcomes: &[ChunkOutcome],
+    ) -> Manifest {
+        let totals = totals(&facts.object, plan, outcomes);
+        let problems = check_books(&facts.object, plan, outcomes, &totals);
+        let files = outcomes
+            .iter()
+            .flat_map(|outcome| {
+                outcome
+                    .files
+                    .iter()
+                    .map(|file| published(facts, pipeline, outcome.chunk, file))
+            })
+            .collect();
+        Manifest {
+            schema: 1,
+            job: facts.clone(),
+            revision: 0,
+            plan: plan.kind,
+            totals,
+            problems,
+            chunks: outcomes.iter().map(line).collect(),
+            files,
+            failures: outcomes
+                .iter()
+                .filter_map(|outcome| outcome.failures.clone())
+                .collect(),
+        }
+    }
+
+    /// Whether the books balance.
+    pub fn balanced(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// The document's text: the same outcomes give the same bytes.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+fn published(
+    facts: &JobFacts,
+    pipeline: &Pipeline,
+    chunk: u32,
+    file: &StagedFile,
+) -> PublishedFile {
+    let id = crate::ledger::ChunkId {
+        job: facts.job.clone(),
+        chunk,
+    };
+    let path = &pipeline.sink.path;
+    PublishedFile {
+        key: names::published(path, &file.partition, facts, chunk, &file.sha256),
+        staged: names::staged(&id, &file.sha256),
+        partition: file.partition.clone(),
+        sha256: file.sha256.clone(),
+        rows: file.rows,
+        bytes: file.bytes,
+        chunk,
+    }
+}
+
+fn line(outcome: &ChunkOutcome) -> ChunkLine {
+    ChunkLine {
+        chunk: outcome.chunk,
+        start: outcome.start,
+        end: outcome.end,
+        first_row: outcome.first_row,
+        counts: outcome.counts,
+        source_digest: outcome.source_digest,
+        loaded_digest: outcome.loaded_digest,
+    }
+}
+
+/// Sums the outcomes of a job.
+fn totals(object: &ObjectVersion, plan: &Plan, outcomes: &[ChunkOutcome]) -> Totals {
+    let mut totals = Totals {
+        chunks: u32::try_from(outcomes.len()).unwrap_or(u32::MAX),
+        header_bytes: plan.data_start,
+        ..Totals::default()
+    };
+    let mut reasons: BTreeMap<(String, Option<String>), u64> = BTreeMap::new();
+    for outcome in outcomes {
+        totals.counts.add(&outcome.counts);
+        totals.blank_lines += outcome.blank_lines;
+        totals.source_digest += outcome.source_digest;
+        totals.loaded_digest += outcome.loaded_digest;
+        for reason in &outcome.reasons {
+            *reasons
+                .entry((reason.code.clone(), reason.column.clone()))
+                .or_default() += reason.rows;
+        }
+    }
+    totals.bytes_read = match plan.kind {
+        PlanKind::Ranges => {
+            let read: u64 = outcomes
+                .iter()
+                .map(|outcome| outcome.end - outcome.start)
+                .sum();
+            (plan.data_start + read).min(object.size.max(read))
+        }
+        PlanKind::Chain => outcomes
+            .iter()
+            .rev()
+            .find_map(|outcome| outcome.packed_bytes)
+            .unwrap_or(0),
+    };
+    totals.reasons = reasons
+        .into_iter()
+        .map(|((code, column), rows)| Reason { code, column, rows })
+        .collect();
+    totals
+        .reasons
+        .sort_by(|a, b| b.rows.cmp(&a.rows).then_with(|| a.cmp(b)));
+    totals
+}
+
+/// Every way in which the books of a job can fail to balance, in words.
+fn check_books(
+    object: &ObjectVersion,
+    plan: &Plan,
+    outcomes: &[ChunkOutcome],
+    totals: &Totals,
+) -> Vec<String> {
+    let mut problems = vec![];
+    let (mut byte, mut row) = (plan.data_start, 0);
+    for (expected, outcome) in outcomes.iter().enumerate() {
+        let n = outcome.chunk;
+        if usize::try_from(n) != Ok(expected) {
+            problems.push(format!(
+                "chunk {expected} is missing: found chunk {n} in its place"
+            ));
+        }
+        if outcome.start != byte || outcome.end < outcome.start {
+            problems.push(format!(
+                "chunk {n} begins at byte {}, not {byte}",
+                outcome.start
+            ));
+        }
+        if outcome.first_row != row {
+            problems.push(format!(
+                "chunk {n} begins at row {}, not {row}",
+                outcome.first_row
+            ));
+        }
+        if !outcome.counts.balance() {
+            problems.push(format!("chunk {n}: its classes do not add up to its rows"));
+        }
+        let files: u64 = outcome.files.iter().map(|file| file.rows).sum();
+        if files != outcome.counts.loaded {
+            problems.push(format!(
+                "chunk {n}: its files hold {files} rows, not the loaded ones"
+            ));
+        }
+        let archived = outcome.failures.as_ref().map_or(0, |file| file.rows);
+        if archived != outcome.counts.rejected {
+            problems.push(format!(
+                "chunk {n}: its archive holds {archived} rows, not the rejected"
+            ));
+        }
+        (byte, row) = (outcome.end, row + outcome.counts.read);
+    }
+    if plan.text_bytes.is_some_and(|bytes| bytes != byte) {
+        problems.push(format!(
+            "the chunks end at byte {byte}, not at the end of the object"
+        ));
+    }
+    if plan.rows.is_some_and(|rows| rows != row) {
+        problems.push(format!(
+            "the chunks hold {row} rows, not what the plan counted"
+        ));
+    }
+    if totals.bytes_read != object.size {
+        problems.push(format!(
+            "{} bytes were read of {}",
+            totals.bytes_read, object.size
+        ));
+    }
+    problems
+}
+
+/// Whether so many rejected rows hold the job; the text says why.
+pub fn over_limit(hold_if: Option<&HoldIf>, counts: &Counts) -> Option<String> {
+    let hold_if = hold_if?;
+    if counts.read < hold_if.min_rows {
+        return None;
+    }
+    let (over, limit) = match hold_if.rejected {
+        Rejected::Rows(rows) => (counts.rejected > rows, format!("{rows} rows")),
+        Rejected::PartsPerMillion(ppm) => {
+            let rejected = u128::from(counts.rejected) * 1_000_000;
+            let allowed = u128::from(ppm) * u128::from(counts.read);
+            (
+                rejected > allowed,
+                format!("{} %", f64::from(ppm) / 10_000.0),
+            )
+        }
+    };
+    over.then(|| {
+        format!(
+            "{} of {} rows were rejected; hold_if allows {limit}",
+            counts.rejected, counts.read
+        )
+    })
+}
