@@ -4,6 +4,7 @@
 pub mod block;
 pub mod ids;
 pub mod ledger;
+pub mod message;
 pub mod names;
 pub mod pipeline;
 pub mod plan;

@@ -78,4 +78,6 @@ pub struct Planning {
     pub row: u64,
     /// Segments sealed so far.
     pub segments: Vec<String>,
+    /// Chunks in the last of them.
+    pub last_chunks: u32,
 }

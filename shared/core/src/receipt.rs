@@ -219,7 +219,7 @@ impl Manifest {
         plan: &Plan,
         outcomes: &[ChunkOutcome],
     ) -> Manifest {
-        let totals = totals(&facts.object, plan, outcomes);
+        let totals = totals(plan, outcomes);
         let problems = check_books(&facts.object, plan, outcomes, &totals);
         let files = outcomes
             .iter()
@@ -292,7 +292,7 @@ fn line(outcome: &ChunkOutcome) -> ChunkLine {
 }
 
 /// Sums the outcomes of a job.
-fn totals(object: &ObjectVersion, plan: &Plan, outcomes: &[ChunkOutcome]) -> Totals {
+fn totals(plan: &Plan, outcomes: &[ChunkOutcome]) -> Totals {
     let mut totals = Totals {
         chunks: u32::try_from(outcomes.len()).unwrap_or(u32::MAX),
         header_bytes: plan.data_start,
@@ -316,7 +316,7 @@ fn totals(object: &ObjectVersion, plan: &Plan, outcomes: &[ChunkOutcome]) -> Tot
                 .iter()
                 .map(|outcome| outcome.end - outcome.start)
                 .sum();
-            (plan.data_start + read).min(object.size.max(read))
+            plan.data_start + read
         }
         PlanKind::Chain => outcomes
             .iter()

@@ -1,0 +1,112 @@
+//! Rowproof's own messages. They name things and carry no rows.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::JobId;
+
+/// Version of the messages' form.
+pub const SCHEMA: u32 = 1;
+
+/// A message of Rowproof to itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// [`SCHEMA`].
+    pub rowproof: u32,
+    /// What to do.
+    #[serde(flatten)]
+    pub task: Task,
+}
+
+/// What a message asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Task {
+    /// Process one chunk.
+    Chunk {
+        /// Its job.
+        job: JobId,
+        /// Its number.
+        chunk: u32,
+    },
+    /// Take a job on from wherever it stands.
+    Job {
+        /// The job.
+        job: JobId,
+    },
+    /// Observe an object as if it had just been uploaded.
+    Observe {
+        /// Bucket.
+        bucket: String,
+        /// Key, not URL-encoded.
+        key: String,
+        /// Start a new generation.
+        restart: Restart,
+    },
+    /// A chunk failed for good (`chunk` is absent when the whole job did).
+    Failed {
+        /// Its job.
+        job: JobId,
+        /// Its number.
+        chunk: Option<u32>,
+        /// Stable code.
+        code: String,
+    },
+}
+
+/// When to process an object again although this version of it was seen before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Restart {
+    /// Never.
+    No,
+    /// When the pipeline file is another one than it was processed under.
+    IfChanged,
+    /// Always.
+    Always,
+    /// Always, also when a later file of another key holds the slot.
+    Force,
+}
+
+impl Message {
+    /// A message for this task.
+    pub fn new(task: Task) -> Message {
+        Message { rowproof: SCHEMA, task }
+    }
+
+    /// The message's body.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Reads a body; `None` when it is not one of Rowproof's.
+    pub fn from_json(body: &serde_json::Value) -> Option<Message> {
+        body.get("rowproof")?;
+        serde_json::from_value(body.clone()).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_reads_back_as_it_was_written() {
+        let job = JobId("abc".into());
+        let tasks = [
+            Task::Chunk { job: job.clone(), chunk: 7 },
+            Task::Job { job: job.clone() },
+            Task::Observe { bucket: "b".into(), key: "k".into(), restart: Restart::IfChanged },
+            Task::Failed { job, chunk: None, code: "truncated".into() },
+        ];
+        for task in tasks {
+            let message = Message::new(task);
+            let body = serde_json::from_str(&message.to_json()).unwrap();
+            assert_eq!(Message::from_json(&body), Some(message));
+        }
+    }
+
+    #[test]
+    fn a_foreign_body_is_not_a_message() {
+        assert_eq!(Message::from_json(&serde_json::json!({"kind": "job", "job": "x"})), None);
+    }
+}

@@ -1,0 +1,65 @@
+//! What every invocation of a function shares: made once at cold start.
+
+use rowproof_core::block::Limits;
+
+use crate::clients::Clients;
+use crate::error::StepError;
+use crate::ledger::Ledger;
+use crate::pipelines::Pipelines;
+use crate::queue::Queue;
+use crate::settings::Settings;
+use crate::store::Store;
+
+/// Clients, settings and parsed configuration. Holds nothing of any one job.
+#[derive(Debug)]
+pub struct App {
+    /// Settings of this function.
+    pub settings: Settings,
+    /// Bounds on everything that comes from outside.
+    pub limits: Limits,
+    /// S3.
+    pub store: Store,
+    /// DynamoDB.
+    pub ledger: Ledger,
+    /// SQS.
+    pub queue: Queue,
+    /// Pipeline files.
+    pub pipelines: Pipelines,
+}
+
+impl App {
+    /// With clients from the environment.
+    pub async fn load(settings: Settings) -> App {
+        let clients = Clients::load(settings.endpoint.as_deref()).await;
+        App::new(settings, &clients)
+    }
+
+    /// With these clients.
+    pub fn new(settings: Settings, clients: &Clients) -> App {
+        let store = Store::new(clients.s3.clone());
+        App {
+            limits: settings.limits.clone(),
+            ledger: Ledger::new(clients.dynamodb.clone(), settings.table.clone()),
+            queue: Queue::new(clients.sqs.clone()),
+            pipelines: Pipelines::new(
+                store.clone(),
+                settings.output_bucket.clone(),
+                settings.pipelines.clone(),
+            ),
+            store,
+            settings,
+        }
+    }
+
+    /// Reads a JSON document of the output bucket that must be there.
+    pub(crate) async fn document<T: serde::de::DeserializeOwned>(
+        &self,
+        key: &str,
+        what: &'static str,
+    ) -> Result<T, StepError> {
+        let bad = |message: String| StepError::BadDocument { key: key.to_owned(), what, message };
+        let bytes = self.store.get(&self.settings.output_bucket, key).await?;
+        let bytes = bytes.ok_or_else(|| bad("it is not there".into()))?;
+        serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))
+    }
+}

@@ -1,0 +1,14 @@
+//! One retry pause for all: exponential with full jitter.
+
+use std::time::Duration;
+
+/// Longest pause after the first failure, in milliseconds; it doubles with every further one.
+const BASE_MS: u64 = 50;
+/// Longest pause of all.
+const MAX_MS: u64 = 5_000;
+
+/// Waits a random time up to the limit for this attempt, counted from 0.
+pub async fn pause(attempt: u32) {
+    let limit = BASE_MS.saturating_mul(1 << attempt.min(16)).min(MAX_MS);
+    tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=limit))).await;
+}

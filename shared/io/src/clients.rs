@@ -1,0 +1,52 @@
+//! The AWS clients, made once.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+
+/// Clients of every service that Rowproof calls.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// Objects.
+    pub s3: aws_sdk_s3::Client,
+    /// The ledger.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    /// Queues.
+    pub sqs: aws_sdk_sqs::Client,
+}
+
+impl Clients {
+    /// From the usual environment, profile or role. With an `endpoint` all services are there (the
+    /// local AWS), and buckets are part of the path.
+    pub async fn load(endpoint: Option<&str>) -> Clients {
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+            .build_https();
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .read_timeout(Duration::from_secs(30))
+            .build();
+        let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .http_client(http)
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::standard().with_max_attempts(4));
+        let loader = match endpoint {
+            Some(url) => loader.endpoint_url(url),
+            None => loader,
+        };
+        Clients::of(&loader.load().await, endpoint.is_some())
+    }
+
+    /// From a loaded configuration.
+    pub fn of(config: &SdkConfig, path_style: bool) -> Clients {
+        let s3 = aws_sdk_s3::config::Builder::from(config).force_path_style(path_style).build();
+        Clients {
+            s3: aws_sdk_s3::Client::from_conf(s3),
+            dynamodb: aws_sdk_dynamodb::Client::new(config),
+            sqs: aws_sdk_sqs::Client::new(config),
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! T10 and T11: when a job's last chunk is done, check the books, publish, and swap.
+//!
+//! Every step can be repeated by anybody, in any number, at any time: whoever finds a job COMMITTING
+//! goes on from its intent.
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use rowproof_core::ids::{JobId, sha256_hex};
+use rowproof_core::ledger::{self, ChunkState, HoldReason, Job, JobState, PlanRef};
+use rowproof_core::names;
+use rowproof_core::plan::Plan;
+use rowproof_core::receipt::{ChunkOutcome, Current, Manifest, over_limit};
+use tracing::{error, info, warn};
+
+use crate::app::App;
+use crate::clock;
+use crate::error::StepError;
+use crate::store::Stored;
+
+/// Objects read, copied or removed at a time.
+const IN_FLIGHT: usize = 8;
+
+/// Takes a job towards COMMITTED as far as it goes now; the state it is in afterwards.
+pub async fn commit_job(app: &App, id: &JobId) -> Result<JobState, StepError> {
+    loop {
+        let job = reread(app, id).await?;
+        match job.state {
+            JobState::Running => {
+                if !try_begin(app, &job).await? {
+                    return Ok(reread(app, id).await?.state);
+                }
+            }
+            JobState::Committing => return finish(app, &job).await,
+            JobState::Planning
+            | JobState::Blocked
+            | JobState::Held
+            | JobState::Committed
+            | JobState::Superseded
+            | JobState::Failed => return Ok(job.state),
+        }
+    }
+}
+
+async fn reread(app: &App, id: &JobId) -> Result<Job, StepError> {
+    let found = app.ledger.job(id).await?;
+    found.ok_or_else(|| StepError::Broken(format!("job {id} has vanished")))
+}
+
+/// T10 for every group, then T14 or T11a. `false` when there is nothing more to do now: a chunk is
+/// missing, or the job is HELD.
+async fn try_begin(app: &App, job: &Job) -> Result<bool, StepError> {
+    let Some(outcomes) = collect_outcomes(app, job).await? else { return Ok(false) };
+    let ready = app.pipelines.frozen(&job.facts.pipeline_sha).await?;
+    let plan = load_plan(app, job).await?;
+    let manifest = Manifest::build(&job.facts, &ready.pipeline, &plan, &outcomes);
+    let text = manifest.to_json();
+    let intent = PlanRef { key: names::intent(&job.facts), sha256: sha256_hex(text.as_bytes()) };
+    if !manifest.balanced() {
+        let message = manifest.problems.join("; ");
+        error!(job = %job.facts.job, message, "the books do not balance");
+        let hold =
+            ledger::hold(job, HoldReason::Unbalanced, &message, &intent.sha256, clock::now());
+        app.ledger.perform(&hold).await?;
+        return Ok(false);
+    }
+    let hold_if = ready.pipeline.errors.hold_if.as_ref();
+    if let Some(message) = over_limit(hold_if, &manifest.totals.counts)
+        && !job.is_approved(&intent.sha256)
+    {
+        store_once(app, job, &intent, &text).await?;
+        let hold = ledger::hold(job, HoldReason::Rejected, &message, &intent.sha256, clock::now());
+        app.ledger.perform(&hold).await?;
+        warn!(job = %job.facts.job, message, "job held");
+        return Ok(false);
+    }
+    store_once(app, job, &intent, &text).await?;
+    // Refused when an operator or another committer decided in between: the caller reads again.
+    app.ledger.perform(&ledger::begin_commit(job, &intent, clock::now())).await?;
+    Ok(true)
+}
+
+/// Stores the frozen outcome list. A list that is there already must be this one: outcomes of DONE
+/// chunks never change.
+async fn store_once(
+    app: &App,
+    job: &Job,
+    intent: &PlanRef,
+    text: &str,
+) -> Result<(), StepError> {
+    let bucket = &app.settings.output_bucket;
+    let bytes = Bytes::copy_from_slice(text.as_bytes());
+    let stored = app.store.put_new(bucket, &intent.key, bytes, &job.facts.job.0).await?;
+    if stored == Stored::Existed {
+        let found = app.store.get(bucket, &intent.key).await?.unwrap_or_default();
+        if sha256_hex(&found) != intent.sha256 {
+            return Err(StepError::Broken(format!(
+                "{} holds another outcome list than the ledger's outcomes give",
+                intent.key
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Closes every group that is complete; all outcomes in chunk order once every group is.
+async fn collect_outcomes(
+    app: &App,
+    job: &Job,
+) -> Result<Option<Vec<ChunkOutcome>>, StepError> {
+    let Some(count) = job.chunk_count else { return Ok(None) };
+    let id = &job.facts.job;
+    let mut keys = vec![];
+    for group in 0..ledger::group_count(count) {
+        let chunks = app.ledger.chunks_of_group(id, group).await?;
+        let states: Vec<_> = chunks.iter().map(|(_, chunk)| chunk.clone()).collect();
+        let Some(write) = ledger::close_group(id, group, count, &states) else { return Ok(None) };
+        app.ledger.perform(&write).await?;
+        for (number, chunk) in chunks {
+            let done = chunk.outcome.filter(|_| chunk.state == ChunkState::Done);
+            let outcome = done.ok_or_else(|| {
+                StepError::Broken(format!("chunk {number} of job {id} is DONE without an outcome"))
+            })?;
+            keys.push(outcome.key);
+        }
+    }
+    let outcomes: Vec<ChunkOutcome> = stream::iter(keys)
+        .map(|key| async move { app.document(&key, "chunk outcome").await })
+        .buffered(IN_FLIGHT)
+        .try_collect()
+        .await?;
+    Ok(Some(outcomes))
+}
+
+/// The sealed plan of a job.
+pub(crate) async fn load_plan(app: &App, job: &Job) -> Result<Plan, StepError> {
+    match &job.plan {
+        Some(plan) => app.document(&plan.key, "plan").await,
+        None => Err(StepError::Broken(format!("job {} runs without a plan", job.facts.job))),
+    }
+}
+
+/// T11b to T11g, from the intent.
+async fn finish(app: &App, job: &Job) -> Result<JobState, StepError> {
+    let intent = job.intent.as_ref();
+    let intent = intent
+        .ok_or_else(|| StepError::Broken(format!("job {} commits nothing", job.facts.job)))?;
+    let manifest: Manifest = app.document(&intent.key, "outcome list").await?;
+    publish(app, &manifest).await?;
+    let key = names::manifest(&job.facts, manifest.revision);
+    let text = Bytes::from(manifest.to_json());
+    app.store.put_new(&app.settings.output_bucket, &key, text, &job.facts.job.0).await?;
+    let won = app.ledger.perform(&ledger::commit_slot(job, &key)).await?.stands();
+    if won {
+        let current = Current {
+            generation: job.facts.generation,
+            revision: manifest.revision,
+            job: job.facts.job.0.clone(),
+            manifest: key.clone(),
+        };
+        raise_current(app, job, &current).await?;
+    } else {
+        help_winner(app, job).await?;
+    }
+    remove_replaced(app, job).await?;
+    let end = match won {
+        true => ledger::end_commit(job, &key, clock::now()),
+        false => ledger::supersede_committing(&job.facts.job, clock::now()),
+    };
+    app.ledger.perform(&end).await?;
+    let state = reread(app, &job.facts.job).await?.state;
+    let counts = manifest.totals.counts;
+    info!(
+        job = %job.facts.job,
+        state = state.as_str(),
+        rows_read = counts.read,
+        rows_loaded = counts.loaded,
+        rows_rejected = counts.rejected,
+        "job over"
+    );
+    if won {
+        crate::telemetry::job_committed(&job.facts.pipeline, &manifest.totals);
+    }
+    Ok(state)
+}
+
+/// T11b: every file under its final name. A name that is taken holds the same bytes.
+async fn publish(app: &App, manifest: &Manifest) -> Result<(), StepError> {
+    let bucket = &app.settings.output_bucket;
+    stream::iter(&manifest.files)
+        .map(|file| app.store.copy_new(bucket, &file.staged, &file.key))
+        .buffer_unordered(IN_FLIGHT)
+        .try_for_each(|_| std::future::ready(Ok(())))
+        .await?;
+    Ok(())
+}
+
+/// T11e: moves the slot's pointer, only ever to a higher generation or revision.
+async fn raise_current(app: &App, job: &Job, new: &Current) -> Result<(), StepError> {
+    let bucket = &app.settings.output_bucket;
+    let key = names::current(&job.facts.slot);
+    for attempt in 0.. {
+        let (found, etag) = match read_current(app, &key).await? {
+            Some((found, etag)) => (Some(found), Some(etag)),
+            None => (None, None),
+        };
+        let rank = |current: &Current| (current.generation, current.revision);
+        if found.as_ref().is_some_and(|found| rank(found) >= rank(new)) {
+            return Ok(());
+        }
+        let text = Bytes::from(serde_json::to_vec(new).unwrap_or_default());
+        let over = etag.as_deref();
+        let stored = app.store.swap(bucket, &key, text, &new.job, over).await?;
+        if stored == Stored::Created {
+            return Ok(());
+        }
+        crate::backoff::pause(attempt).await;
+    }
+    Ok(())
+}
+
+async fn read_current(app: &App, key: &str) -> Result<Option<(Current, String)>, StepError> {
+    let found = app.store.get_tagged(&app.settings.output_bucket, key).await?;
+    let Some((bytes, etag)) = found else { return Ok(None) };
+    let bad = |error: serde_json::Error| StepError::BadDocument {
+        key: key.to_owned(),
+        what: "pointer to a manifest",
+        message: error.to_string(),
+    };
+    Ok(Some((serde_json::from_slice(&bytes).map_err(bad)?, etag)))
+}
+
+/// A committer that lost first brings the pointer up to the winner's manifest: its own removal below
+/// must never see an older pointer than the ledger's.
+async fn help_winner(app: &App, job: &Job) -> Result<(), StepError> {
+    let slot = app.ledger.slot(&job.facts.slot).await?;
+    let Some(slot) = slot else { return Ok(()) };
+    let (Some(winner), Some(key)) = (slot.committed_job, slot.manifest) else { return Ok(()) };
+    let manifest: Manifest = app.document(&key, "manifest").await?;
+    let current = Current {
+        generation: slot.committed_generation,
+        revision: manifest.revision,
+        job: winner.0,
+        manifest: key,
+    };
+    raise_current(app, job, &current).await
+}
+
+/// T11f: removes the files of every generation below the one that the pointer names, as listed in
+/// their intents. Never by what this worker remembers: it may be long overtaken itself.
+pub(crate) async fn remove_replaced(app: &App, job: &Job) -> Result<(), StepError> {
+    let bucket = &app.settings.output_bucket;
+    let current = read_current(app, &names::current(&job.facts.slot)).await?;
+    let Some((current, _)) = current else { return Ok(()) };
+    let prefix = names::slot_manifests(&job.facts.slot);
+    let keys = app.store.list(bucket, &prefix).await?;
+    let replaced = keys.into_iter().filter(|key| {
+        names::intent_generation(key).is_some_and(|generation| generation < current.generation)
+    });
+    for key in replaced {
+        let manifest: Manifest = app.document(&key, "outcome list").await?;
+        let files: Vec<_> = manifest.files.into_iter().map(|file| file.key).collect();
+        app.store.delete(bucket, &files).await?;
+    }
+    Ok(())
+}

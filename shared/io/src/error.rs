@@ -1,0 +1,124 @@
+//! Errors by meaning. A refused condition is an answer, not an error; a bad row is data, not an error.
+
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use rowproof_core::ids::JobId;
+use rowproof_core::ledger::{BadItem, Failure};
+use thiserror::Error;
+
+/// An AWS call that failed.
+#[derive(Debug, Clone, Error)]
+#[error("{operation} failed: {code}: {message}")]
+pub struct AwsError {
+    /// API operation and what it was for, e.g. `GetObject s3://bucket/key`.
+    pub operation: String,
+    /// Error code of the service, or the kind of a client-side failure.
+    pub code: String,
+    /// HTTP status, 0 when there was no answer.
+    pub status: u16,
+    /// The service's text.
+    pub message: String,
+}
+
+impl AwsError {
+    /// Turns an SDK error into its meaning.
+    pub fn of<E>(operation: impl Into<String>, error: SdkError<E>) -> AwsError
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let status = error.raw_response().map_or(0, |response| response.status().as_u16());
+        let kind = match &error {
+            SdkError::ConstructionFailure(_) => "request could not be built",
+            SdkError::TimeoutError(_) => "timed out",
+            SdkError::DispatchFailure(_) => "no connection",
+            SdkError::ResponseError(_) => "answer not understood",
+            SdkError::ServiceError(_) | _ => "service error",
+        };
+        let code = match (error.code(), status) {
+            (Some(code), _) => code.to_owned(),
+            (None, 404) => "NotFound".to_owned(),
+            (None, 412) => "PreconditionFailed".to_owned(),
+            (None, _) => kind.to_owned(),
+        };
+        let message = match error.message() {
+            Some(message) => message.to_owned(),
+            None => innermost(&error),
+        };
+        AwsError { operation: operation.into(), code, status, message }
+    }
+
+    /// The thing is not there.
+    pub fn is_not_found(&self) -> bool {
+        self.status == 404
+    }
+
+    /// A condition of the request does not hold.
+    pub fn is_precondition(&self) -> bool {
+        self.status == 412
+    }
+
+    /// Another conditional request is under way: neither yes nor no, ask again.
+    pub fn is_conflict(&self) -> bool {
+        self.status == 409
+    }
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut current = error;
+    while let Some(source) = current.source() {
+        current = source;
+    }
+    current.to_string()
+}
+
+/// What can stop a step of the protocol.
+#[derive(Debug, Error)]
+pub enum StepError {
+    /// AWS did not do it; the message comes back and the step is tried again.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+    /// A stored item or document is not what it must be.
+    #[error(transparent)]
+    BadItem(#[from] BadItem),
+    /// A stored document does not parse.
+    #[error("{key} is not a valid {what}: {message}")]
+    BadDocument {
+        /// Key in the output bucket.
+        key: String,
+        /// What it should be.
+        what: &'static str,
+        /// Why not.
+        message: String,
+    },
+    /// The object was overwritten or removed while it was read.
+    #[error("{uri} changed while job {job} read it")]
+    SourceChanged {
+        /// `s3://bucket/key`.
+        uri: String,
+        /// The job.
+        job: JobId,
+    },
+    /// The object cannot be loaded, however often it is tried.
+    #[error("{}: {}", .0.code, .0.message)]
+    Object(Failure),
+    /// This worker lost its lease to another one: it writes nothing more.
+    #[error("chunk {chunk} of job {job} was taken over by another worker")]
+    Fenced {
+        /// The job.
+        job: JobId,
+        /// The chunk.
+        chunk: u32,
+    },
+    /// The pipeline of a job or object cannot be used.
+    #[error("{0}")]
+    Pipeline(String),
+    /// A bug: the protocol does not allow this.
+    #[error("{0}")]
+    Broken(String),
+}
+
+impl StepError {
+    /// A lasting failure of the object.
+    pub fn object(code: &str, message: impl Into<String>) -> StepError {
+        StepError::Object(Failure { code: code.to_owned(), message: message.into() })
+    }
+}

@@ -1,0 +1,181 @@
+//! Pipeline files: those that new objects are matched against, and the frozen ones that jobs run under.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use rowproof_core::check::Contract;
+use rowproof_core::names;
+use rowproof_core::pipeline::{self, Pipeline, Route};
+use rowproof_core::time::EpochSeconds;
+
+use crate::clock;
+use crate::error::StepError;
+use crate::settings::read_env;
+use crate::store::Store;
+
+/// Seconds after which the pipeline files are read again.
+const FRESH_SECONDS: i64 = 60;
+
+/// A pipeline ready to run.
+#[derive(Debug)]
+pub struct Ready {
+    /// As parsed.
+    pub pipeline: Pipeline,
+    /// As compiled.
+    pub contract: Contract,
+    /// Hash of the parsed form.
+    pub sha256: String,
+}
+
+impl Ready {
+    /// Compiles a parsed pipeline.
+    pub fn compile(pipeline: Pipeline) -> Result<Ready, StepError> {
+        let contract = Contract::compile(&pipeline).map_err(|problems| {
+            let texts: Vec<_> = problems.iter().map(|problem| problem.to_string()).collect();
+            StepError::Pipeline(format!("pipeline {}: {}", pipeline.name, texts.join("; ")))
+        })?;
+        Ok(Ready { sha256: pipeline.sha256(), contract, pipeline })
+    }
+}
+
+/// Which pipeline an object belongs to.
+#[derive(Debug)]
+pub enum Matched {
+    /// This one, with these captures.
+    One(Arc<Ready>, BTreeMap<String, String>),
+    /// None.
+    None,
+}
+
+#[derive(Debug, Default)]
+struct Cache {
+    read_at: Option<EpochSeconds>,
+    live: Vec<Arc<Ready>>,
+    problems: Vec<String>,
+    frozen: HashMap<String, Arc<Ready>>,
+}
+
+/// Reads and caches pipeline files of the output bucket.
+#[derive(Debug)]
+pub struct Pipelines {
+    store: Store,
+    bucket: String,
+    prefix: String,
+    cache: Mutex<Cache>,
+}
+
+impl Pipelines {
+    /// Files `<prefix>*.toml` of this bucket.
+    pub fn new(store: Store, bucket: String, prefix: String) -> Pipelines {
+        Pipelines { store, bucket, prefix, cache: Mutex::default() }
+    }
+
+    /// The pipeline whose `match` fits the key. Two that fit are an error; so is none while a
+    /// pipeline file is broken, since the key might be that one's.
+    pub async fn matching(&self, key: &str) -> Result<Matched, StepError> {
+        let (live, problems) = self.live().await?;
+        let pipelines: Vec<_> = live.iter().map(|ready| &ready.pipeline).collect();
+        match pipeline::route(&pipelines, key) {
+            Route::One { index, captures } => match live.get(index) {
+                Some(ready) => Ok(Matched::One(ready.clone(), captures)),
+                None => Ok(Matched::None),
+            },
+            Route::Ambiguous(names) => Err(StepError::Pipeline(format!(
+                "{key} matches more than one pipeline: {}; narrow their source.match",
+                names.join(", ")
+            ))),
+            Route::NoMatch if problems.is_empty() => Ok(Matched::None),
+            Route::NoMatch => Err(StepError::Pipeline(format!(
+                "{key} matches no pipeline, but some cannot be read: {}",
+                problems.join("; ")
+            ))),
+        }
+    }
+
+    async fn live(&self) -> Result<(Vec<Arc<Ready>>, Vec<String>), StepError> {
+        let now = clock::now();
+        {
+            let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+            if cache.read_at.is_some_and(|read| now < read.plus(FRESH_SECONDS)) {
+                return Ok((cache.live.clone(), cache.problems.clone()));
+            }
+        }
+        let (live, problems) = self.read_all().await?;
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.read_at = Some(now);
+        cache.live.clone_from(&live);
+        cache.problems.clone_from(&problems);
+        Ok((live, problems))
+    }
+
+    async fn read_all(&self) -> Result<(Vec<Arc<Ready>>, Vec<String>), StepError> {
+        let mut texts = BTreeMap::new();
+        for key in self.store.list(&self.bucket, &self.prefix).await? {
+            let name = key.strip_prefix(&self.prefix).unwrap_or(&key).to_owned();
+            if name.ends_with(".toml")
+                && let Some(bytes) = self.store.get(&self.bucket, &key).await?
+            {
+                texts.insert(name, String::from_utf8_lossy(&bytes).into_owned());
+            }
+        }
+        let load = |name: &str| {
+            texts.get(name).cloned().ok_or_else(|| format!("{name} is not among the pipeline files"))
+        };
+        let mut live = vec![];
+        let mut problems = vec![];
+        for (name, text) in &texts {
+            if pipeline::is_base(text) {
+                continue;
+            }
+            match pipeline::parse(name, text, &load, &read_env) {
+                Ok(parsed) => live.push(Arc::new(Ready::compile(parsed.pipeline)?)),
+                Err(found) => problems.push(found.to_string()),
+            }
+        }
+        Ok((live, problems))
+    }
+
+    /// Stores the pipeline under its hash, so that jobs can run under it whatever happens to the file.
+    pub async fn freeze(&self, ready: &Arc<Ready>) -> Result<(), StepError> {
+        {
+            let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+            if cache.frozen.contains_key(&ready.sha256) {
+                return Ok(());
+            }
+        }
+        let key = names::frozen_pipeline(&ready.sha256);
+        let text = Bytes::from(ready.pipeline.to_json());
+        self.store.put_new(&self.bucket, &key, text, "pipeline").await?;
+        self.remember(ready.clone());
+        Ok(())
+    }
+
+    /// The pipeline that a job runs under.
+    pub async fn frozen(&self, sha256: &str) -> Result<Arc<Ready>, StepError> {
+        {
+            let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(ready) = cache.frozen.get(sha256) {
+                return Ok(ready.clone());
+            }
+        }
+        let key = names::frozen_pipeline(sha256);
+        let bad = |message: String| StepError::BadDocument {
+            key: key.clone(),
+            what: "pipeline",
+            message,
+        };
+        let bytes = self.store.get(&self.bucket, &key).await?;
+        let bytes = bytes.ok_or_else(|| bad("it is not there".into()))?;
+        let text = std::str::from_utf8(&bytes).map_err(|error| bad(error.to_string()))?;
+        let parsed = Pipeline::from_json(text).map_err(|error| bad(error.to_string()))?;
+        let ready = Arc::new(Ready::compile(parsed)?);
+        self.remember(ready.clone());
+        Ok(ready)
+    }
+
+    fn remember(&self, ready: Arc<Ready>) {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.frozen.insert(ready.sha256.clone(), ready);
+    }
+}

@@ -1,0 +1,279 @@
+//! Finds the chunks of an object: reads its header, then its record boundaries once.
+
+use bytes::Bytes;
+use rowproof_core::block::Layout;
+use rowproof_core::decode::{self, HeaderRead};
+use rowproof_core::ids::{CHUNKS_PER_GROUP, sha256_hex};
+use rowproof_core::input;
+use rowproof_core::ledger::{self, HoldReason, Job, PlanRef};
+use rowproof_core::names;
+use rowproof_core::pipeline::{OnMissingColumn, OnNewColumn, Pipeline};
+use rowproof_core::plan::{Codec, Plan, PlanKind, PlannedChunk, Planning, Segment};
+use rowproof_core::split::ChunkScanner;
+use tracing::{info, warn};
+
+use crate::app::App;
+use crate::clock::{self, Deadline};
+use crate::error::{AwsError, StepError};
+use crate::pipelines::Ready;
+use crate::source::{TextSource, open, refuse};
+
+/// What the first bytes of an object say.
+struct Start {
+    codec: Codec,
+    layout: Layout,
+    /// Offset of the first record in the plain text.
+    data_start: u64,
+}
+
+/// Seals the job's plan. The job as it stands then; `None` when time ran out and the progress is saved.
+pub async fn plan_object(
+    app: &App,
+    job: &Job,
+    deadline: Deadline,
+) -> Result<Option<Job>, StepError> {
+    let ready = app.pipelines.frozen(&job.facts.pipeline_sha).await?;
+    let planned = match read_start(app, job, &ready).await {
+        Ok(start) => plan_from(app, job, &ready, start, deadline).await,
+        Err(error) => Err(error),
+    };
+    match planned {
+        Ok(true) => {}
+        Ok(false) => return Ok(None),
+        Err(StepError::Object(failure)) => {
+            warn!(job = %job.facts.job, code = failure.code, message = failure.message, "job failed");
+            app.ledger.perform(&ledger::fail(job, &failure, clock::now())).await?;
+        }
+        Err(error) => return Err(error),
+    }
+    let found = app.ledger.job(&job.facts.job).await?;
+    Ok(Some(found.unwrap_or_else(|| job.clone())))
+}
+
+async fn plan_from(
+    app: &App,
+    job: &Job,
+    ready: &Ready,
+    start: Start,
+    deadline: Deadline,
+) -> Result<bool, StepError> {
+    if let Some(message) = drift(&ready.pipeline, &start.layout) {
+        let shown = sha256_hex(serde_json::to_string(&start.layout).unwrap_or_default().as_bytes());
+        if !job.is_approved(&shown) {
+            warn!(job = %job.facts.job, message, "job held");
+            let hold = ledger::hold(job, HoldReason::Drift, &message, &shown, clock::now());
+            app.ledger.perform(&hold).await?;
+            return Ok(true);
+        }
+    }
+    if start.codec == Codec::None && ready.pipeline.source.encoding == "utf-8" {
+        return plan_ranges(app, job, &ready.pipeline, start, deadline).await;
+    }
+    let plan = Plan {
+        kind: PlanKind::Chain,
+        codec: start.codec,
+        layout: start.layout,
+        data_start: start.data_start,
+        text_bytes: None,
+        rows: None,
+        segments: vec![],
+    };
+    seal(app, job, &plan, None).await?;
+    Ok(true)
+}
+
+/// Reads as much of the object as its header needs.
+async fn read_start(app: &App, job: &Job, ready: &Ready) -> Result<Start, StepError> {
+    let object = &job.facts.object;
+    let pipeline = &ready.pipeline;
+    if object.size == 0 {
+        let layout = decode::layout(pipeline, None);
+        return Ok(Start { codec: Codec::None, layout, data_start: 0 });
+    }
+    let mut body = open(app, &job.facts, 0, object.size.min(64)).await?;
+    let mut magic = Vec::new();
+    while let Some(piece) = body.try_next().await.map_err(|error| cut_off(job, &error))? {
+        magic.extend_from_slice(&piece);
+    }
+    let codec = input::sniff(&magic).map_err(|error| refuse(&object.uri(), error))?;
+    let limits = app.limits.clone();
+    let mut source =
+        TextSource::unpacked(app, &job.facts, pipeline, codec, &limits).await?;
+    if codec == Codec::None && pipeline.source.encoding == "utf-8" {
+        source = TextSource::range(app, &job.facts, 0, object.size).await?;
+    }
+    let (pipeline, uri) = (pipeline.clone(), object.uri());
+    let found = tokio::task::spawn_blocking(move || {
+        let mut block = Vec::new();
+        let mut want = 64 << 10;
+        loop {
+            let ended = source.fill(&mut block, want)?;
+            let read = decode::header(&pipeline.source, &block, ended, &limits);
+            match read.map_err(|error| StepError::object("bad_header", format!("{uri}: {error}")))? {
+                HeaderRead::Read { names, data_start } => return Ok((names, data_start)),
+                HeaderRead::NeedMore => want = block.len().saturating_mul(2).max(want),
+            }
+        }
+    });
+    let (names, data_start) = joined(found.await)??;
+    Ok(Start {
+        codec,
+        layout: decode::layout(&ready.pipeline, names.as_deref()),
+        data_start: u64::try_from(data_start).unwrap_or(u64::MAX),
+    })
+}
+
+/// A panic in a worker thread is a bug; the message comes back and is tried again.
+pub(crate) fn joined<T>(result: Result<T, tokio::task::JoinError>) -> Result<T, StepError> {
+    result.map_err(|error| StepError::Broken(format!("a worker thread broke down: {error}")))
+}
+
+fn cut_off(job: &Job, error: &dyn std::error::Error) -> StepError {
+    StepError::Aws(AwsError {
+        operation: format!("GetObject {}", job.facts.object.uri()),
+        code: "body cut off".into(),
+        status: 0,
+        message: error.to_string(),
+    })
+}
+
+/// Why the header needs an operator before any row is read, if it does.
+fn drift(pipeline: &Pipeline, layout: &Layout) -> Option<String> {
+    let required = |name: &&String| {
+        let column = pipeline.columns.iter().find(|column| column.name == **name);
+        column.is_some_and(|column| !column.nullable && column.default.is_none())
+    };
+    let missing: Vec<_> = match pipeline.source.on_missing_column {
+        OnMissingColumn::Hold => layout.missing_columns.iter().collect(),
+        OnMissingColumn::Null => layout.missing_columns.iter().filter(required).collect(),
+    };
+    let new: Vec<_> = match pipeline.source.on_new_column {
+        OnNewColumn::Ignore => vec![],
+        OnNewColumn::Hold => layout.new_columns.iter().collect(),
+    };
+    let mut texts = vec![];
+    if !missing.is_empty() {
+        texts.push(format!("the file has no column {}", quoted(&missing)));
+    }
+    if !new.is_empty() {
+        texts.push(format!("the file has columns that the pipeline does not name: {}", quoted(&new)));
+    }
+    (!texts.is_empty()).then(|| texts.join("; "))
+}
+
+fn quoted(names: &[&String]) -> String {
+    let shown: Vec<_> = names.iter().take(8).map(|name| format!("`{name}`")).collect();
+    match names.len() {
+        0..=8 => shown.join(", "),
+        more => format!("{} and {} more", shown.join(", "), more - 8),
+    }
+}
+
+/// Reads the records once from start to end, sealing a segment for each group of chunks.
+async fn plan_ranges(
+    app: &App,
+    job: &Job,
+    pipeline: &Pipeline,
+    start: Start,
+    deadline: Deadline,
+) -> Result<bool, StepError> {
+    let saved = job.planning.as_ref().and_then(|text| serde_json::from_str(text).ok());
+    let mut planning = saved.unwrap_or(Planning {
+        layout: start.layout,
+        data_start: start.data_start,
+        byte: start.data_start,
+        row: 0,
+        segments: vec![],
+        last_chunks: 0,
+    });
+    let size = job.facts.object.size;
+    let first_row = planning.row;
+    let mut scanner = ChunkScanner::new(&pipeline.source.format, &app.limits, planning.byte);
+    let mut chunks: Vec<PlannedChunk> = vec![];
+    let take = |scanner: &mut ChunkScanner, chunks: &mut Vec<PlannedChunk>| {
+        chunks.extend(scanner.take().into_iter().map(|chunk| PlannedChunk {
+            first_row: chunk.first_row + first_row,
+            ..chunk
+        }));
+    };
+    if planning.byte < size {
+        let mut body = open(app, &job.facts, planning.byte, size).await?;
+        while let Some(piece) = body.try_next().await.map_err(|error| cut_off(job, &error))? {
+            scanner.push(&piece);
+            take(&mut scanner, &mut chunks);
+            if seal_groups(app, job, &mut planning, &mut chunks, false).await?
+                && deadline.is_near(app.settings.deadline_margin_ms)
+            {
+                save(app, job, &planning).await?;
+                return Ok(false);
+            }
+        }
+    }
+    scanner.finish();
+    take(&mut scanner, &mut chunks);
+    seal_groups(app, job, &mut planning, &mut chunks, true).await?;
+    let full = u32::try_from(planning.segments.len()).unwrap_or(u32::MAX);
+    let last = planning.last_chunks;
+    let count = full.saturating_sub(1).saturating_mul(CHUNKS_PER_GROUP).saturating_add(last);
+    let plan = Plan {
+        kind: PlanKind::Ranges,
+        codec: Codec::None,
+        layout: planning.layout,
+        data_start: planning.data_start,
+        text_bytes: Some(size),
+        rows: Some(planning.row),
+        segments: planning.segments,
+    };
+    seal(app, job, &plan, Some(count)).await?;
+    Ok(true)
+}
+
+/// Stores a segment for each full group (`last`: also for what is left); whether one was stored.
+async fn seal_groups(
+    app: &App,
+    job: &Job,
+    planning: &mut Planning,
+    chunks: &mut Vec<PlannedChunk>,
+    last: bool,
+) -> Result<bool, StepError> {
+    let group_len = usize::try_from(CHUNKS_PER_GROUP).unwrap_or(usize::MAX);
+    let mut sealed = false;
+    while chunks.len() >= group_len || (last && !chunks.is_empty()) {
+        let rest = chunks.split_off(chunks.len().min(group_len));
+        let segment = Segment { chunks: std::mem::replace(chunks, rest) };
+        if let Some(end) = segment.chunks.last() {
+            planning.byte = end.end;
+            planning.row = end.first_row + end.rows;
+        }
+        planning.last_chunks = u32::try_from(segment.chunks.len()).unwrap_or(u32::MAX);
+        let text = serde_json::to_vec(&segment).unwrap_or_default();
+        let group = u32::try_from(planning.segments.len()).unwrap_or(u32::MAX);
+        let key = names::segment(&job.facts.job, group, &sha256_hex(&text));
+        let bucket = &app.settings.output_bucket;
+        app.store.put_new(bucket, &key, Bytes::from(text), &job.facts.job.0).await?;
+        planning.segments.push(key);
+        sealed = true;
+    }
+    Ok(sealed)
+}
+
+async fn save(app: &App, job: &Job, planning: &Planning) -> Result<(), StepError> {
+    let text = serde_json::to_string(planning).unwrap_or_default();
+    app.ledger.perform(&ledger::save_planning(job, &text, clock::now())).await?;
+    info!(job = %job.facts.job, byte = planning.byte, "planning goes on in the next invocation");
+    Ok(())
+}
+
+/// T3: the plan document first, then the job.
+async fn seal(app: &App, job: &Job, plan: &Plan, count: Option<u32>) -> Result<(), StepError> {
+    let text = serde_json::to_vec(plan).unwrap_or_default();
+    let sha256 = sha256_hex(&text);
+    let key = names::plan(&job.facts.job, &sha256);
+    let bucket = &app.settings.output_bucket;
+    app.store.put_new(bucket, &key, Bytes::from(text), &job.facts.job.0).await?;
+    let sealed = ledger::seal_plan(job, &PlanRef { key, sha256 }, count, clock::now());
+    if app.ledger.perform(&sealed).await?.stands() {
+        info!(job = %job.facts.job, chunks = count, kind = ?plan.kind, "plan sealed");
+    }
+    Ok(())
+}

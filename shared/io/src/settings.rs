@@ -1,0 +1,122 @@
+//! Settings from the environment, read once at start.
+
+use std::env;
+
+use rowproof_core::block::Limits;
+use thiserror::Error;
+
+/// Everything a function needs to know about its surroundings. No secret is among it.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// DynamoDB table of the ledger.
+    pub table: String,
+    /// Bucket that files land in; objects of any other bucket are refused.
+    pub input_bucket: String,
+    /// Bucket of data, manifests, plans and staging.
+    pub output_bucket: String,
+    /// Bucket of the failure archive.
+    pub failures_bucket: String,
+    /// Queue of chunks to process.
+    pub work_queue_url: String,
+    /// Queue that names chunks and jobs that failed for good.
+    pub failed_queue_url: String,
+    /// Queue that uploads are announced on; operators' requests go there too.
+    pub uploads_queue_url: Option<String>,
+    /// Key prefix of the pipeline files in the output bucket.
+    pub pipelines: String,
+    /// Chunks of one object that run on in the invocation which planned it.
+    pub inline_chunks: u32,
+    /// Stop starting work when less than this is left of the invocation, in milliseconds.
+    pub deadline_margin_ms: u64,
+    /// Sizes of chunks and blocks, and every other bound.
+    pub limits: Limits,
+    /// The local `run` this process belongs to; absent on Lambda.
+    pub run: Option<String>,
+    /// Endpoint of every AWS service, for the local AWS; the SDK's own variables win.
+    pub endpoint: Option<String>,
+}
+
+/// A setting that is missing or not what it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("environment variable {name} {problem}")]
+pub struct SettingsError {
+    name: &'static str,
+    problem: &'static str,
+}
+
+impl Settings {
+    /// Reads the `ROWPROOF_*` variables.
+    pub fn from_env() -> Result<Settings, SettingsError> {
+        Settings::read(&|name| read_env(name))
+    }
+
+    /// Reads the variables through `get`.
+    pub fn read(get: &dyn Fn(&str) -> Option<String>) -> Result<Settings, SettingsError> {
+        let need = |name: &'static str| {
+            get(name)
+                .filter(|value| !value.is_empty())
+                .ok_or(SettingsError { name, problem: "is not set; the deployment template sets it" })
+        };
+        let number = |name: &'static str, default: u64| match get(name) {
+            None => Ok(default),
+            Some(text) => {
+                text.parse().map_err(|_| SettingsError { name, problem: "is not a whole number" })
+            }
+        };
+        let defaults = Limits::default();
+        let block_bytes = number("ROWPROOF_BLOCK_BYTES", defaults.block_bytes as u64)?;
+        let limits = Limits {
+            chunk_bytes: number("ROWPROOF_CHUNK_BYTES", defaults.chunk_bytes)?.max(1),
+            chunk_rows: number("ROWPROOF_CHUNK_ROWS", defaults.chunk_rows)?.max(1),
+            block_bytes: usize::try_from(block_bytes).unwrap_or(defaults.block_bytes).max(1),
+            ..defaults
+        };
+        Ok(Settings {
+            limits,
+            table: need("ROWPROOF_TABLE")?,
+            input_bucket: need("ROWPROOF_INPUT_BUCKET")?,
+            output_bucket: need("ROWPROOF_OUTPUT_BUCKET")?,
+            failures_bucket: need("ROWPROOF_FAILURES_BUCKET")?,
+            work_queue_url: need("ROWPROOF_WORK_QUEUE_URL")?,
+            failed_queue_url: need("ROWPROOF_FAILED_QUEUE_URL")?,
+            uploads_queue_url: get("ROWPROOF_UPLOADS_QUEUE_URL"),
+            pipelines: get("ROWPROOF_PIPELINES")
+                .unwrap_or_else(|| rowproof_core::names::PIPELINES.to_owned()),
+            inline_chunks: u32::try_from(number("ROWPROOF_INLINE_CHUNKS", 1)?).unwrap_or(u32::MAX),
+            deadline_margin_ms: number("ROWPROOF_DEADLINE_MARGIN_MS", 10_000)?,
+            run: get("ROWPROOF_RUN"),
+            endpoint: get("ROWPROOF_ENDPOINT"),
+        })
+    }
+
+    /// The variables that [`Settings::read`] reads these settings back from.
+    pub fn to_env(&self) -> Vec<(String, String)> {
+        let mut env = vec![
+            ("ROWPROOF_TABLE", self.table.clone()),
+            ("ROWPROOF_INPUT_BUCKET", self.input_bucket.clone()),
+            ("ROWPROOF_OUTPUT_BUCKET", self.output_bucket.clone()),
+            ("ROWPROOF_FAILURES_BUCKET", self.failures_bucket.clone()),
+            ("ROWPROOF_WORK_QUEUE_URL", self.work_queue_url.clone()),
+            ("ROWPROOF_FAILED_QUEUE_URL", self.failed_queue_url.clone()),
+            ("ROWPROOF_PIPELINES", self.pipelines.clone()),
+            ("ROWPROOF_INLINE_CHUNKS", self.inline_chunks.to_string()),
+            ("ROWPROOF_DEADLINE_MARGIN_MS", self.deadline_margin_ms.to_string()),
+            ("ROWPROOF_CHUNK_BYTES", self.limits.chunk_bytes.to_string()),
+            ("ROWPROOF_CHUNK_ROWS", self.limits.chunk_rows.to_string()),
+            ("ROWPROOF_BLOCK_BYTES", self.limits.block_bytes.to_string()),
+        ];
+        let optional = [
+            ("ROWPROOF_UPLOADS_QUEUE_URL", &self.uploads_queue_url),
+            ("ROWPROOF_RUN", &self.run),
+            ("ROWPROOF_ENDPOINT", &self.endpoint),
+        ];
+        env.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
+        env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+/// Reads one environment variable.
+#[allow(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+pub fn read_env(name: &str) -> Option<String> {
+    env::var(name).ok()
+}

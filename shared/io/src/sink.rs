@@ -1,0 +1,95 @@
+//! What a chunk leaves behind: staged data files, its part of the failure archive, its outcome.
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use rowproof_core::archive::ArchiveFile;
+use rowproof_core::ids::sha256_hex;
+use rowproof_core::ledger::{ChainStart, ChunkId, Job, OutcomeRef};
+use rowproof_core::names;
+use rowproof_core::receipt::{ArchivedFile, ChunkOutcome, StagedFile};
+use rowproof_core::table::TableFile;
+
+use crate::app::App;
+use crate::error::StepError;
+use crate::process::Worked;
+
+/// Files written at a time.
+const IN_FLIGHT: usize = 4;
+
+/// Step e: data files under names that contain their hash. Nothing reads them before the commit.
+pub(crate) async fn stage_chunk(
+    app: &App,
+    id: &ChunkId,
+    files: &[TableFile],
+) -> Result<Vec<StagedFile>, StepError> {
+    stream::iter(files)
+        .map(|file| async move {
+            let key = names::staged(id, &file.sha256);
+            let bytes = file.bytes.clone();
+            let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            app.store.put_new(&app.settings.output_bucket, &key, bytes, &id.job.0).await?;
+            Ok(StagedFile {
+                partition: file.partition.clone(),
+                sha256: file.sha256.clone(),
+                rows: file.rows,
+                bytes: size,
+            })
+        })
+        .buffered(IN_FLIGHT)
+        .try_collect()
+        .await
+}
+
+/// Step f: the chunk's part of the failure archive.
+pub(crate) async fn write_rejects(
+    app: &App,
+    job: &Job,
+    id: &ChunkId,
+    file: Option<&ArchiveFile>,
+) -> Result<Option<ArchivedFile>, StepError> {
+    let Some(file) = file else { return Ok(None) };
+    let key = names::archived(&job.facts, id.chunk, 0, &file.sha256);
+    let bytes = file.bytes.clone();
+    app.store.put_new(&app.settings.failures_bucket, &key, bytes, &id.job.0).await?;
+    Ok(Some(ArchivedFile { key, sha256: file.sha256.clone(), rows: file.rows }))
+}
+
+/// The outcome document, and what the ledger keeps of it.
+pub(crate) async fn store_outcome(
+    app: &App,
+    id: &ChunkId,
+    worked: &Worked,
+    files: Vec<StagedFile>,
+    failures: Option<ArchivedFile>,
+) -> Result<OutcomeRef, StepError> {
+    let product = &worked.product;
+    let outcome = ChunkOutcome {
+        chunk: id.chunk,
+        start: product.range.start,
+        end: product.range.end,
+        first_row: product.range.first_row,
+        counts: product.counts,
+        blank_lines: product.blank_lines,
+        source_digest: product.source_digest,
+        loaded_digest: product.loaded_digest,
+        files,
+        failures,
+        reasons: product.reasons.clone(),
+        packed_bytes: worked.end_of_chain,
+    };
+    let text = serde_json::to_vec(&outcome).unwrap_or_default();
+    let sha256 = sha256_hex(&text);
+    let key = names::outcome(id, &sha256);
+    app.store.put_new(&app.settings.output_bucket, &key, Bytes::from(text), &id.job.0).await?;
+    let goes_on = worked.is_chain && worked.end_of_chain.is_none();
+    let next = ChainStart {
+        byte: product.range.end,
+        row: product.range.first_row + product.range.rows,
+    };
+    Ok(OutcomeRef {
+        key,
+        sha256,
+        next: goes_on.then_some(next),
+        end_of_object: worked.end_of_chain.is_some(),
+    })
+}

@@ -1,0 +1,150 @@
+//! Plain text of an object: ranged reads of one version, unpacked on the way.
+
+use aws_sdk_s3::primitives::ByteStream;
+use bytes::{Buf, Bytes};
+use rowproof_core::block::Limits;
+use rowproof_core::ids::JobId;
+use rowproof_core::input::Inflate;
+use rowproof_core::ledger::JobFacts;
+use rowproof_core::pipeline::Pipeline;
+use rowproof_core::plan::Codec;
+use tokio::runtime::Handle;
+
+use crate::app::App;
+use crate::error::{AwsError, StepError};
+
+/// Text of an object from some byte on. Pulled by the worker's thread, block by block; the kernel's
+/// socket buffer reads ahead meanwhile.
+#[derive(Debug)]
+pub struct TextSource {
+    runtime: Handle,
+    body: Option<ByteStream>,
+    piece: Bytes,
+    inflate: Option<Inflate>,
+    uri: String,
+    job: JobId,
+}
+
+impl TextSource {
+    /// Bytes `[start, end)` as they are stored.
+    pub async fn range(
+        app: &App,
+        facts: &JobFacts,
+        start: u64,
+        end: u64,
+    ) -> Result<TextSource, StepError> {
+        let body = match start < end {
+            true => Some(open(app, facts, start, end).await?),
+            false => None,
+        };
+        Ok(TextSource {
+            runtime: Handle::current(),
+            body,
+            piece: Bytes::new(),
+            inflate: None,
+            uri: facts.object.uri(),
+            job: facts.job.clone(),
+        })
+    }
+
+    /// The whole object, unpacked and in UTF-8.
+    pub async fn unpacked(
+        app: &App,
+        facts: &JobFacts,
+        pipeline: &Pipeline,
+        codec: Codec,
+        limits: &Limits,
+    ) -> Result<TextSource, StepError> {
+        let mut source = TextSource::range(app, facts, 0, facts.object.size).await?;
+        let inflate = Inflate::new(codec, &pipeline.source.encoding, limits);
+        source.inflate = Some(inflate.map_err(|error| refuse(&source.uri, error))?);
+        Ok(source)
+    }
+
+    /// Appends text to `block` until it holds `want` bytes; `true` when the text has ended. Blocks.
+    pub fn fill(&mut self, block: &mut Vec<u8>, want: usize) -> Result<bool, StepError> {
+        while block.len() < want {
+            if self.piece.is_empty() && !self.next_piece()? {
+                return self.end(block);
+            }
+            match &mut self.inflate {
+                None => {
+                    let take = self.piece.len().min(want - block.len());
+                    block.extend_from_slice(self.piece.get(..take).unwrap_or(&[]));
+                    self.piece.advance(take);
+                }
+                Some(inflate) => {
+                    let used = inflate.push(&self.piece, block);
+                    self.piece.advance(used.map_err(|error| refuse(&self.uri, error))?);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn next_piece(&mut self) -> Result<bool, StepError> {
+        let Some(body) = &mut self.body else { return Ok(false) };
+        let next = self.runtime.block_on(body.try_next()).map_err(|error| AwsError {
+            operation: format!("GetObject {}", self.uri),
+            code: "body cut off".into(),
+            status: 0,
+            message: error.to_string(),
+        })?;
+        match next {
+            Some(piece) => self.piece = piece,
+            None => self.body = None,
+        }
+        Ok(self.body.is_some())
+    }
+
+    /// What the decoder still held back; its checks of length and checksum are made here.
+    fn end(&mut self, block: &mut Vec<u8>) -> Result<bool, StepError> {
+        if let Some(inflate) = &mut self.inflate {
+            inflate.finish(block).map_err(|error| refuse(&self.uri, error))?;
+        }
+        Ok(true)
+    }
+
+    /// Drops so many bytes of text; what was unpacked beyond them comes back.
+    pub fn skip(&mut self, mut bytes: u64, block_bytes: usize) -> Result<Vec<u8>, StepError> {
+        let mut block = Vec::new();
+        loop {
+            let want = usize::try_from(bytes).unwrap_or(usize::MAX).min(block_bytes);
+            let ended = self.fill(&mut block, want)?;
+            let got = u64::try_from(block.len()).unwrap_or(u64::MAX);
+            if got >= bytes {
+                block.drain(..want);
+                return Ok(block);
+            }
+            if ended {
+                return Err(self.shorter());
+            }
+            bytes -= got;
+            block.clear();
+        }
+    }
+
+    fn shorter(&self) -> StepError {
+        StepError::Broken(format!("{} of job {} unpacks differently now", self.uri, self.job))
+    }
+}
+
+pub(crate) async fn open(
+    app: &App,
+    facts: &JobFacts,
+    start: u64,
+    end: u64,
+) -> Result<ByteStream, StepError> {
+    match app.store.read(&facts.object, start, end).await {
+        Ok(body) => Ok(body),
+        Err(error) if error.is_precondition() || error.is_not_found() => {
+            Err(StepError::SourceChanged { uri: facts.object.uri(), job: facts.job.clone() })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// An input that cannot be unpacked fails the object.
+pub(crate) fn refuse(uri: &str, error: rowproof_core::input::InputError) -> StepError {
+    StepError::object(error.code(), format!("{uri}: {error}"))
+}
