@@ -245,6 +245,18 @@ fn manifests_are_written_once(template: &str) -> Vec<String> {
     }
 }
 
+/// Every variable that the functions refuse to start without is set. `source` asks by `need("NAME")`.
+fn needed_variables_are_set(template: &str, source: &str) -> Vec<String> {
+    let needed = source
+        .split("need(\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next());
+    let missing = needed
+        .filter(|name| !template.contains(&format!("\n        {name}: ")))
+        .map(|name| format!("{TEMPLATE}:1: the functions need {name}; set it under Globals"));
+    missing.collect()
+}
+
 /// The template with `from` replaced once; the test's own premise is that it is there.
 fn spoiled(from: &str, to: &str) -> String {
     let template = tree::read(TEMPLATE);
@@ -359,4 +371,28 @@ fn the_templates_manifests_are_written_once() {
 fn manifests_that_can_be_overwritten_are_named() {
     let without = spoiled("s3:if-none-match: \"true\"", "s3:if-none-match: \"false\"");
     assert_eq!(manifests_are_written_once(&without).len(), 1);
+}
+
+#[test]
+fn the_templates_functions_get_every_variable_they_need() {
+    let template = tree::read(TEMPLATE);
+    let sources = tree::rust_files();
+    let io = sources
+        .iter()
+        .filter(|file| file.path.starts_with("shared/io/"));
+    let found: Vec<String> = io
+        .flat_map(|file| needed_variables_are_set(&template, &file.text))
+        .collect();
+    assert_eq!(found, NONE);
+}
+
+#[test]
+fn a_needed_variable_that_is_not_set_is_named() {
+    let source = "let a = need(\"ROWPROOF_TABLE\")?;\nlet b = need(\"ROWPROOF_OTHER\")?;\n";
+    let found = needed_variables_are_set(&tree::read(TEMPLATE), source);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found.iter().all(|line| line.contains("ROWPROOF_OTHER")),
+        "{found:?}"
+    );
 }
