@@ -3,18 +3,14 @@
 use crate::tree;
 
 /// Crates that decide nothing: with one of them, `core` would no longer be values in, values out.
-const NOT_IN_CORE: [&str; 8] = [
-    "async-", "aws-", "axum", "futures", "hyper", "lambda", "reqwest", "tokio",
-];
+const NOT_IN_CORE: [&str; 8] =
+    ["async-", "aws-", "axum", "futures", "hyper", "lambda", "reqwest", "tokio"];
 
 /// The names a manifest declares under any `dependencies` heading, with their line numbers.
 fn dependencies(manifest: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut inside = false;
-    for (number, line) in (1..)
-        .zip(manifest.lines())
-        .map(|(number, line)| (number, line.trim()))
-    {
+    for (number, line) in (1..).zip(manifest.lines()).map(|(number, line)| (number, line.trim())) {
         if let Some(heading) = line.strip_prefix('[') {
             let heading = heading.trim_end_matches(']');
             inside = heading.ends_with("dependencies");
@@ -23,9 +19,8 @@ fn dependencies(manifest: &str) -> Vec<(usize, String)> {
             }
         } else if inside && !line.is_empty() && !line.starts_with('#') {
             let end = line.find(['.', '=', ' ']).unwrap_or(line.len());
-            let renamed = line
-                .split_once("package = \"")
-                .and_then(|(_, rest)| rest.split('"').next());
+            let renamed =
+                line.split_once("package = \"").and_then(|(_, rest)| rest.split('"').next());
             let name = renamed.or(line.get(..end)).unwrap_or(line);
             found.push((number, name.trim_matches('"').to_owned()));
         }
@@ -69,19 +64,15 @@ fn packages() -> Vec<(String, String)> {
         let folder = file.path.strip_suffix("/Cargo.toml")?.to_owned();
         Some((folder, file.text))
     });
-    manifests
-        .filter(|(folder, _)| folder != "tests/fuzz")
-        .collect()
+    manifests.filter(|(folder, _)| folder != "tests/fuzz").collect()
 }
 
 #[test]
 fn imports_run_one_way() {
     let packages = packages();
     assert!(packages.len() >= 7, "the manifests were not found");
-    let found: Vec<String> = packages
-        .iter()
-        .flat_map(|(folder, manifest)| broken(folder, manifest))
-        .collect();
+    let found: Vec<String> =
+        packages.iter().flat_map(|(folder, manifest)| broken(folder, manifest)).collect();
     assert_eq!(found, Vec::<String>::new());
 }
 
@@ -104,20 +95,12 @@ fn an_import_against_the_way_is_named() {
         let found = broken(folder, &dependency(name));
         assert_eq!(found.len(), 1, "{folder} {name}");
         assert!(
-            found
-                .iter()
-                .all(|line| line.starts_with(&format!("{folder}/Cargo.toml:5:"))),
+            found.iter().all(|line| line.starts_with(&format!("{folder}/Cargo.toml:5:"))),
             "{found:?}"
         );
     }
-    assert_eq!(
-        broken("functions/cli", &dependency("rowproof-local")),
-        Vec::<String>::new()
-    );
-    assert_eq!(
-        broken("functions/chunk", &dependency("rowproof-io")),
-        Vec::<String>::new()
-    );
+    assert_eq!(broken("functions/cli", &dependency("rowproof-local")), Vec::<String>::new());
+    assert_eq!(broken("functions/chunk", &dependency("rowproof-io")), Vec::<String>::new());
 }
 
 #[test]
@@ -125,9 +108,6 @@ fn dependencies_are_found_in_every_section_and_spelling() {
     let manifest = "[package]\nname = \"a\"\n[dependencies]\nb.workspace = true\n# c = \"1\"\nd = \"1\"\n\
         e = { version = \"1\", package = \"f\" }\n\n[target.'cfg(unix)'.dev-dependencies]\ng = \"1\"\n\
         [build-dependencies.h]\nversion = \"1\"\n[lints]\nworkspace = true\n";
-    let names: Vec<String> = dependencies(manifest)
-        .into_iter()
-        .map(|(_, name)| name)
-        .collect();
+    let names: Vec<String> = dependencies(manifest).into_iter().map(|(_, name)| name).collect();
     assert_eq!(names, ["b", "d", "f", "g", "h"]);
 }

@@ -14,10 +14,7 @@ type Rule = fn(path: &str, text: &str) -> Vec<String>;
 /// What breaks `rule` in the Rust files of the workspace.
 fn broken(rule: Rule) -> Vec<String> {
     let files = tree::rust_files();
-    files
-        .iter()
-        .flat_map(|file| rule(&file.path, &file.text))
-        .collect()
+    files.iter().flat_map(|file| rule(&file.path, &file.text)).collect()
 }
 
 /// `path:line: message` for every line that `matches`.
@@ -102,21 +99,16 @@ fn functions_are_short(path: &str, text: &str) -> Vec<String> {
 
 fn lines_are_short(path: &str, text: &str) -> Vec<String> {
     let message = format!("a line has at most {LINE_CHARS_MAX} characters");
-    lines_where(path, text, &message, |line| {
-        line.chars().count() > LINE_CHARS_MAX
-    })
+    lines_where(path, text, &message, |line| line.chars().count() > LINE_CHARS_MAX)
 }
 
 fn no_trailing_blanks_or_tabs(path: &str, text: &str) -> Vec<String> {
     let mut found = lines_where(path, text, "no blanks at the end of a line", |line| {
         line.ends_with([' ', '\t', '\r'])
     });
-    found.extend(lines_where(
-        path,
-        text,
-        "no tabs; write \\t in a string",
-        |line| line.contains('\t'),
-    ));
+    found.extend(lines_where(path, text, "no tabs; write \\t in a string", |line| {
+        line.contains('\t')
+    }));
     found
 }
 
@@ -130,9 +122,7 @@ fn nothing_is_left_over(path: &str, text: &str) -> Vec<String> {
         "finish it or remove it: todo!, unimplemented!, dbg! and FIXME do not stay",
         |line| {
             let code = !is_comment(line)
-                && ["todo!", "unimplemented!", "dbg!"]
-                    .iter()
-                    .any(|word| holds_word(line, word));
+                && ["todo!", "unimplemented!", "dbg!"].iter().any(|word| holds_word(line, word));
             code || holds_word(line, "FIXME")
         },
     )
@@ -143,24 +133,18 @@ fn only_the_command_line_prints(path: &str, text: &str) -> Vec<String> {
     if !library || path.starts_with("functions/cli/") || is_test_file(path) {
         return Vec::new();
     }
-    lines_where(
-        path,
-        text,
-        "only the command line prints; log with tracing",
-        |line| !is_comment(line) && (holds_word(line, "println!") || holds_word(line, "print!")),
-    )
+    lines_where(path, text, "only the command line prints; log with tracing", |line| {
+        !is_comment(line) && (holds_word(line, "println!") || holds_word(line, "print!"))
+    })
 }
 
 fn no_test_is_ignored(path: &str, text: &str) -> Vec<String> {
     if path.starts_with(OWN) {
         return Vec::new();
     }
-    lines_where(
-        path,
-        text,
-        "no test is ignored; make it pass or remove it",
-        |line| line.contains("#[ignore"),
-    )
+    lines_where(path, text, "no test is ignored; make it pass or remove it", |line| {
+        line.contains("#[ignore")
+    })
 }
 
 fn sdk_types_stay_in_io(path: &str, text: &str) -> Vec<String> {
@@ -181,19 +165,14 @@ fn no_path_of_one_machine(path: &str, text: &str) -> Vec<String> {
         return Vec::new();
     }
     let machine = ["/work/", "/tmp/w/", "/root/", "/home/"];
-    lines_where(
-        path,
-        text,
-        "no path of one machine; make it relative or temporary",
-        |line| {
-            machine.iter().any(|folder| {
-                line.match_indices(folder).any(|(at, _)| {
-                    let before = line.get(..at).and_then(|head| head.chars().next_back());
-                    !before.is_some_and(|c| c.is_alphanumeric() || "._-}~*".contains(c))
-                })
+    lines_where(path, text, "no path of one machine; make it relative or temporary", |line| {
+        machine.iter().any(|folder| {
+            line.match_indices(folder).any(|(at, _)| {
+                let before = line.get(..at).and_then(|head| head.chars().next_back());
+                !before.is_some_and(|c| c.is_alphanumeric() || "._-}~*".contains(c))
             })
-        },
-    )
+        })
+    })
 }
 
 const NONE: Vec<String> = Vec::new();
@@ -208,10 +187,7 @@ fn a_file_that_is_too_long_is_named() {
     let text = "// x\n".repeat(FILE_LINES_MAX + 1);
     assert_eq!(files_are_short("shared/core/src/a.rs", &text).len(), 1);
     assert_eq!(files_are_short("shared/core/src/a/tests.rs", &text), NONE);
-    assert_eq!(
-        files_are_short("shared/core/src/a.rs", &"// x\n".repeat(FILE_LINES_MAX)),
-        NONE
-    );
+    assert_eq!(files_are_short("shared/core/src/a.rs", &"// x\n".repeat(FILE_LINES_MAX)), NONE);
 }
 
 #[test]
@@ -229,15 +205,10 @@ fn a_function_that_is_too_long_is_named_by_its_first_line() {
     };
     let found = functions_are_short("a.rs", &body(FUNCTION_LINES_MAX + 1));
     assert_eq!(found.len(), 1, "{found:?}");
-    assert!(
-        found.iter().all(|line| line.starts_with("a.rs:2:")),
-        "{found:?}"
-    );
+    assert!(found.iter().all(|line| line.starts_with("a.rs:2:")), "{found:?}");
     assert_eq!(functions_are_short("a.rs", &body(FUNCTION_LINES_MAX)), NONE);
-    let comments = format!(
-        "fn commented() {{\n{}}}\n",
-        "    // why\n\n".repeat(FUNCTION_LINES_MAX)
-    );
+    let comments =
+        format!("fn commented() {{\n{}}}\n", "    // why\n\n".repeat(FUNCTION_LINES_MAX));
     assert_eq!(functions_are_short("a.rs", &comments), NONE);
 }
 
@@ -248,15 +219,8 @@ fn no_line_is_too_long() {
 
 #[test]
 fn a_line_that_is_too_long_is_named() {
-    let text = format!(
-        "\n{}\n{}\n",
-        "é".repeat(LINE_CHARS_MAX),
-        "x".repeat(LINE_CHARS_MAX + 1)
-    );
-    assert_eq!(
-        lines_are_short("a.rs", &text),
-        ["a.rs:3: a line has at most 120 characters"]
-    );
+    let text = format!("\n{}\n{}\n", "é".repeat(LINE_CHARS_MAX), "x".repeat(LINE_CHARS_MAX + 1));
+    assert_eq!(lines_are_short("a.rs", &text), ["a.rs:3: a line has at most 120 characters"]);
 }
 
 #[test]
@@ -267,10 +231,7 @@ fn no_line_ends_in_blanks_or_holds_a_tab() {
 #[test]
 fn blanks_and_tabs_are_named() {
     let found = no_trailing_blanks_or_tabs("a.rs", "a\nb \n\tc\nd\r\n");
-    let places: Vec<&str> = found
-        .iter()
-        .filter_map(|line| line.split(": ").next())
-        .collect();
+    let places: Vec<&str> = found.iter().filter_map(|line| line.split(": ").next()).collect();
     assert_eq!(places, ["a.rs:2", "a.rs:4", "a.rs:3"]);
 }
 
@@ -282,18 +243,10 @@ fn no_unfinished_code_is_left() {
 #[test]
 fn unfinished_code_is_named() {
     let path = "functions/cli/src/lib.rs";
-    for line in [
-        "    todo!()",
-        "unimplemented!(\"x\")",
-        "let a = dbg!(b);",
-        "// FIXME later",
-    ] {
+    for line in ["    todo!()", "unimplemented!(\"x\")", "let a = dbg!(b);", "// FIXME later"] {
         assert_eq!(nothing_is_left_over(path, line).len(), 1, "{line}");
     }
-    assert_eq!(
-        nothing_is_left_over(path, "// `todo!` is refused by tests\nmy_todo!()"),
-        NONE
-    );
+    assert_eq!(nothing_is_left_over(path, "// `todo!` is refused by tests\nmy_todo!()"), NONE);
 }
 
 #[test]
@@ -306,16 +259,8 @@ fn a_library_that_prints_is_named() {
     let text = "fn a() {\n    println!(\"{b}\");\n    eprintln!(\"c\");\n    // println!(d)\n}\n";
     let found = only_the_command_line_prints("shared/io/src/a.rs", text);
     assert_eq!(found.len(), 1, "{found:?}");
-    assert!(
-        found
-            .iter()
-            .all(|line| line.starts_with("shared/io/src/a.rs:2:")),
-        "{found:?}"
-    );
-    assert_eq!(
-        only_the_command_line_prints("functions/cli/src/a.rs", text),
-        NONE
-    );
+    assert!(found.iter().all(|line| line.starts_with("shared/io/src/a.rs:2:")), "{found:?}");
+    assert_eq!(only_the_command_line_prints("functions/cli/src/a.rs", text), NONE);
 }
 
 #[test]
@@ -325,10 +270,7 @@ fn every_test_runs() {
 
 #[test]
 fn an_ignored_test_is_named() {
-    let found = no_test_is_ignored(
-        "tests/e2e/a.rs",
-        "#[test]\n#[ignore = \"slow\"]\nfn a() {}\n",
-    );
+    let found = no_test_is_ignored("tests/e2e/a.rs", "#[test]\n#[ignore = \"slow\"]\nfn a() {}\n");
     assert_eq!(found.len(), 1);
 }
 
@@ -340,35 +282,22 @@ fn sdk_types_stay_where_the_sdk_is_called() {
 #[test]
 fn an_sdk_type_in_a_function_is_named() {
     let text = "use aws_sdk_s3::Client;\n";
-    assert_eq!(
-        sdk_types_stay_in_io("functions/chunk/src/lib.rs", text).len(),
-        1
-    );
-    assert_eq!(
-        sdk_types_stay_in_io("shared/local/src/s3.rs", text).len(),
-        1
-    );
+    assert_eq!(sdk_types_stay_in_io("functions/chunk/src/lib.rs", text).len(), 1);
+    assert_eq!(sdk_types_stay_in_io("shared/local/src/s3.rs", text).len(), 1);
     assert_eq!(sdk_types_stay_in_io("shared/io/src/s3.rs", text), NONE);
 }
 
 #[test]
 fn no_file_names_a_path_of_one_machine() {
     let files = tree::files();
-    let found: Vec<String> = files
-        .iter()
-        .flat_map(|file| no_path_of_one_machine(&file.path, &file.text))
-        .collect();
+    let found: Vec<String> =
+        files.iter().flat_map(|file| no_path_of_one_machine(&file.path, &file.text)).collect();
     assert_eq!(found, NONE);
 }
 
 #[test]
 fn a_path_of_one_machine_is_named() {
-    for line in [
-        "/work/a",
-        "see file:///home/me/a",
-        "\"/tmp/w/x\"",
-        "cd /root/x",
-    ] {
+    for line in ["/work/a", "see file:///home/me/a", "\"/tmp/w/x\"", "cd /root/x"] {
         assert_eq!(no_path_of_one_machine("README.md", line).len(), 1, "{line}");
     }
     assert_eq!(

@@ -15,23 +15,17 @@ struct Block<'a> {
 
 impl Block<'_> {
     fn is(&self, kind: &str) -> bool {
-        self.text
-            .lines()
-            .any(|line| line.trim() == format!("Type: {kind}"))
+        self.text.lines().any(|line| line.trim() == format!("Type: {kind}"))
     }
 
     fn says(&self, statement: &str) -> bool {
-        self.text
-            .lines()
-            .any(|line| line.trim().trim_start_matches("- ") == statement)
+        self.text.lines().any(|line| line.trim().trim_start_matches("- ") == statement)
     }
 
     /// The number after `key:`, comments aside.
     fn number(&self, key: &str) -> Option<u32> {
-        let rest = self
-            .text
-            .lines()
-            .find_map(|line| line.trim().strip_prefix(key)?.strip_prefix(':'))?;
+        let rest =
+            self.text.lines().find_map(|line| line.trim().strip_prefix(key)?.strip_prefix(':'))?;
         rest.split('#').next()?.trim().parse().ok()
     }
 
@@ -54,12 +48,8 @@ fn blocks<'a>(
         }
         offset += line.len();
     }
-    let ends = starts
-        .iter()
-        .skip(1)
-        .map(|(offset, ..)| *offset)
-        .chain([text.len()])
-        .collect::<Vec<_>>();
+    let ends =
+        starts.iter().skip(1).map(|(offset, ..)| *offset).chain([text.len()]).collect::<Vec<_>>();
     let cut = |((start, line, name), end): ((usize, usize, &'a str), usize)| Block {
         name,
         line,
@@ -78,9 +68,7 @@ fn resources(template: &str) -> Vec<Block<'_>> {
 }
 
 fn statements<'a>(resource: &Block<'a>) -> Vec<Block<'a>> {
-    blocks(resource.text, resource.line, |line| {
-        line.trim().strip_prefix("- Sid: ")
-    })
+    blocks(resource.text, resource.line, |line| line.trim().strip_prefix("- Sid: "))
 }
 
 /// A right names what it is for: no resource or action by wildcard, no statement without a name.
@@ -96,16 +84,9 @@ fn rights_are_narrow(template: &str) -> Vec<String> {
                 continue;
             }
             let wild = |line: &str| {
-                let value = line
-                    .trim()
-                    .trim_start_matches("- ")
-                    .trim_end()
-                    .trim_matches(['"', '\'']);
-                let value = value
-                    .rsplit(": ")
-                    .next()
-                    .unwrap_or(value)
-                    .trim_matches(['"', '\'']);
+                let value =
+                    line.trim().trim_start_matches("- ").trim_end().trim_matches(['"', '\'']);
+                let value = value.rsplit(": ").next().unwrap_or(value).trim_matches(['"', '\'']);
                 value == "*" || value.ends_with(":*")
             };
             if statement.text.lines().any(wild) {
@@ -122,33 +103,22 @@ fn rights_are_narrow(template: &str) -> Vec<String> {
 fn doors_are_encrypted(template: &str) -> Vec<String> {
     let resources = resources(template);
     let guarded = |kind: &str, target: &str| {
-        resources
-            .iter()
-            .filter(|policy| policy.is(kind) && policy.says(target))
-            .any(|policy| {
-                statements(policy).iter().any(|statement| {
-                    statement.says("Effect: Deny")
-                        && statement.says("Principal: \"*\"")
-                        && statement.says("aws:SecureTransport: \"false\"")
-                })
+        resources.iter().filter(|policy| policy.is(kind) && policy.says(target)).any(|policy| {
+            statements(policy).iter().any(|statement| {
+                statement.says("Effect: Deny")
+                    && statement.says("Principal: \"*\"")
+                    && statement.says("aws:SecureTransport: \"false\"")
             })
+        })
     };
     let doors = resources.iter().filter(|door| {
         let bucket = door.is("AWS::S3::Bucket")
-            && !guarded(
-                "AWS::S3::BucketPolicy",
-                &format!("Bucket: !Ref {}", door.name),
-            );
+            && !guarded("AWS::S3::BucketPolicy", &format!("Bucket: !Ref {}", door.name));
         let queue = door.is("AWS::SQS::Queue")
-            && !guarded(
-                "AWS::SQS::QueuePolicy",
-                &format!("Queues: [!Ref {}]", door.name),
-            );
+            && !guarded("AWS::SQS::QueuePolicy", &format!("Queues: [!Ref {}]", door.name));
         bucket || queue
     });
-    doors
-        .map(|door| door.breaks("has no policy that refuses requests without TLS"))
-        .collect()
+    doors.map(|door| door.breaks("has no policy that refuses requests without TLS")).collect()
 }
 
 /// Deleting the stack never deletes rows or the ledger, and buckets are closed to the public.
@@ -167,16 +137,10 @@ fn data_is_kept(template: &str) -> Vec<String> {
                 "BlockPublicPolicy: true",
                 "IgnorePublicAcls: true",
             ]);
-            wanted.extend([
-                "RestrictPublicBuckets: true",
-                "ObjectOwnership: BucketOwnerEnforced",
-            ]);
+            wanted.extend(["RestrictPublicBuckets: true", "ObjectOwnership: BucketOwnerEnforced"]);
         }
         if table {
-            wanted.extend([
-                "DeletionProtectionEnabled: true",
-                "PointInTimeRecoveryEnabled: true",
-            ]);
+            wanted.extend(["DeletionProtectionEnabled: true", "PointInTimeRecoveryEnabled: true"]);
             wanted.extend(["AttributeName: expiration", "BillingMode: PAY_PER_REQUEST"]);
         }
         let missing = wanted.into_iter().filter(|line| !resource.says(line));
@@ -190,10 +154,7 @@ fn data_is_kept(template: &str) -> Vec<String> {
 fn functions_fit_their_queues(template: &str) -> Vec<String> {
     let resources = resources(template);
     let mut found = Vec::new();
-    for function in resources
-        .iter()
-        .filter(|resource| resource.is("AWS::Serverless::Function"))
-    {
+    for function in resources.iter().filter(|resource| resource.is("AWS::Serverless::Function")) {
         if !function.text.contains("\n      Role: !GetAtt ") {
             found.push(
                 function.breaks("has no role of its own; SAM's reaches every queue and log group"),
@@ -239,18 +200,13 @@ fn manifests_are_written_once(template: &str) -> Vec<String> {
     if guarded {
         Vec::new()
     } else {
-        vec![format!(
-            "{TEMPLATE}:1: manifests/ can be overwritten; demand if-none-match"
-        )]
+        vec![format!("{TEMPLATE}:1: manifests/ can be overwritten; demand if-none-match")]
     }
 }
 
 /// Every variable that the functions refuse to start without is set. `source` asks by `need("NAME")`.
 fn needed_variables_are_set(template: &str, source: &str) -> Vec<String> {
-    let needed = source
-        .split("need(\"")
-        .skip(1)
-        .filter_map(|rest| rest.split('"').next());
+    let needed = source.split("need(\"").skip(1).filter_map(|rest| rest.split('"').next());
     let missing = needed
         .filter(|name| !template.contains(&format!("\n        {name}: ")))
         .map(|name| format!("{TEMPLATE}:1: the functions need {name}; set it under Globals"));
@@ -260,10 +216,7 @@ fn needed_variables_are_set(template: &str, source: &str) -> Vec<String> {
 /// The template with `from` replaced once; the test's own premise is that it is there.
 fn spoiled(from: &str, to: &str) -> String {
     let template = tree::read(TEMPLATE);
-    assert!(
-        template.contains(from),
-        "the template no longer says {from}"
-    );
+    assert!(template.contains(from), "the template no longer says {from}");
     template.replacen(from, to, 1)
 }
 
@@ -278,10 +231,7 @@ fn the_templates_rights_are_narrow() {
 fn a_right_by_wildcard_is_named() {
     for (from, to) in [
         ("Resource: !GetAtt Table.Arn", "Resource: \"*\""),
-        (
-            "Resource: !GetAtt Table.Arn",
-            "Resource:\n              - '*'",
-        ),
+        ("Resource: !GetAtt Table.Arn", "Resource:\n              - '*'"),
         ("- dynamodb:GetItem", "- dynamodb:*"),
         ("- Sid: KeepTheLedger\n            Effect", "- Effect"),
     ] {
@@ -296,10 +246,8 @@ fn the_templates_doors_are_encrypted() {
 
 #[test]
 fn a_bucket_or_queue_without_tls_is_named() {
-    let found = doors_are_encrypted(&spoiled(
-        "Bucket: !Ref FailuresBucket",
-        "Bucket: !Ref OutputBucket",
-    ));
+    let found =
+        doors_are_encrypted(&spoiled("Bucket: !Ref FailuresBucket", "Bucket: !Ref OutputBucket"));
     assert!(
         found.len() == 1 && found.iter().all(|line| line.contains(" FailuresBucket ")),
         "{found:?}"
@@ -325,10 +273,7 @@ fn data_that_a_deletion_would_take_along_is_named() {
         ("DeletionPolicy: Retain", "DeletionPolicy: Delete"),
         ("AttributeName: expiration", "AttributeName: ttl"),
         ("BlockPublicAcls: true", "BlockPublicAcls: false"),
-        (
-            "DeletionProtectionEnabled: true",
-            "DeletionProtectionEnabled: false",
-        ),
+        ("DeletionProtectionEnabled: true", "DeletionProtectionEnabled: false"),
     ] {
         assert_eq!(data_is_kept(&spoiled(from, to)).len(), 1, "{to}");
     }
@@ -345,20 +290,10 @@ fn a_function_that_does_not_fit_its_queue_is_named() {
         ("VisibilityTimeout: 5400", "VisibilityTimeout: 5399"),
         ("Timeout: 300", "Timeout: 301"),
         ("maxReceiveCount: 5", "maxReceiveCount: 1"),
-        (
-            "            FunctionResponseTypes: [ReportBatchItemFailures]\n",
-            "",
-        ),
-        (
-            "      Role: !GetAtt ChunkRole.Arn\n",
-            "      Policies: [AWSLambdaExecute]\n",
-        ),
+        ("            FunctionResponseTypes: [ReportBatchItemFailures]\n", ""),
+        ("      Role: !GetAtt ChunkRole.Arn\n", "      Policies: [AWSLambdaExecute]\n"),
     ] {
-        assert_eq!(
-            functions_fit_their_queues(&spoiled(from, to)).len(),
-            1,
-            "{to}"
-        );
+        assert_eq!(functions_fit_their_queues(&spoiled(from, to)).len(), 1, "{to}");
     }
 }
 
@@ -377,12 +312,9 @@ fn manifests_that_can_be_overwritten_are_named() {
 fn the_templates_functions_get_every_variable_they_need() {
     let template = tree::read(TEMPLATE);
     let sources = tree::rust_files();
-    let io = sources
-        .iter()
-        .filter(|file| file.path.starts_with("shared/io/"));
-    let found: Vec<String> = io
-        .flat_map(|file| needed_variables_are_set(&template, &file.text))
-        .collect();
+    let io = sources.iter().filter(|file| file.path.starts_with("shared/io/"));
+    let found: Vec<String> =
+        io.flat_map(|file| needed_variables_are_set(&template, &file.text)).collect();
     assert_eq!(found, NONE);
 }
 
@@ -391,8 +323,5 @@ fn a_needed_variable_that_is_not_set_is_named() {
     let source = "let a = need(\"ROWPROOF_TABLE\")?;\nlet b = need(\"ROWPROOF_OTHER\")?;\n";
     let found = needed_variables_are_set(&tree::read(TEMPLATE), source);
     assert_eq!(found.len(), 1, "{found:?}");
-    assert!(
-        found.iter().all(|line| line.contains("ROWPROOF_OTHER")),
-        "{found:?}"
-    );
+    assert!(found.iter().all(|line| line.contains("ROWPROOF_OTHER")), "{found:?}");
 }

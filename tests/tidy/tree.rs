@@ -58,17 +58,12 @@ pub(crate) fn files() -> Vec<File> {
 
 /// Every Rust file of the workspace, in order of path.
 pub(crate) fn rust_files() -> Vec<File> {
-    files()
-        .into_iter()
-        .filter(|file| file.path.ends_with(".rs"))
-        .collect()
+    files().into_iter().filter(|file| file.path.ends_with(".rs")).collect()
 }
 
 fn collect(path: &Path, name: &str, files: &mut Vec<File>) {
     if path.is_dir() {
-        for entry in fs::read_dir(path)
-            .unwrap_or_else(|error| panic!("{name}: {error}"))
-            .flatten()
+        for entry in fs::read_dir(path).unwrap_or_else(|error| panic!("{name}: {error}")).flatten()
         {
             let child = entry.file_name().to_string_lossy().into_owned();
             if !BUILT.contains(&child.as_str()) {
@@ -76,35 +71,22 @@ fn collect(path: &Path, name: &str, files: &mut Vec<File>) {
             }
         }
     } else if let Ok(text) = fs::read_to_string(path) {
-        files.push(File {
-            path: name.to_owned(),
-            text,
-        });
+        files.push(File { path: name.to_owned(), text });
     }
 }
 
 /// What git tracks at the root, or what lies there when this is no checkout. A developer's own
 /// untracked output folder is nobody's business.
 fn root_entries() -> BTreeSet<String> {
-    let tracked = Command::new("git")
-        .arg("ls-files")
-        .current_dir(root())
-        .output();
+    let tracked = Command::new("git").arg("ls-files").current_dir(root()).output();
     if let Ok(output) = tracked
         && output.status.success()
     {
         let list = String::from_utf8_lossy(&output.stdout).into_owned();
-        return list
-            .lines()
-            .filter_map(|line| line.split('/').next())
-            .map(str::to_owned)
-            .collect();
+        return list.lines().filter_map(|line| line.split('/').next()).map(str::to_owned).collect();
     }
     let listing = fs::read_dir(root()).unwrap_or_else(|error| panic!("root: {error}"));
-    listing
-        .flatten()
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect()
+    listing.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
 
 fn strangers<'a>(entries: impl IntoIterator<Item = &'a str>) -> Vec<String> {
@@ -120,35 +102,20 @@ fn strangers<'a>(entries: impl IntoIterator<Item = &'a str>) -> Vec<String> {
 #[test]
 fn the_root_holds_nothing_but_its_fixed_entries() {
     let entries = root_entries();
-    assert!(
-        entries.contains("Cargo.toml"),
-        "the root was not found: {entries:?}"
-    );
-    assert_eq!(
-        strangers(entries.iter().map(String::as_str)),
-        Vec::<String>::new()
-    );
+    assert!(entries.contains("Cargo.toml"), "the root was not found: {entries:?}");
+    assert_eq!(strangers(entries.iter().map(String::as_str)), Vec::<String>::new());
 }
 
 #[test]
 fn a_stranger_at_the_root_is_named() {
     let found = strangers(["Cargo.toml", "tests", "Makefile", "target", ".git"]);
     assert_eq!(found.len(), 1);
-    assert!(
-        found.iter().all(|line| line.starts_with("Makefile:1:")),
-        "{found:?}"
-    );
+    assert!(found.iter().all(|line| line.starts_with("Makefile:1:")), "{found:?}");
 }
 
 #[test]
 fn the_walk_finds_the_sources_and_nothing_that_was_built() {
     let paths: Vec<String> = files().into_iter().map(|file| file.path).collect();
-    assert!(
-        paths.iter().any(|path| path == "shared/core/src/lib.rs"),
-        "{paths:?}"
-    );
-    assert!(
-        !paths.iter().any(|path| path.contains("/target/")),
-        "{paths:?}"
-    );
+    assert!(paths.iter().any(|path| path == "shared/core/src/lib.rs"), "{paths:?}");
+    assert!(!paths.iter().any(|path| path.contains("/target/")), "{paths:?}");
 }

@@ -1,1 +1,20 @@
-fn main() {}
+//! The `ingest` function on AWS Lambda.
+
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use rowproof_io::app::App;
+use rowproof_io::clock::Deadline;
+use rowproof_io::settings::{Settings, need_runtime_api};
+use rowproof_io::telemetry;
+use serde_json::Value;
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    need_runtime_api()?;
+    telemetry::on_lambda("ingest");
+    let app = &App::load(Settings::from_env()?).await;
+    run(service_fn(move |event: LambdaEvent<Value>| async move {
+        let deadline = Deadline::at_epoch_ms(event.context.deadline);
+        rowproof_ingest::handle(app, &event.payload, deadline).await.map_err(Error::from)
+    }))
+    .await
+}

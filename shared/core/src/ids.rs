@@ -84,16 +84,8 @@ pub fn slot_id(
         }
         Replaces::Table => parts.push("table".into()),
         Replaces::Nothing => {
-            let version = object
-                .version_id
-                .clone()
-                .unwrap_or_else(|| object.identity());
-            parts.extend([
-                "version".into(),
-                object.bucket.clone(),
-                object.key.clone(),
-                version,
-            ]);
+            let version = object.version_id.clone().unwrap_or_else(|| object.identity());
+            parts.extend(["version".into(), object.bucket.clone(), object.key.clone(), version]);
         }
     }
     SlotId(hash(&parts, 20))
@@ -118,9 +110,7 @@ fn hash(parts: &[String], length: usize) -> String {
         hasher.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
         hasher.update(part.as_bytes());
     }
-    let mut text = data_encoding::BASE32_NOPAD
-        .encode(&hasher.finalize())
-        .to_ascii_lowercase();
+    let mut text = data_encoding::BASE32_NOPAD.encode(&hasher.finalize()).to_ascii_lowercase();
     text.truncate(length);
     text
 }

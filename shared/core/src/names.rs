@@ -29,12 +29,7 @@ pub fn outcome(id: &ChunkId, sha256: &str) -> String {
 
 /// A chunk's data file before the commit.
 pub fn staged(id: &ChunkId, sha256: &str) -> String {
-    format!(
-        "_staging/{}/{:06}-{}.parquet",
-        id.job,
-        id.chunk,
-        short(sha256)
-    )
+    format!("_staging/{}/{:06}-{}.parquet", id.job, id.chunk, short(sha256))
 }
 
 /// A chunk's data file after the commit: `<path>/<column>=<value>/<gen>-<job>-<n>-<sha16>.parquet`.
@@ -77,26 +72,17 @@ pub fn slot_manifests(slot: &SlotId) -> String {
 
 /// The frozen outcome list of a job.
 pub fn intent(facts: &JobFacts) -> String {
-    format!(
-        "manifests/{}/{:06}/{}-intent.json",
-        facts.slot, facts.generation, facts.job
-    )
+    format!("manifests/{}/{:06}/{}-intent.json", facts.slot, facts.generation, facts.job)
 }
 
 /// The manifest of a job.
 pub fn manifest(facts: &JobFacts, revision: u32) -> String {
-    format!(
-        "manifests/{}/{:06}/{}-{revision}.json",
-        facts.slot, facts.generation, facts.job
-    )
+    format!("manifests/{}/{:06}/{}-{revision}.json", facts.slot, facts.generation, facts.job)
 }
 
 /// Generation of an intent's key, `None` for any other key.
 pub fn intent_generation(key: &str) -> Option<i64> {
-    let mut parts = key
-        .strip_suffix("-intent.json")?
-        .strip_prefix("manifests/")?
-        .split('/');
+    let mut parts = key.strip_suffix("-intent.json")?.strip_prefix("manifests/")?.split('/');
     let (_slot, generation, _job) = (parts.next()?, parts.next()?, parts.next()?);
     generation.parse().ok()
 }

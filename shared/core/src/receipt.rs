@@ -31,13 +31,7 @@ pub struct Counts {
 impl Counts {
     /// Whether every row read is in exactly one class.
     pub fn balance(&self) -> bool {
-        let classes = [
-            self.loaded,
-            self.unchanged,
-            self.filtered,
-            self.superseded,
-            self.rejected,
-        ];
+        let classes = [self.loaded, self.unchanged, self.filtered, self.superseded, self.rejected];
         classes.iter().sum::<u64>() == self.read
     }
 
@@ -224,10 +218,7 @@ impl Manifest {
         let files = outcomes
             .iter()
             .flat_map(|outcome| {
-                outcome
-                    .files
-                    .iter()
-                    .map(|file| published(facts, pipeline, outcome.chunk, file))
+                outcome.files.iter().map(|file| published(facts, pipeline, outcome.chunk, file))
             })
             .collect();
         Manifest {
@@ -239,10 +230,7 @@ impl Manifest {
             problems,
             chunks: outcomes.iter().map(line).collect(),
             files,
-            failures: outcomes
-                .iter()
-                .filter_map(|outcome| outcome.failures.clone())
-                .collect(),
+            failures: outcomes.iter().filter_map(|outcome| outcome.failures.clone()).collect(),
         }
     }
 
@@ -263,10 +251,7 @@ fn published(
     chunk: u32,
     file: &StagedFile,
 ) -> PublishedFile {
-    let id = crate::ledger::ChunkId {
-        job: facts.job.clone(),
-        chunk,
-    };
+    let id = crate::ledger::ChunkId { job: facts.job.clone(), chunk };
     let path = &pipeline.sink.path;
     PublishedFile {
         key: names::published(path, &file.partition, facts, chunk, &file.sha256),
@@ -305,32 +290,22 @@ fn totals(plan: &Plan, outcomes: &[ChunkOutcome]) -> Totals {
         totals.source_digest += outcome.source_digest;
         totals.loaded_digest += outcome.loaded_digest;
         for reason in &outcome.reasons {
-            *reasons
-                .entry((reason.code.clone(), reason.column.clone()))
-                .or_default() += reason.rows;
+            *reasons.entry((reason.code.clone(), reason.column.clone())).or_default() +=
+                reason.rows;
         }
     }
     totals.bytes_read = match plan.kind {
         PlanKind::Ranges => {
-            let read: u64 = outcomes
-                .iter()
-                .map(|outcome| outcome.end - outcome.start)
-                .sum();
+            let read: u64 = outcomes.iter().map(|outcome| outcome.end - outcome.start).sum();
             plan.data_start + read
         }
-        PlanKind::Chain => outcomes
-            .iter()
-            .rev()
-            .find_map(|outcome| outcome.packed_bytes)
-            .unwrap_or(0),
+        PlanKind::Chain => {
+            outcomes.iter().rev().find_map(|outcome| outcome.packed_bytes).unwrap_or(0)
+        }
     };
-    totals.reasons = reasons
-        .into_iter()
-        .map(|((code, column), rows)| Reason { code, column, rows })
-        .collect();
-    totals
-        .reasons
-        .sort_by(|a, b| b.rows.cmp(&a.rows).then_with(|| a.cmp(b)));
+    totals.reasons =
+        reasons.into_iter().map(|((code, column), rows)| Reason { code, column, rows }).collect();
+    totals.reasons.sort_by(|a, b| b.rows.cmp(&a.rows).then_with(|| a.cmp(b)));
     totals
 }
 
@@ -346,54 +321,36 @@ fn check_books(
     for (expected, outcome) in outcomes.iter().enumerate() {
         let n = outcome.chunk;
         if usize::try_from(n) != Ok(expected) {
-            problems.push(format!(
-                "chunk {expected} is missing: found chunk {n} in its place"
-            ));
+            problems.push(format!("chunk {expected} is missing: found chunk {n} in its place"));
         }
         if outcome.start != byte || outcome.end < outcome.start {
-            problems.push(format!(
-                "chunk {n} begins at byte {}, not {byte}",
-                outcome.start
-            ));
+            problems.push(format!("chunk {n} begins at byte {}, not {byte}", outcome.start));
         }
         if outcome.first_row != row {
-            problems.push(format!(
-                "chunk {n} begins at row {}, not {row}",
-                outcome.first_row
-            ));
+            problems.push(format!("chunk {n} begins at row {}, not {row}", outcome.first_row));
         }
         if !outcome.counts.balance() {
             problems.push(format!("chunk {n}: its classes do not add up to its rows"));
         }
         let files: u64 = outcome.files.iter().map(|file| file.rows).sum();
         if files != outcome.counts.loaded {
-            problems.push(format!(
-                "chunk {n}: its files hold {files} rows, not the loaded ones"
-            ));
+            problems.push(format!("chunk {n}: its files hold {files} rows, not the loaded ones"));
         }
         let archived = outcome.failures.as_ref().map_or(0, |file| file.rows);
         if archived != outcome.counts.rejected {
-            problems.push(format!(
-                "chunk {n}: its archive holds {archived} rows, not the rejected"
-            ));
+            problems
+                .push(format!("chunk {n}: its archive holds {archived} rows, not the rejected"));
         }
         (byte, row) = (outcome.end, row + outcome.counts.read);
     }
     if plan.text_bytes.is_some_and(|bytes| bytes != byte) {
-        problems.push(format!(
-            "the chunks end at byte {byte}, not at the end of the object"
-        ));
+        problems.push(format!("the chunks end at byte {byte}, not at the end of the object"));
     }
     if plan.rows.is_some_and(|rows| rows != row) {
-        problems.push(format!(
-            "the chunks hold {row} rows, not what the plan counted"
-        ));
+        problems.push(format!("the chunks hold {row} rows, not what the plan counted"));
     }
     if totals.bytes_read != object.size {
-        problems.push(format!(
-            "{} bytes were read of {}",
-            totals.bytes_read, object.size
-        ));
+        problems.push(format!("{} bytes were read of {}", totals.bytes_read, object.size));
     }
     problems
 }
@@ -409,16 +366,10 @@ pub fn over_limit(hold_if: Option<&HoldIf>, counts: &Counts) -> Option<String> {
         Rejected::PartsPerMillion(ppm) => {
             let rejected = u128::from(counts.rejected) * 1_000_000;
             let allowed = u128::from(ppm) * u128::from(counts.read);
-            (
-                rejected > allowed,
-                format!("{} %", f64::from(ppm) / 10_000.0),
-            )
+            (rejected > allowed, format!("{} %", f64::from(ppm) / 10_000.0))
         }
     };
     over.then(|| {
-        format!(
-            "{} of {} rows were rejected; hold_if allows {limit}",
-            counts.rejected, counts.read
-        )
+        format!("{} of {} rows were rejected; hold_if allows {limit}", counts.rejected, counts.read)
     })
 }

@@ -13,6 +13,9 @@ use crate::observe::is_still_head;
 use crate::plan::plan_object;
 use crate::process::{Processed, process_chunk};
 
+/// A packed object up to this size is processed by the invocation that planned it, in bytes.
+const INLINE_BYTES: u64 = 16 << 20;
+
 /// Plans the job, processes or hands out its chunks, commits it: whatever its state asks for. Returns
 /// when there is nothing left to do in this invocation.
 pub async fn advance_job(app: &App, job: Job, deadline: Deadline) -> Result<(), StepError> {
@@ -59,7 +62,9 @@ async fn hand_out(app: &App, job: &Job, deadline: Deadline) -> Result<(), StepEr
         commit_job(app, &job.facts.job).await?;
         return Ok(());
     }
-    let inline = waiting.len() <= usize::try_from(app.settings.inline_chunks).unwrap_or(usize::MAX);
+    let few = waiting.len() <= usize::try_from(app.settings.inline_chunks).unwrap_or(usize::MAX);
+    // A chain shows only its next chunk, however long it is.
+    let inline = few && (plan.kind == PlanKind::Ranges || job.facts.object.size <= INLINE_BYTES);
     for chunk in waiting {
         if inline && !deadline.is_near(app.settings.deadline_margin_ms) {
             let id = ChunkId { job: job.facts.job.clone(), chunk };

@@ -81,12 +81,7 @@ async fn try_begin(app: &App, job: &Job) -> Result<bool, StepError> {
 
 /// Stores the frozen outcome list. A list that is there already must be this one: outcomes of DONE
 /// chunks never change.
-async fn store_once(
-    app: &App,
-    job: &Job,
-    intent: &PlanRef,
-    text: &str,
-) -> Result<(), StepError> {
+async fn store_once(app: &App, job: &Job, intent: &PlanRef, text: &str) -> Result<(), StepError> {
     let bucket = &app.settings.output_bucket;
     let bytes = Bytes::copy_from_slice(text.as_bytes());
     let stored = app.store.put_new(bucket, &intent.key, bytes, &job.facts.job.0).await?;
@@ -103,10 +98,7 @@ async fn store_once(
 }
 
 /// Closes every group that is complete; all outcomes in chunk order once every group is.
-async fn collect_outcomes(
-    app: &App,
-    job: &Job,
-) -> Result<Option<Vec<ChunkOutcome>>, StepError> {
+async fn collect_outcomes(app: &App, job: &Job) -> Result<Option<Vec<ChunkOutcome>>, StepError> {
     let Some(count) = job.chunk_count else { return Ok(None) };
     let id = &job.facts.job;
     let mut keys = vec![];

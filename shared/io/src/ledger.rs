@@ -242,8 +242,5 @@ fn from_attributes(attributes: &HashMap<String, AttributeValue>) -> Item {
         Ok(text) => Some(Value::S(text.clone())),
         Err(_) => value.as_n().ok().and_then(|number| number.parse().ok()).map(Value::N),
     };
-    attributes
-        .iter()
-        .filter_map(|(name, value)| Some((name.clone(), convert(value)?)))
-        .collect()
+    attributes.iter().filter_map(|(name, value)| Some((name.clone(), convert(value)?))).collect()
 }

@@ -1,10 +1,22 @@
-//! `rowproof-io` does: every call to AWS, and the order of the protocol's steps.
+#![doc = include_str!("../../ARCHITECTURE.md")]
 
-pub mod backoff;
+pub mod advance;
+pub mod app;
+pub mod arrive;
+mod backoff;
+pub mod batch;
 pub mod clients;
 pub mod clock;
+pub mod commit;
 pub mod error;
 pub mod ledger;
+pub mod observe;
+pub mod pipelines;
+pub mod plan;
+pub mod process;
 pub mod queue;
 pub mod settings;
+mod sink;
+mod source;
 pub mod store;
+pub mod telemetry;

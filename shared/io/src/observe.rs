@@ -92,7 +92,9 @@ async fn try_observe(
             info!(job = %facts.job, source_uri = %object.uri(), "a later file holds its slot");
             need_job(app, &facts).await.map(Some)
         }
-        Observed::IsHead { generation, .. } => create_job(app, ready, facts(generation)).await.map(Some),
+        Observed::IsHead { generation, .. } => {
+            create_job(app, ready, facts(generation)).await.map(Some)
+        }
         Observed::NewHead { write, generation, .. } => {
             if !app.ledger.perform(&write).await?.stands() {
                 return Ok(None);

@@ -120,7 +120,10 @@ impl Pipelines {
             }
         }
         let load = |name: &str| {
-            texts.get(name).cloned().ok_or_else(|| format!("{name} is not among the pipeline files"))
+            texts
+                .get(name)
+                .cloned()
+                .ok_or_else(|| format!("{name} is not among the pipeline files"))
         };
         let mut live = vec![];
         let mut problems = vec![];

@@ -97,8 +97,7 @@ async fn read_start(app: &App, job: &Job, ready: &Ready) -> Result<Start, StepEr
     }
     let codec = input::sniff(&magic).map_err(|error| refuse(&object.uri(), error))?;
     let limits = app.limits.clone();
-    let mut source =
-        TextSource::unpacked(app, &job.facts, pipeline, codec, &limits).await?;
+    let mut source = TextSource::unpacked(app, &job.facts, pipeline, codec, &limits).await?;
     if codec == Codec::None && pipeline.source.encoding == "utf-8" {
         source = TextSource::range(app, &job.facts, 0, object.size).await?;
     }
@@ -109,7 +108,9 @@ async fn read_start(app: &App, job: &Job, ready: &Ready) -> Result<Start, StepEr
         loop {
             let ended = source.fill(&mut block, want)?;
             let read = decode::header(&pipeline.source, &block, ended, &limits);
-            match read.map_err(|error| StepError::object("bad_header", format!("{uri}: {error}")))? {
+            match read
+                .map_err(|error| StepError::object("bad_header", format!("{uri}: {error}")))?
+            {
                 HeaderRead::Read { names, data_start } => return Ok((names, data_start)),
                 HeaderRead::NeedMore => want = block.len().saturating_mul(2).max(want),
             }
@@ -156,7 +157,10 @@ fn drift(pipeline: &Pipeline, layout: &Layout) -> Option<String> {
         texts.push(format!("the file has no column {}", quoted(&missing)));
     }
     if !new.is_empty() {
-        texts.push(format!("the file has columns that the pipeline does not name: {}", quoted(&new)));
+        texts.push(format!(
+            "the file has columns that the pipeline does not name: {}",
+            quoted(&new)
+        ));
     }
     (!texts.is_empty()).then(|| texts.join("; "))
 }
@@ -191,10 +195,12 @@ async fn plan_ranges(
     let mut scanner = ChunkScanner::new(&pipeline.source.format, &app.limits, planning.byte);
     let mut chunks: Vec<PlannedChunk> = vec![];
     let take = |scanner: &mut ChunkScanner, chunks: &mut Vec<PlannedChunk>| {
-        chunks.extend(scanner.take().into_iter().map(|chunk| PlannedChunk {
-            first_row: chunk.first_row + first_row,
-            ..chunk
-        }));
+        chunks.extend(
+            scanner
+                .take()
+                .into_iter()
+                .map(|chunk| PlannedChunk { first_row: chunk.first_row + first_row, ..chunk }),
+        );
     };
     if planning.byte < size {
         let mut body = open(app, &job.facts, planning.byte, size).await?;

@@ -111,16 +111,14 @@ async fn one_chunk(
 ) -> Result<Step, StepError> {
     let lease = match acquire(app, id).await? {
         Acquired::Lease(lease) => lease,
-        Acquired::Done(outcome) => return Ok((Processed::Done, goes_on(app, job, plan, id, &outcome).await?)),
+        Acquired::Done(outcome) => {
+            return Ok((Processed::Done, goes_on(app, job, plan, id, &outcome).await?));
+        }
         Acquired::Busy(until) => return Ok((Processed::Busy(until), None)),
         Acquired::Over => return Ok((Processed::Over, None)),
     };
-    let work = Work {
-        ready: ready.clone(),
-        plan: plan.clone(),
-        start: ChainStart::default(),
-        end: None,
-    };
+    let work =
+        Work { ready: ready.clone(), plan: plan.clone(), start: ChainStart::default(), end: None };
     let done = run_leased(app, job, &lease, work, text, deadline).await;
     match done {
         Ok(Some((outcome, text))) => {
@@ -140,7 +138,8 @@ async fn one_chunk(
             warn!("another worker took the chunk over");
             Ok((Processed::Over, None))
         }
-        Err(error @ StepError::SourceChanged { .. }) => {
+        // A passing fault is not the chunk's: it goes back without a charge. A broken-down thread is.
+        Err(error @ (StepError::SourceChanged { .. } | StepError::Aws(_))) => {
             app.ledger.perform(&ledger::give_back(&lease)).await?;
             Err(error)
         }
@@ -200,12 +199,7 @@ async fn give_up(app: &App, lease: &Lease) -> Result<(), StepError> {
 }
 
 /// T16: nothing of the object will be loaded.
-async fn fail_job(
-    app: &App,
-    job: &Job,
-    lease: &Lease,
-    failure: &Failure,
-) -> Result<(), StepError> {
+async fn fail_job(app: &App, job: &Job, lease: &Lease, failure: &Failure) -> Result<(), StepError> {
     app.ledger.perform(&ledger::give_back(lease)).await?;
     let Some(job) = app.ledger.job(&job.facts.job).await? else { return Ok(()) };
     if app.ledger.perform(&ledger::fail(&job, failure, clock::now())).await?.stands() {
@@ -283,8 +277,7 @@ async fn locate(app: &App, job: &Job, id: &ChunkId, work: &mut Work) -> Result<(
         }
         return Ok(());
     }
-    let missing =
-        || StepError::Broken(format!("job {} has no chunk {}", job.facts.job, id.chunk));
+    let missing = || StepError::Broken(format!("job {} has no chunk {}", job.facts.job, id.chunk));
     let group = usize::try_from(id.group()).map_err(|_| missing())?;
     let key = work.plan.segments.get(group).ok_or_else(missing)?;
     let segment: Segment = app.document(key, "plan segment").await?;
@@ -303,8 +296,7 @@ async fn read_chunk(app: &App, job: &Job, work: &Work) -> Result<ChainText, Step
     }
     let codec = work.plan.codec;
     let pipeline = &work.ready.pipeline;
-    let mut source =
-        TextSource::unpacked(app, &job.facts, pipeline, codec, &app.limits).await?;
+    let mut source = TextSource::unpacked(app, &job.facts, pipeline, codec, &app.limits).await?;
     let (skip, block_bytes) = (work.start.byte, app.limits.block_bytes);
     joined(
         tokio::task::spawn_blocking(move || {
@@ -343,7 +335,8 @@ async fn work_watched(
     };
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = stop.clone();
-    let mut thread = tokio::task::spawn_blocking(move || work_through(&work, setup, text, &stopped));
+    let mut thread =
+        tokio::task::spawn_blocking(move || work_through(&work, setup, text, &stopped));
     let mut last_renewed_ms = clock::now_ms();
     loop {
         tokio::select! {

@@ -44,10 +44,7 @@ pub(crate) async fn announce(
     chunk: Option<u32>,
     code: &str,
 ) -> Result<(), AwsError> {
-    let task = rowproof_core::message::Task::Failed {
-        job: job.clone(),
-        chunk,
-        code: code.to_owned(),
-    };
+    let task =
+        rowproof_core::message::Task::Failed { job: job.clone(), chunk, code: code.to_owned() };
     app.queue.send(&app.settings.failed_queue_url, &Message::new(task), 0).await
 }

@@ -53,9 +53,10 @@ impl Settings {
     /// Reads the variables through `get`.
     pub fn read(get: &dyn Fn(&str) -> Option<String>) -> Result<Settings, SettingsError> {
         let need = |name: &'static str| {
-            get(name)
-                .filter(|value| !value.is_empty())
-                .ok_or(SettingsError { name, problem: "is not set; the deployment template sets it" })
+            get(name).filter(|value| !value.is_empty()).ok_or(SettingsError {
+                name,
+                problem: "is not set; the deployment template sets it",
+            })
         };
         let number = |name: &'static str, default: u64| match get(name) {
             None => Ok(default),
@@ -112,6 +113,16 @@ impl Settings {
         ];
         env.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
         env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+/// Fails with a clear text outside Lambda, where there is no Runtime API to ask for work.
+pub fn need_runtime_api() -> Result<(), SettingsError> {
+    let problem = "is not set: this is a Lambda function; `rowproof run` and `rowproof dev` start it \
+                   locally";
+    match read_env("AWS_LAMBDA_RUNTIME_API") {
+        Some(_) => Ok(()),
+        None => Err(SettingsError { name: "AWS_LAMBDA_RUNTIME_API", problem }),
     }
 }
 

@@ -82,10 +82,8 @@ pub(crate) async fn store_outcome(
     let key = names::outcome(id, &sha256);
     app.store.put_new(&app.settings.output_bucket, &key, Bytes::from(text), &id.job.0).await?;
     let goes_on = worked.is_chain && worked.end_of_chain.is_none();
-    let next = ChainStart {
-        byte: product.range.end,
-        row: product.range.first_row + product.range.rows,
-    };
+    let next =
+        ChainStart { byte: product.range.end, row: product.range.first_row + product.range.rows };
     Ok(OutcomeRef {
         key,
         sha256,

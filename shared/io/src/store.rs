@@ -207,17 +207,15 @@ impl Store {
     /// All keys under a prefix, in order.
     pub async fn list(&self, bucket: &str, prefix: &str) -> Result<Vec<String>, AwsError> {
         let mut keys = vec![];
-        let mut pages = self
-            .client
-            .list_objects_v2()
-            .bucket(bucket)
-            .prefix(prefix)
-            .into_paginator()
-            .send();
+        let mut pages =
+            self.client.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
         while let Some(page) = pages.next().await {
-            let page = page
-                .map_err(|error| AwsError::of(format!("ListObjectsV2 s3://{bucket}/{prefix}"), error))?;
-            keys.extend(page.contents().iter().filter_map(|object| object.key().map(str::to_owned)));
+            let page = page.map_err(|error| {
+                AwsError::of(format!("ListObjectsV2 s3://{bucket}/{prefix}"), error)
+            })?;
+            keys.extend(
+                page.contents().iter().filter_map(|object| object.key().map(str::to_owned)),
+            );
         }
         Ok(keys)
     }
@@ -233,8 +231,7 @@ impl Store {
                 .map_err(|error| build_error(operation(), &error))?;
             let delete = Delete::builder().set_objects(Some(objects)).quiet(true).build();
             let delete = delete.map_err(|error| build_error(operation(), &error))?;
-            let answer =
-                self.client.delete_objects().bucket(bucket).delete(delete).send().await;
+            let answer = self.client.delete_objects().bucket(bucket).delete(delete).send().await;
             let answer = answer.map_err(|error| AwsError::of(operation(), error))?;
             if let Some(failed) = answer.errors().first() {
                 return Err(AwsError {

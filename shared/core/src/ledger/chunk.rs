@@ -32,10 +32,7 @@ impl ChunkId {
 
     /// Where it is stored.
     pub fn key(&self) -> Key {
-        Key {
-            pk: ChunkId::group_pk(&self.job, self.group()),
-            sk: format!("C#{:06}", self.chunk),
-        }
+        Key { pk: ChunkId::group_pk(&self.job, self.group()), sk: format!("C#{:06}", self.chunk) }
     }
 
     /// Partition of all chunks of a group.
@@ -70,14 +67,9 @@ impl ChunkState {
 
     /// Reads the name in the ledger.
     pub fn parse(text: &str) -> Option<ChunkState> {
-        [
-            ChunkState::Ready,
-            ChunkState::Leased,
-            ChunkState::Done,
-            ChunkState::Failed,
-        ]
-        .into_iter()
-        .find(|state| state.as_str() == text)
+        [ChunkState::Ready, ChunkState::Leased, ChunkState::Done, ChunkState::Failed]
+            .into_iter()
+            .find(|state| state.as_str() == text)
     }
 }
 
@@ -160,12 +152,8 @@ impl Chunk {
             owner: fields.text("owner").map(str::to_owned),
             run: fields.text("run").map(str::to_owned),
             lease_until: EpochSeconds(fields.number("lease_until").unwrap_or(0)),
-            outcome: optional("outcome")
-                .then(|| fields.need_json("outcome"))
-                .transpose()?,
-            failure: optional("failure")
-                .then(|| fields.need_json("failure"))
-                .transpose()?,
+            outcome: optional("outcome").then(|| fields.need_json("outcome")).transpose()?,
+            failure: optional("failure").then(|| fields.need_json("failure")).transpose()?,
         })
     }
 }
@@ -256,14 +244,7 @@ pub fn acquire(
     }
     // The owner is new for every acquisition, so the epoch and the owner together are this write.
     let effect = mine(&lease);
-    let write = Box::new(Write {
-        name: "acquire",
-        key: id.key(),
-        guard,
-        effect,
-        set,
-        remove,
-    });
+    let write = Box::new(Write { name: "acquire", key: id.key(), guard, effect, set, remove });
     match attempts {
         used if used >= ATTEMPTS_MAX => Acquire::GiveUp(lease),
         _ => Acquire::Try(write, lease),
@@ -282,10 +263,8 @@ fn free_guards(worker: &Worker, now: EpochSeconds) -> Vec<Guard> {
         Guard::All(vec![leased(), Guard::Lt("lease_until", now.0)]),
     ];
     if let Some(run) = &worker.run {
-        let other = Guard::Any(vec![
-            Guard::Missing("run"),
-            Guard::Ne("run", Value::from(run.as_str())),
-        ]);
+        let other =
+            Guard::Any(vec![Guard::Missing("run"), Guard::Ne("run", Value::from(run.as_str()))]);
         guards.push(Guard::All(vec![leased(), other]));
     }
     guards
@@ -302,14 +281,7 @@ fn mine(lease: &Lease) -> Guard {
 
 fn fenced(name: &'static str, lease: &Lease, set: BTreeMap<&'static str, Value>) -> Write {
     let key = lease.id.key();
-    Write {
-        name,
-        key,
-        guard: mine(lease),
-        effect: Guard::Never,
-        set,
-        remove: vec![],
-    }
+    Write { name, key, guard: mine(lease), effect: Guard::Never, set, remove: vec![] }
 }
 
 /// The lease goes on, and the worker says what it does.
@@ -341,10 +313,7 @@ pub fn complete(lease: &Lease, outcome: &OutcomeRef) -> Write {
     let done = Value::from(ChunkState::Done.as_str());
     let set = BTreeMap::from([("state", done.clone()), ("outcome", json(outcome))]);
     let mut write = fenced("complete", lease, set);
-    write.effect = Guard::All(vec![
-        Guard::Eq("state", done),
-        Guard::Eq("outcome", json(outcome)),
-    ]);
+    write.effect = Guard::All(vec![Guard::Eq("state", done), Guard::Eq("outcome", json(outcome))]);
     write
 }
 

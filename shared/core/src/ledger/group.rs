@@ -8,17 +8,12 @@ use crate::ids::{CHUNKS_PER_GROUP, JobId};
 
 /// Where a group is stored.
 pub fn group_key(job: &JobId, group: u32) -> Key {
-    Key {
-        pk: format!("J#{job}"),
-        sk: format!("G#{group:04}"),
-    }
+    Key { pk: format!("J#{job}"), sk: format!("G#{group:04}") }
 }
 
 /// Chunks that belong to a group of a job with this many chunks.
 pub fn group_len(chunk_count: u32, group: u32) -> u32 {
-    chunk_count
-        .saturating_sub(group * CHUNKS_PER_GROUP)
-        .min(CHUNKS_PER_GROUP)
+    chunk_count.saturating_sub(group * CHUNKS_PER_GROUP).min(CHUNKS_PER_GROUP)
 }
 
 /// Groups of a job with this many chunks.
@@ -31,10 +26,7 @@ pub fn group_count(chunk_count: u32) -> u32 {
 /// least one sees all.
 pub fn close_group(job: &JobId, group: u32, chunk_count: u32, chunks: &[Chunk]) -> Option<Write> {
     let expected = usize::try_from(group_len(chunk_count, group)).ok()?;
-    let done = chunks
-        .iter()
-        .filter(|chunk| chunk.state == ChunkState::Done)
-        .count();
+    let done = chunks.iter().filter(|chunk| chunk.state == ChunkState::Done).count();
     if done != expected || chunks.len() != expected {
         return None;
     }

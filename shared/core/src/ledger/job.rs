@@ -70,11 +70,9 @@ impl JobState {
     /// Reads the name in the ledger.
     pub fn parse(text: &str) -> Option<JobState> {
         use JobState::*;
-        [
-            Planning, Running, Blocked, Held, Committing, Committed, Superseded, Failed,
-        ]
-        .into_iter()
-        .find(|state| state.as_str() == text)
+        [Planning, Running, Blocked, Held, Committing, Committed, Superseded, Failed]
+            .into_iter()
+            .find(|state| state.as_str() == text)
     }
 
     /// Whether the job will not move again by itself.
@@ -176,10 +174,7 @@ pub struct Job {
 impl Job {
     /// Where a job is stored.
     pub fn key(job: &JobId) -> Key {
-        Key {
-            pk: format!("J#{job}"),
-            sk: "J".into(),
-        }
+        Key { pk: format!("J#{job}"), sk: "J".into() }
     }
 
     /// Reads a stored item.
@@ -191,35 +186,21 @@ impl Job {
             facts: fields.need_json("facts")?,
             state: state.ok_or_else(|| fields.bad("state"))?,
             rev: fields.need_number("rev")?,
-            plan: optional("plan")
-                .then(|| fields.need_json("plan"))
-                .transpose()?,
-            chunk_count: fields
-                .number("chunk_count")
-                .and_then(|count| u32::try_from(count).ok()),
+            plan: optional("plan").then(|| fields.need_json("plan")).transpose()?,
+            chunk_count: fields.number("chunk_count").and_then(|count| u32::try_from(count).ok()),
             planning: fields.text("planning").map(str::to_owned),
-            hold: optional("hold")
-                .then(|| fields.need_json("hold"))
-                .transpose()?,
-            approval: optional("approval")
-                .then(|| fields.need_json("approval"))
-                .transpose()?,
-            intent: optional("intent")
-                .then(|| fields.need_json("intent"))
-                .transpose()?,
+            hold: optional("hold").then(|| fields.need_json("hold")).transpose()?,
+            approval: optional("approval").then(|| fields.need_json("approval")).transpose()?,
+            intent: optional("intent").then(|| fields.need_json("intent")).transpose()?,
             manifest: fields.text("manifest").map(str::to_owned),
-            failure: optional("failure")
-                .then(|| fields.need_json("failure"))
-                .transpose()?,
+            failure: optional("failure").then(|| fields.need_json("failure")).transpose()?,
             updated_at: EpochSeconds(fields.need_number("updated_at")?),
         })
     }
 
     /// Whether the hold of `reason` with these totals was approved.
     pub fn is_approved(&self, shown: &str) -> bool {
-        self.approval
-            .as_ref()
-            .is_some_and(|approval| approval.shown == shown)
+        self.approval.as_ref().is_some_and(|approval| approval.shown == shown)
     }
 }
 
@@ -228,10 +209,8 @@ const DUE_SECONDS: i64 = 120;
 
 /// A write of a job's next state. Terminal states leave the index of unfinished work.
 fn to_state(name: &'static str, job: &JobId, state: JobState, now: EpochSeconds) -> Write {
-    let mut set = BTreeMap::from([
-        ("state", Value::from(state.as_str())),
-        ("updated_at", Value::N(now.0)),
-    ]);
+    let mut set =
+        BTreeMap::from([("state", Value::from(state.as_str())), ("updated_at", Value::N(now.0))]);
     let mut remove = vec![];
     if state.is_settled() {
         remove.extend(["due_shard", "due_at"]);
@@ -239,14 +218,7 @@ fn to_state(name: &'static str, job: &JobId, state: JobState, now: EpochSeconds)
         set.insert("due_shard", due_shard(&job.0));
         set.insert("due_at", Value::N(now.plus(DUE_SECONDS).0));
     }
-    Write {
-        name,
-        key: Job::key(job),
-        guard: Guard::Never,
-        effect: Guard::Never,
-        set,
-        remove,
-    }
+    Write { name, key: Job::key(job), guard: Guard::Never, effect: Guard::Never, set, remove }
 }
 
 /// The guard of every decision about a job: the state and the revision it was made at.
@@ -280,9 +252,7 @@ pub fn create(facts: &JobFacts, now: EpochSeconds) -> Write {
 pub fn create_superseded(facts: &JobFacts, now: EpochSeconds) -> Write {
     let mut write = create(facts, now);
     write.name = "create_superseded";
-    write
-        .set
-        .insert("state", Value::from(JobState::Superseded.as_str()));
+    write.set.insert("state", Value::from(JobState::Superseded.as_str()));
     write.set.remove("due_shard");
     write.set.remove("due_at");
     write
@@ -381,19 +351,12 @@ pub fn block(job: &JobId, failure: &Failure, now: EpochSeconds) -> Write {
 
 /// T14: the job waits for an operator.
 pub fn hold(job: &Job, reason: HoldReason, message: &str, shown: &str, now: EpochSeconds) -> Write {
-    let hold = Hold {
-        reason,
-        message: message.to_owned(),
-        shown: shown.to_owned(),
-        from: job.state,
-    };
+    let hold =
+        Hold { reason, message: message.to_owned(), shown: shown.to_owned(), from: job.state };
     let mut write = to_state("hold", &job.facts.job, JobState::Held, now);
     let may_hold = Guard::In("state", vec!["PLANNING", "RUNNING"]);
     write.guard = Guard::All(vec![may_hold, decided_at(job)]);
-    write.effect = Guard::All(vec![
-        text_eq("state", "HELD"),
-        Guard::Eq("hold", json(&hold)),
-    ]);
+    write.effect = Guard::All(vec![text_eq("state", "HELD"), Guard::Eq("hold", json(&hold))]);
     write.set.insert("hold", json(&hold));
     write.set.insert("rev", Value::N(job.rev + 1));
     write
@@ -421,14 +384,9 @@ pub enum Undecidable {
 }
 
 fn held(job: &Job) -> Result<&Hold, Undecidable> {
-    let not_held = || Undecidable::NotHeld {
-        job: job.facts.job.clone(),
-        state: job.state.as_str(),
-    };
-    job.hold
-        .as_ref()
-        .filter(|_| job.state == JobState::Held)
-        .ok_or_else(not_held)
+    let not_held =
+        || Undecidable::NotHeld { job: job.facts.job.clone(), state: job.state.as_str() };
+    job.hold.as_ref().filter(|_| job.state == JobState::Held).ok_or_else(not_held)
 }
 
 /// T15: an operator lets the job go on, for the totals that were shown. `head_generation` is the
@@ -447,11 +405,8 @@ pub fn approve(
     if job.facts.generation < head_generation {
         return Err(Undecidable::Overtaken(job.facts.job.clone()));
     }
-    let approval = Approval {
-        by: by.to_owned(),
-        reason: why.to_owned(),
-        shown: hold.shown.clone(),
-    };
+    let approval =
+        Approval { by: by.to_owned(), reason: why.to_owned(), shown: hold.shown.clone() };
     let mut write = to_state("approve", &job.facts.job, hold.from, now);
     write.guard = decided_at(job);
     write.effect = Guard::Eq("approval", json(&approval));
@@ -464,10 +419,8 @@ pub fn approve(
 /// T15: an operator drops the job.
 pub fn discard(job: &Job, by: &str, why: &str, now: EpochSeconds) -> Result<Write, Undecidable> {
     held(job)?;
-    let failure = Failure {
-        code: "discarded".into(),
-        message: format!("discarded by {by}: {why}"),
-    };
+    let failure =
+        Failure { code: "discarded".into(), message: format!("discarded by {by}: {why}") };
     let mut write = fail(job, &failure, now);
     write.name = "discard";
     write.guard = decided_at(job);
@@ -480,10 +433,8 @@ pub fn fail(job: &Job, failure: &Failure, now: EpochSeconds) -> Write {
     let mut write = to_state("fail", &job.facts.job, JobState::Failed, now);
     let may_fail = Guard::In("state", vec!["PLANNING", "RUNNING"]);
     write.guard = Guard::All(vec![may_fail, decided_at(job)]);
-    write.effect = Guard::All(vec![
-        text_eq("state", "FAILED"),
-        Guard::Eq("failure", json(failure)),
-    ]);
+    write.effect =
+        Guard::All(vec![text_eq("state", "FAILED"), Guard::Eq("failure", json(failure))]);
     write.set.insert("failure", json(failure));
     write.set.insert("rev", Value::N(job.rev + 1));
     write

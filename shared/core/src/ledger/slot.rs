@@ -58,10 +58,7 @@ pub enum Observed {
 impl Slot {
     /// Where a slot is stored.
     pub fn key(slot: &SlotId) -> Key {
-        Key {
-            pk: format!("S#{slot}"),
-            sk: "S".into(),
-        }
+        Key { pk: format!("S#{slot}"), sk: "S".into() }
     }
 
     /// Reads a stored item.
@@ -76,9 +73,7 @@ impl Slot {
             head_uri: fields.need_text("head_uri")?.to_owned(),
             head_modified: EpochSeconds(fields.need_number("head_modified")?),
             committed_generation: fields.number("committed_gen").unwrap_or(0),
-            committed_job: fields
-                .text("committed_job")
-                .map(|job| JobId(job.to_owned())),
+            committed_job: fields.text("committed_job").map(|job| JobId(job.to_owned())),
             manifest: fields.text("manifest").map(str::to_owned),
         })
     }
@@ -107,10 +102,9 @@ pub fn observe(
     now: EpochSeconds,
 ) -> Observed {
     match slot {
-        Some(slot) if slot.is_head(object) => Observed::IsHead {
-            job: slot.head_job.clone(),
-            generation: slot.generation,
-        },
+        Some(slot) if slot.is_head(object) => {
+            Observed::IsHead { job: slot.head_job.clone(), generation: slot.generation }
+        }
         Some(slot) if slot.head_uri != object.uri() && !slot.is_later(object) => Observed::Older,
         Some(slot) => new_head("observe", id, Some(slot), object, now),
         None => new_head("observe", id, None, object, now),
@@ -167,11 +161,7 @@ fn new_head(
         set,
         remove: vec![],
     });
-    Observed::NewHead {
-        write,
-        job,
-        generation,
-    }
+    Observed::NewHead { write, job, generation }
 }
 
 /// T11d: the job's rows are the slot's rows. Refused when the same or a newer generation is committed.

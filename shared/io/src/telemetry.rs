@@ -1,0 +1,137 @@
+//! Logs and metrics: JSON on Lambda, plain text on a terminal. Never a row's value.
+
+use std::io::Write as _;
+use std::sync::OnceLock;
+
+use rowproof_core::receipt::Totals;
+use serde_json::{Map, Value, json};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::clock;
+use crate::settings::read_env;
+
+/// Where metrics go: decided once, with the logs.
+static METRICS: OnceLock<Metrics> = OnceLock::new();
+
+#[derive(Debug)]
+struct Metrics {
+    service: String,
+    namespace: String,
+}
+
+/// Sets up JSON logs and metrics for a function.
+pub fn on_lambda(function: &str) {
+    let service = read_env("POWERTOOLS_SERVICE_NAME").unwrap_or_else(|| "service_undefined".into());
+    let namespace = read_env("POWERTOOLS_METRICS_NAMESPACE").unwrap_or_else(|| "Rowproof".into());
+    let json = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(true)
+        .with_writer(std::io::stdout);
+    let result = tracing_subscriber::registry().with(filter("info")).with(json).try_init();
+    if result.is_ok() {
+        tracing::debug!(function, "logs are set up");
+    }
+    if METRICS.set(Metrics { service, namespace }).is_ok() {
+        let metrics = [("ColdStart", "Count", 1)];
+        emit(&[("function_name", function)], &metrics);
+    }
+}
+
+/// Sets up plain logs on standard error for a terminal.
+pub fn on_terminal(default_level: &str) {
+    let plain = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let result = tracing_subscriber::registry().with(filter(default_level)).with(plain).try_init();
+    drop(result);
+}
+
+fn filter(default_level: &str) -> EnvFilter {
+    let level = ["RUST_LOG", "POWERTOOLS_LOG_LEVEL", "AWS_LAMBDA_LOG_LEVEL"]
+        .into_iter()
+        .find_map(|name| read_env(name).filter(|value| !value.is_empty()))
+        .unwrap_or_else(|| default_level.to_owned());
+    EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new(default_level))
+}
+
+/// One job's rows, when it commits.
+pub(crate) fn job_committed(pipeline: &str, totals: &Totals) {
+    let counts = totals.counts;
+    emit(
+        &[("pipeline", pipeline)],
+        &[
+            ("RowsRead", "Count", counts.read),
+            ("RowsLoaded", "Count", counts.loaded),
+            ("RowsUnchanged", "Count", counts.unchanged),
+            ("RowsFiltered", "Count", counts.filtered),
+            ("RowsSuperseded", "Count", counts.superseded),
+            ("RowsRejected", "Count", counts.rejected),
+            ("BytesRead", "Bytes", totals.bytes_read),
+        ],
+    );
+}
+
+/// One chunk, when its outcome stands.
+pub(crate) fn chunk_committed(pipeline: &str, duration_ms: u64) {
+    let metrics =
+        [("ChunksCommitted", "Count", 1), ("ChunkDurationMs", "Milliseconds", duration_ms)];
+    emit(&[("pipeline", pipeline)], &metrics);
+}
+
+/// One counter.
+pub(crate) fn count(pipeline: &str, name: &str, value: u64) {
+    emit(&[("pipeline", pipeline)], &[(name, "Count", value)]);
+}
+
+/// Writes one line in CloudWatch's embedded metric format.
+fn emit(dimensions: &[(&str, &str)], metrics: &[(&str, &str, u64)]) {
+    let Some(sink) = METRICS.get() else { return };
+    let line = emf_line(&sink.service, &sink.namespace, clock::now_ms(), dimensions, metrics);
+    // A metric that cannot be written is no reason to fail a row.
+    drop(writeln!(std::io::stdout().lock(), "{line}"));
+}
+
+fn emf_line(
+    service: &str,
+    namespace: &str,
+    timestamp_ms: u64,
+    dimensions: &[(&str, &str)],
+    metrics: &[(&str, &str, u64)],
+) -> Value {
+    let mut names = vec!["service"];
+    names.extend(dimensions.iter().map(|(name, _)| *name));
+    let definitions: Vec<_> =
+        metrics.iter().map(|(name, unit, _)| json!({ "Name": name, "Unit": unit })).collect();
+    let mut line = Map::new();
+    let directive =
+        json!({ "Namespace": namespace, "Dimensions": [names], "Metrics": definitions });
+    line.insert(
+        "_aws".into(),
+        json!({ "Timestamp": timestamp_ms, "CloudWatchMetrics": [directive] }),
+    );
+    line.insert("service".into(), json!(service));
+    for (name, value) in dimensions {
+        line.insert((*name).to_owned(), json!(value));
+    }
+    for (name, _, value) in metrics {
+        line.insert((*name).to_owned(), json!(value));
+    }
+    Value::Object(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_metric_line_names_its_dimensions_and_carries_its_values() {
+        let line = emf_line("s", "n", 7, &[("pipeline", "orders")], &[("RowsRead", "Count", 3)]);
+        assert_eq!(line["_aws"]["Timestamp"], 7);
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(directive["Dimensions"], json!([["service", "pipeline"]]));
+        assert_eq!(directive["Metrics"], json!([{ "Name": "RowsRead", "Unit": "Count" }]));
+        assert_eq!((&line["pipeline"], &line["RowsRead"]), (&json!("orders"), &json!(3)));
+    }
+}
