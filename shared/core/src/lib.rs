@@ -2,4 +2,7 @@
 //! no environment, no network. See `shared/ARCHITECTURE.md` for the map.
 
 pub mod block;
+pub mod decode;
+pub mod input;
 pub mod pipeline;
+pub mod split;
