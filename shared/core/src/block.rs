@@ -134,6 +134,10 @@ pub struct Defect {
     pub code: RejectCode,
     /// Fields found, for `field_count`.
     pub fields_found: Option<u32>,
+    /// The contract column at fault, for `type`: a nested JSON value.
+    pub column: Option<u32>,
+    /// Bytes of the record that lay in earlier blocks, for a record over its limit.
+    pub earlier: u64,
 }
 
 /// Text columns of one block: cells of the well-formed records, and the defects.
@@ -156,6 +160,8 @@ pub struct Decoded {
     pub counts: BlockCounts,
     /// Sum of xxh3-128 over each record's bytes, defects included, terminators excluded.
     pub source_digest: Digest,
+    /// The budget is used up and the next byte starts a record: the chunk ends after `counts.bytes`.
+    pub full: bool,
 }
 
 /// What a block holds. `bytes` = record bytes + terminators + blank lines.

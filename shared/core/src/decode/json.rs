@@ -1,0 +1,252 @@
+//! One line of JSON to one row of cells.
+//!
+//! Values are kept as slices of the line; nothing builds a tree. A string becomes a quoted cell, a number,
+//! `true` or `false` its own text, `null` or a missing field NULL. A nested value where the contract wants a
+//! column is a `type` defect. A name twice in one object is `bad_json`: which value counts is anyone's guess.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use serde::Deserializer as _;
+use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::{Fault, Output, position};
+use crate::block::{Cell, Limits, RejectCode};
+use crate::pipeline::{Column, ColumnSource, JsonlOptions, UnknownFields};
+
+/// Names outside the contract that are remembered from row to row.
+const NAMES_KEPT_MAX: usize = 10_000;
+
+/// The fields of the object at hand, and how they become cells.
+#[derive(Debug)]
+pub(super) struct JsonReader {
+    names: HashMap<Box<str>, Name>,
+    known: usize,
+    /// For each contract column, the names it reads in order of preference.
+    columns: Vec<Vec<usize>>,
+    /// For each known name, its value's bytes in the line, if the object has it.
+    values: Vec<Option<(usize, usize)>>,
+    row: u64,
+    reject_unknown: bool,
+    unknown: bool,
+    depth_max: usize,
+    field_bytes_max: usize,
+}
+
+#[derive(Debug)]
+struct Name {
+    known: Option<usize>,
+    /// The last row that had it.
+    row: u64,
+}
+
+impl JsonReader {
+    pub(super) fn new(options: &JsonlOptions, columns: &[Column], limits: &Limits) -> JsonReader {
+        let mut names: HashMap<Box<str>, Name> = HashMap::new();
+        let mut wanted = Vec::with_capacity(columns.len());
+        for column in columns {
+            let from = match &column.from {
+                ColumnSource::Field(from) => from.as_slice(),
+                ColumnSource::Capture(_) => &[],
+            };
+            let mut ids = Vec::with_capacity(from.len());
+            for name in from {
+                let next = names.len();
+                let name = names.entry(name.as_str().into());
+                ids.extend(name.or_insert(Name { known: Some(next), row: 0 }).known);
+            }
+            wanted.push(ids);
+        }
+        JsonReader {
+            values: vec![None; names.len()],
+            known: names.len(),
+            names,
+            columns: wanted,
+            row: 0,
+            reject_unknown: options.unknown_fields == UnknownFields::Reject,
+            unknown: false,
+            depth_max: limits.json_depth_max,
+            field_bytes_max: limits.field_bytes_max,
+        }
+    }
+
+    /// Appends the row of one line, which is UTF-8 and a slice of `data`.
+    pub(super) fn row(&mut self, data: &[u8], line: &[u8], out: &mut Output) -> Result<(), Fault> {
+        let bad_json = Fault::from(RejectCode::BadJson);
+        let text = str::from_utf8(line).map_err(|_| Fault::from(RejectCode::Encoding))?;
+        self.begin();
+        let mut parser = serde_json::Deserializer::from_str(text);
+        let object = Object { reader: self, line: text };
+        parser.deserialize_map(object).map_err(|_| bad_json)?;
+        parser.end().map_err(|_| bad_json)?;
+        if self.unknown && self.reject_unknown {
+            return Err(RejectCode::UnknownField.into());
+        }
+        let line_start = offset(data, line);
+        let mut fault = None;
+        for (column, names) in self.columns.iter().enumerate() {
+            let mut values = names.iter().filter_map(|name| self.values.get(*name).copied().flatten());
+            let cell = match values.next() {
+                None => Cell::NULL,
+                Some((start, end)) if end - start > self.field_bytes_max => {
+                    return Err(RejectCode::TooLarge.into());
+                }
+                Some((start, end)) => {
+                    let value = text.get(start..end).unwrap_or("");
+                    match cell(value, line_start + start, out)? {
+                        Some(cell) => cell,
+                        None => {
+                            let column = Some(position(column));
+                            fault = fault.or(Some(Fault { column, ..RejectCode::Type.into() }));
+                            Cell::NULL
+                        }
+                    }
+                }
+            };
+            out.decoded.cells.push(cell);
+        }
+        fault.map_or(Ok(()), Err)
+    }
+
+    fn begin(&mut self) {
+        self.row += 1;
+        self.unknown = false;
+        self.values.iter_mut().for_each(|value| *value = None);
+        if self.names.len() > self.known + NAMES_KEPT_MAX {
+            self.names.retain(|_, name| name.known.is_some());
+        }
+    }
+
+    /// Takes note of a name: its number if the contract has it, or `Err` if this row had it before.
+    fn name(&mut self, name: &str) -> Result<Option<usize>, ()> {
+        let row = self.row;
+        match self.names.get_mut(name) {
+            Some(seen) if seen.row == row => return Err(()),
+            Some(seen) => {
+                seen.row = row;
+                self.unknown |= seen.known.is_none();
+                return Ok(seen.known);
+            }
+            None => {}
+        }
+        self.names.insert(name.into(), Name { known: None, row });
+        self.unknown = true;
+        Ok(None)
+    }
+}
+
+/// The cell of one value at `start` of the block; `None` for an object or array.
+fn cell(value: &str, start: usize, out: &mut Output) -> Result<Option<Cell>, Fault> {
+    let plain = |start, len, quoted| Ok(Some(Cell::new(position(start), position(len), quoted)));
+    match value.as_bytes() {
+        [b'"', inner @ .., b'"'] if memchr::memchr(b'\\', inner).is_none() => {
+            plain(start + 1, inner.len(), true)
+        }
+        [b'"', ..] => {
+            let copy_start = out.copies.len();
+            let copy = serde_json::Deserializer::from_str(value).deserialize_str(Append(&mut out.copies));
+            copy.map_err(|_| Fault::from(RejectCode::BadJson))?;
+            out.copied_cell(copy_start).map(Some)
+        }
+        [b'{' | b'[', ..] => Ok(None),
+        b"null" | [] => Ok(Some(Cell::NULL)),
+        literal => plain(start, literal.len(), false),
+    }
+}
+
+/// Where a slice of `whole` starts in it.
+fn offset(whole: &[u8], part: &[u8]) -> usize {
+    part.as_ptr().addr() - whole.as_ptr().addr()
+}
+
+/// Whether objects and arrays are nested deeper than `max` in a valid JSON text.
+fn is_deeper(value: &[u8], max: usize) -> bool {
+    let mut depth: usize = 0;
+    let mut bytes = value.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => {
+                while let Some(byte) = bytes.next() {
+                    match byte {
+                        b'\\' => drop(bytes.next()),
+                        b'"' => break,
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+        if depth > max {
+            return true;
+        }
+    }
+    false
+}
+
+struct Object<'r, 'de> {
+    reader: &'r mut JsonReader,
+    line: &'de str,
+}
+
+impl<'de> Visitor<'de> for Object<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(known) = map.next_key_seed(NameSeed(self.reader))? {
+            let value = map.next_value::<&'de RawValue>()?.get();
+            let nested = value.starts_with(['{', '[']);
+            if nested && is_deeper(value.as_bytes(), self.reader.depth_max.saturating_sub(1)) {
+                return Err(A::Error::custom("nested too deep"));
+            }
+            if let Some(slot) = known.and_then(|known| self.reader.values.get_mut(known)) {
+                let start = offset(self.line.as_bytes(), value.as_bytes());
+                *slot = Some((start, start + value.len()));
+            }
+        }
+        Ok(())
+    }
+}
+
+struct NameSeed<'r>(&'r mut JsonReader);
+
+impl<'de> DeserializeSeed<'de> for NameSeed<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for NameSeed<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Self::Value, E> {
+        self.0.name(name).map_err(|()| E::custom("a name stands twice"))
+    }
+}
+
+struct Append<'a>(&'a mut Vec<u8>);
+
+impl Visitor<'_> for Append<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}

@@ -1,0 +1,280 @@
+//! Bytes to text cells. Decoding never fails: a record that cannot be cut into fields is a [`Defect`].
+
+mod csv;
+mod header;
+mod json;
+mod layout;
+#[cfg(test)]
+mod tests;
+mod utf8;
+
+use std::fmt;
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+
+pub use header::{HeaderError, HeaderRead, header};
+pub use layout::layout;
+
+use crate::block::{Cell, Decoded, Defect, Layout, Limits, Record, RejectCode};
+use crate::pipeline::{Format, Pipeline};
+use crate::split::{Index, Skipped, Splitter, Step, skip_line};
+use csv::CsvReader;
+use json::JsonReader;
+use utf8::Invalid;
+
+/// Positions in a block are 32 bits wide and unescaped copies follow it; more bytes wait for the next call.
+const BLOCK_BYTES_MAX: usize = 1 << 30;
+
+/// What is left of a chunk. A record that starts within it is taken whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// Bytes.
+    pub bytes: u64,
+    /// Records.
+    pub records: u64,
+}
+
+impl Budget {
+    /// No bound: the caller knows where the chunk ends.
+    pub const UNLIMITED: Budget = Budget { bytes: u64::MAX, records: u64::MAX };
+}
+
+/// Decodes the blocks of one chunk in order.
+#[derive(Debug)]
+pub struct Decoder {
+    splitter: Splitter,
+    reader: Reader,
+    width: usize,
+    index: Index,
+    invalid: Invalid,
+    skipping: Option<Skip>,
+    rows_expected: usize,
+}
+
+#[derive(Debug)]
+enum Reader {
+    Csv(CsvReader),
+    Json(JsonReader),
+}
+
+/// A record over its limit whose end was not seen yet.
+struct Skip {
+    hash: Box<Xxh3>,
+    bytes: u64,
+}
+
+impl fmt::Debug for Skip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Skip").field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}
+
+/// Why a record is not a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Fault {
+    code: RejectCode,
+    fields_found: Option<u32>,
+    column: Option<u32>,
+}
+
+impl From<RejectCode> for Fault {
+    fn from(code: RejectCode) -> Fault {
+        Fault { code, fields_found: None, column: None }
+    }
+}
+
+impl Decoder {
+    /// A decoder for one chunk of a file whose fields meet the contract as `layout` says.
+    pub fn new(pipeline: &Pipeline, layout: Arc<Layout>, limits: &Limits) -> Decoder {
+        let width = layout.field_of_column.len();
+        let format = &pipeline.source.format;
+        Decoder {
+            splitter: Splitter::new(format, limits),
+            reader: match format {
+                Format::Csv(dialect) => Reader::Csv(CsvReader::new(dialect, layout, limits)),
+                Format::Jsonl(options) => {
+                    Reader::Json(JsonReader::new(options, &pipeline.columns, limits))
+                }
+            },
+            width,
+            index: Index::default(),
+            invalid: Invalid::default(),
+            skipping: None,
+            rows_expected: 0,
+        }
+    }
+
+    /// Decodes the complete records of `block`, which starts where the call before left off.
+    ///
+    /// `last`: no byte follows in this chunk's range or in the object. The caller takes the first
+    /// `counts.bytes` as done and presents the rest again with more bytes behind it; when nothing was done,
+    /// with at least twice as many. `record_bytes_max` bytes and two more always suffice. Once the budget
+    /// is used up, calls with a budget of 0 take the blank lines that still belong to the chunk, until
+    /// `full` is set or the bytes end.
+    pub fn decode(&mut self, mut block: Vec<u8>, last: bool, budget: Budget) -> Decoded {
+        let data = block.get(..BLOCK_BYTES_MAX).unwrap_or(&block);
+        let last = last && data.len() == block.len();
+        let mut out = Output::new(block.len(), self.width, self.rows_expected);
+        if let Some(start) = self.resume_skip(data, last, &mut out) {
+            self.decode_records(data, last, budget, start, &mut out);
+        }
+        // A block is like the one before it; a little more keeps its vectors from growing.
+        self.rows_expected = out.decoded.records.len() + out.decoded.records.len() / 16;
+        let Output { mut decoded, mut copies, .. } = out;
+        block.append(&mut copies);
+        decoded.buffer = block;
+        decoded
+    }
+
+    /// Goes on with a record over its limit; the position behind it, or `None` when it still goes on.
+    fn resume_skip(&mut self, data: &[u8], last: bool, out: &mut Output) -> Option<usize> {
+        let Some(mut skip) = self.skipping.take() else { return Some(0) };
+        match skip_line(data, last) {
+            Skipped::Ended { end, next } => {
+                skip.hash.update(data.get(..end).unwrap_or(&[]));
+                out.decoded.source_digest.add(skip.hash.digest128());
+                let record = out.next_record(0, end);
+                out.defect(record, RejectCode::TooLarge.into(), skip.bytes);
+                out.decoded.counts.bytes = next as u64;
+                Some(next)
+            }
+            Skipped::Open { used } => {
+                skip.hash.update(data.get(..used).unwrap_or(&[]));
+                skip.bytes += used as u64;
+                self.skipping = Some(skip);
+                out.decoded.counts.bytes = used as u64;
+                None
+            }
+        }
+    }
+
+    fn decode_records(
+        &mut self,
+        data: &[u8],
+        last: bool,
+        budget: Budget,
+        start: usize,
+        out: &mut Output,
+    ) {
+        self.splitter.fill(&mut self.index, data);
+        self.invalid.find(data, start);
+        let mut cursor = self.index.cursor(start);
+        let mut at = start;
+        while at < data.len() {
+            let spent = at as u64 >= budget.bytes || out.decoded.counts.records >= budget.records;
+            let step = match &mut self.reader {
+                Reader::Csv(reader) => {
+                    reader.begin();
+                    self.splitter.step(data, last, &mut cursor, at, |field| reader.field(field))
+                }
+                Reader::Json(_) => self.splitter.step(data, last, &mut cursor, at, |_| {}),
+            };
+            match step {
+                Step::Blank { next } => {
+                    out.decoded.counts.blank_lines += 1;
+                    at = next;
+                }
+                Step::Record { .. } | Step::TooLong if spent => {
+                    out.decoded.full = true;
+                    break;
+                }
+                Step::Record { end, next, bad } => {
+                    let bytes = data.get(at..end).unwrap_or(&[]);
+                    let record = out.next_record(at, end);
+                    out.decoded.source_digest.add(xxh3_128(bytes));
+                    let invalid = self.invalid.within(at, end);
+                    match self.reader.row(data, bytes, bad, invalid, out) {
+                        Ok(()) => out.decoded.records.push(record),
+                        Err(fault) => out.defect(record, fault, 0),
+                    }
+                    at = next;
+                }
+                Step::TooLong => {
+                    let bytes = data.get(at..).unwrap_or(&[]);
+                    let mut hash = Box::new(Xxh3::new());
+                    hash.update(bytes);
+                    self.skipping = Some(Skip { hash, bytes: bytes.len() as u64 });
+                    at = data.len();
+                }
+                Step::More => {
+                    out.decoded.full = spent && !self.splitter.may_be_blank(data, at);
+                    break;
+                }
+            }
+        }
+        out.decoded.counts.bytes = at as u64;
+    }
+}
+
+impl Reader {
+    /// Appends one row of cells. The order of the checks is the order in which a record's faults count.
+    #[inline]
+    fn row(
+        &mut self,
+        data: &[u8],
+        bytes: &[u8],
+        bad: Option<RejectCode>,
+        invalid: bool,
+        out: &mut Output,
+    ) -> Result<(), Fault> {
+        match bad {
+            Some(RejectCode::TooLarge) => return Err(RejectCode::TooLarge.into()),
+            _ if invalid => return Err(RejectCode::Encoding.into()),
+            Some(code) => return Err(code.into()),
+            None => {}
+        }
+        match self {
+            Reader::Csv(reader) => reader.row(data, bytes.len(), out),
+            Reader::Json(reader) => reader.row(data, bytes, out),
+        }
+    }
+}
+
+/// What one block becomes.
+struct Output {
+    decoded: Decoded,
+    /// Unescaped copies, to follow the block.
+    copies: Vec<u8>,
+}
+
+impl Output {
+    fn new(block_len: usize, width: usize, rows_expected: usize) -> Output {
+        let decoded = Decoded {
+            block_len,
+            width,
+            cells: Vec::with_capacity(rows_expected * width),
+            records: Vec::with_capacity(rows_expected),
+            ..Decoded::default()
+        };
+        Output { decoded, copies: Vec::new() }
+    }
+
+    #[inline]
+    fn next_record(&mut self, start: usize, end: usize) -> Record {
+        let ordinal = position(self.decoded.counts.records as usize);
+        self.decoded.counts.records += 1;
+        Record { start: position(start), end: position(end), ordinal }
+    }
+
+    /// Records a defect and drops the cells that its row may have begun.
+    fn defect(&mut self, record: Record, fault: Fault, earlier: u64) {
+        self.decoded.cells.truncate(self.decoded.records.len() * self.decoded.width);
+        let Fault { code, fields_found, column } = fault;
+        self.decoded.defects.push(Defect { record, code, fields_found, column, earlier });
+    }
+
+    /// The quoted cell that was appended to the copies from `copy_start` on.
+    fn copied_cell(&self, copy_start: usize) -> Result<Cell, Fault> {
+        let start = u32::try_from(self.decoded.block_len + copy_start)
+            .map_err(|_| Fault::from(RejectCode::TooLarge))?;
+        Ok(Cell::new(start, position(self.copies.len() - copy_start), true))
+    }
+}
+
+/// A position in a block, which is bound to 2^30 bytes.
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "a block's positions are at most 2^30")]
+fn position(value: usize) -> u32 {
+    value as u32
+}
