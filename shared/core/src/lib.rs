@@ -2,4 +2,6 @@
 //! no environment, no network. See `shared/ARCHITECTURE.md` for the map.
 
 pub mod block;
+pub mod check;
+pub mod digest;
 pub mod pipeline;
