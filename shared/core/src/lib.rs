@@ -2,18 +2,16 @@
 //! no environment, no network. See `shared/ARCHITECTURE.md` for the map.
 
 pub mod block;
-<<<<<<< HEAD
+pub mod check;
+pub mod decode;
+pub mod digest;
 pub mod ids;
+pub mod input;
 pub mod ledger;
 pub mod message;
 pub mod names;
 pub mod pipeline;
 pub mod plan;
 pub mod receipt;
-pub mod time;
-=======
-pub mod decode;
-pub mod input;
-pub mod pipeline;
 pub mod split;
->>>>>>> 566a76d656a245ca231e2d9216006cc3963681de
+pub mod time;

@@ -1,0 +1,299 @@
+//! A contract column, compiled: how its text is read and what its values must obey.
+
+use arrow_array::types::{
+    Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, Time64MicrosecondType, TimestampMicrosecondType, UInt8Type, UInt16Type, UInt32Type,
+    UInt64Type,
+};
+use arrow_schema::{DataType, TimeUnit};
+use regex::bytes::Regex;
+use serde_json::Value;
+
+use super::cell::CellReader;
+use super::format::{DateFormat, InstantFormat, TimeFormat};
+use super::lane::{FixedLane, Lane, LaneColumn, boolean, primitive};
+use super::number;
+use super::text_lane::TextLane;
+use crate::block::RejectCode;
+use crate::pipeline::ColumnType;
+
+/// A column as `check` runs it.
+#[derive(Debug, Clone)]
+pub(crate) struct CheckedColumn {
+    pub(crate) name: String,
+    /// The capture that feeds it; otherwise a field does.
+    pub(crate) capture: Option<String>,
+    pub(crate) nullable: bool,
+    pub(crate) reader: CellReader,
+    pub(crate) data_type: DataType,
+    pub(crate) kind: Kind,
+}
+
+/// What the values of a fixed-width type must obey.
+#[derive(Debug, Clone)]
+pub(crate) struct Rules<T> {
+    pub(crate) min: Option<T>,
+    pub(crate) max: Option<T>,
+    pub(crate) one_of: Option<Vec<T>>,
+    /// Stands in for NULL.
+    pub(crate) default: Option<T>,
+}
+
+impl<T: Copy + PartialOrd> Rules<T> {
+    /// Nothing to judge.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.min.is_none() && self.max.is_none() && self.one_of.is_none()
+    }
+
+    /// The first rule that the value breaks. NaN is in no range.
+    #[inline]
+    pub(crate) fn broken(&self, value: T) -> Option<RejectCode> {
+        let above = self.min.is_none_or(|min| value >= min);
+        let below = self.max.is_none_or(|max| value <= max);
+        if !above || !below {
+            return Some(RejectCode::Range);
+        }
+        let allowed = self
+            .one_of
+            .as_ref()
+            .is_none_or(|values| values.contains(&value));
+        (!allowed).then_some(RejectCode::OneOf)
+    }
+}
+
+/// What text must obey.
+#[derive(Debug, Clone)]
+pub(crate) struct TextRules {
+    /// Characters.
+    pub(crate) min_length: Option<usize>,
+    /// Characters.
+    pub(crate) max_length: Option<usize>,
+    pub(crate) pattern: Option<Regex>,
+    pub(crate) one_of: Option<TextSet>,
+    /// Stands in for NULL.
+    pub(crate) default: Option<String>,
+}
+
+impl TextRules {
+    /// Nothing to judge.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.min_length.is_none()
+            && self.max_length.is_none()
+            && self.pattern.is_none()
+            && self.one_of.is_none()
+    }
+
+    /// The first rule that the text breaks.
+    #[inline]
+    pub(crate) fn broken(&self, text: &[u8]) -> Option<RejectCode> {
+        if self.length_is_wrong(text) {
+            return Some(RejectCode::Length);
+        }
+        if self
+            .pattern
+            .as_ref()
+            .is_some_and(|pattern| !pattern.is_match(text))
+        {
+            return Some(RejectCode::Pattern);
+        }
+        let allowed = self
+            .one_of
+            .as_ref()
+            .is_none_or(|values| values.contains(text));
+        (!allowed).then_some(RejectCode::OneOf)
+    }
+
+    #[inline]
+    fn length_is_wrong(&self, text: &[u8]) -> bool {
+        if self.min_length.is_none() && self.max_length.is_none() {
+            return false;
+        }
+        // Every byte but the continuation bytes of UTF-8 starts a character.
+        let characters = text.iter().filter(|byte| **byte & 0xC0 != 0x80).count();
+        self.min_length.is_some_and(|min| characters < min)
+            || self.max_length.is_some_and(|max| characters > max)
+    }
+}
+
+/// Allowed texts. Those of up to 7 bytes are compared as one number.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TextSet {
+    short: Vec<u64>,
+    long: Vec<Vec<u8>>,
+}
+
+impl TextSet {
+    pub(crate) fn new(values: &[String]) -> TextSet {
+        let mut set = TextSet::default();
+        for value in values.iter().map(String::as_bytes) {
+            match packed(value) {
+                Some(number) => set.short.push(number),
+                None => set.long.push(value.to_vec()),
+            }
+        }
+        set.long.sort_unstable();
+        set
+    }
+
+    #[inline]
+    pub(crate) fn contains(&self, text: &[u8]) -> bool {
+        match packed(text) {
+            Some(number) => self.short.contains(&number),
+            None => self
+                .long
+                .binary_search_by(|value| value.as_slice().cmp(text))
+                .is_ok(),
+        }
+    }
+}
+
+/// Up to 7 bytes and their count, distinct for distinct texts.
+#[inline]
+fn packed(text: &[u8]) -> Option<u64> {
+    if text.len() > 7 {
+        return None;
+    }
+    Some(text.iter().fold(text.len() as u64, |number, byte| {
+        number << 8 | u64::from(*byte)
+    }))
+}
+
+/// Type, format and rules of a column.
+#[derive(Debug, Clone)]
+pub(crate) enum Kind {
+    Bool(Rules<bool>),
+    Int8(Rules<i8>),
+    Int16(Rules<i16>),
+    Int32(Rules<i32>),
+    Int64(Rules<i64>),
+    UInt8(Rules<u8>),
+    UInt16(Rules<u16>),
+    UInt32(Rules<u32>),
+    UInt64(Rules<u64>),
+    Float32(Rules<f32>),
+    Float64(Rules<f64>),
+    Decimal {
+        precision: u8,
+        scale: u8,
+        rules: Rules<i128>,
+    },
+    Text(TextRules),
+    Date(DateFormat, Rules<i32>),
+    Time(TimeFormat, Rules<i64>),
+    Timestamp(InstantFormat, Rules<i64>),
+}
+
+impl Kind {
+    /// A lane for `rows` rows of this column.
+    pub(crate) fn lane<'a>(
+        &'a self,
+        column: LaneColumn<'a>,
+        data_type: &'a DataType,
+        rows: usize,
+    ) -> Box<dyn Lane<'a> + 'a> {
+        macro_rules! fixed {
+            ($parse:expr, $build:expr, $rules:expr) => {
+                Box::new(FixedLane::new(
+                    column,
+                    ($parse, $build),
+                    $rules,
+                    data_type,
+                    rows,
+                ))
+            };
+        }
+        match self {
+            Kind::Bool(rules) => fixed!(number::boolean, boolean, rules),
+            Kind::Int8(rules) => fixed!(number::int, primitive::<Int8Type>, rules),
+            Kind::Int16(rules) => fixed!(number::int, primitive::<Int16Type>, rules),
+            Kind::Int32(rules) => fixed!(number::int, primitive::<Int32Type>, rules),
+            Kind::Int64(rules) => fixed!(number::int, primitive::<Int64Type>, rules),
+            Kind::UInt8(rules) => fixed!(number::uint, primitive::<UInt8Type>, rules),
+            Kind::UInt16(rules) => fixed!(number::uint, primitive::<UInt16Type>, rules),
+            Kind::UInt32(rules) => fixed!(number::uint, primitive::<UInt32Type>, rules),
+            Kind::UInt64(rules) => fixed!(number::uint, primitive::<UInt64Type>, rules),
+            Kind::Float32(rules) => fixed!(number::float32, primitive::<Float32Type>, rules),
+            Kind::Float64(rules) => fixed!(number::float64, primitive::<Float64Type>, rules),
+            Kind::Decimal {
+                precision,
+                scale,
+                rules,
+            } => {
+                let (precision, scale) = (*precision, *scale);
+                let parse = move |text: &[u8]| number::decimal(text, precision, scale);
+                fixed!(parse, primitive::<Decimal128Type>, rules)
+            }
+            Kind::Text(rules) => Box::new(TextLane::new(column, rules, rows)),
+            Kind::Date(format, rules) => {
+                fixed!(
+                    |text: &[u8]| format.parse(text),
+                    primitive::<Date32Type>,
+                    rules
+                )
+            }
+            Kind::Time(format, rules) => {
+                let build = primitive::<Time64MicrosecondType>;
+                fixed!(|text: &[u8]| format.parse(text), build, rules)
+            }
+            Kind::Timestamp(format, rules) => {
+                let build = primitive::<TimestampMicrosecondType>;
+                fixed!(|text: &[u8]| format.parse(text), build, rules)
+            }
+        }
+    }
+
+    /// The text as a JSON value if it is one of the type, rules aside: whole numbers and booleans as
+    /// themselves, everything else as its text.
+    pub(crate) fn json(&self, text: &[u8]) -> Option<Value> {
+        let accepted = match self {
+            Kind::Bool(_) => return number::boolean(text).map(Value::from),
+            Kind::Int8(_) => return number::int::<i8>(text).map(Value::from),
+            Kind::Int16(_) => return number::int::<i16>(text).map(Value::from),
+            Kind::Int32(_) => return number::int::<i32>(text).map(Value::from),
+            Kind::Int64(_) => return number::int::<i64>(text).map(Value::from),
+            Kind::UInt8(_) => return number::uint::<u8>(text).map(Value::from),
+            Kind::UInt16(_) => return number::uint::<u16>(text).map(Value::from),
+            Kind::UInt32(_) => return number::uint::<u32>(text).map(Value::from),
+            Kind::UInt64(_) => return number::uint::<u64>(text).map(Value::from),
+            Kind::Float32(_) => number::float32(text).is_some(),
+            Kind::Float64(_) => number::float64(text).is_some(),
+            Kind::Decimal {
+                precision, scale, ..
+            } => number::decimal(text, *precision, *scale).is_some(),
+            Kind::Text(_) => true,
+            Kind::Date(format, _) => format.parse(text).is_some(),
+            Kind::Time(format, _) => format.parse(text).is_some(),
+            Kind::Timestamp(format, _) => format.parse(text).is_some(),
+        };
+        accepted.then(|| Value::from(String::from_utf8_lossy(text)))
+    }
+}
+
+/// The Arrow type of a contract type. Widths are those that the pipeline file allows.
+pub(crate) fn arrow_type(column_type: &ColumnType) -> DataType {
+    match column_type {
+        ColumnType::Bool => DataType::Boolean,
+        ColumnType::Int(8) => DataType::Int8,
+        ColumnType::Int(16) => DataType::Int16,
+        ColumnType::Int(32) => DataType::Int32,
+        ColumnType::Int(_) => DataType::Int64,
+        ColumnType::UInt(8) => DataType::UInt8,
+        ColumnType::UInt(16) => DataType::UInt16,
+        ColumnType::UInt(32) => DataType::UInt32,
+        ColumnType::UInt(_) => DataType::UInt64,
+        ColumnType::Float(32) => DataType::Float32,
+        ColumnType::Float(_) => DataType::Float64,
+        ColumnType::Decimal { precision, scale } => {
+            DataType::Decimal128(*precision, i8::try_from(*scale).unwrap_or(i8::MAX))
+        }
+        ColumnType::String => DataType::Utf8,
+        ColumnType::Date { .. } => DataType::Date32,
+        ColumnType::Time { .. } => DataType::Time64(TimeUnit::Microsecond),
+        ColumnType::Timestamp { .. } => DataType::Timestamp(TimeUnit::Microsecond, utc()),
+    }
+}
+
+/// The zone of every timestamp column.
+pub(crate) fn utc() -> Option<std::sync::Arc<str>> {
+    Some("UTC".into())
+}

@@ -1,0 +1,126 @@
+//! The contract of a pipeline, ready to run.
+
+use std::str::FromStr as _;
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use chrono_tz::Tz;
+
+use super::column::{CheckedColumn, utc};
+use super::{Reject, compile, reason};
+use crate::block::Layout;
+use crate::pipeline::{AddedColumn, ArchiveRaw, Column, Format, Pipeline};
+
+/// What is wrong with a column of the pipeline file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnProblem {
+    /// The column's name; empty when `key` is not of a column.
+    pub column: String,
+    /// The key in the file: `min`, `pattern`, `format`, `timezone`.
+    pub key: &'static str,
+    /// What is wrong and what to write instead.
+    pub message: String,
+}
+
+/// The columns of a pipeline with their types and rules compiled.
+#[derive(Debug, Clone)]
+pub struct Contract {
+    pub(crate) checked: Vec<CheckedColumn>,
+    pub(crate) added: Vec<AddedColumn>,
+    pub(crate) format: Format,
+    pub(crate) archive_raw: ArchiveRaw,
+    columns: Vec<Column>,
+    encoding: String,
+    schema: SchemaRef,
+}
+
+impl Contract {
+    /// Compiles every column of the pipeline, or names everything that is wrong.
+    ///
+    /// # Errors
+    /// One problem for each literal, pattern, format or time zone that cannot be used.
+    pub fn compile(pipeline: &Pipeline) -> Result<Contract, Vec<ColumnProblem>> {
+        let mut problems = Vec::new();
+        let source = &pipeline.source;
+        let zone = source.timezone.as_deref().and_then(|name| {
+            let message =
+                |_| format!("{name:?} is no IANA time zone: write one like Europe/Berlin");
+            Tz::from_str(name)
+                .map_err(message)
+                .map_err(|message| {
+                    problems.push(ColumnProblem {
+                        column: String::new(),
+                        key: "timezone",
+                        message,
+                    });
+                })
+                .ok()
+        });
+        let columns = pipeline.columns.iter();
+        let checked: Vec<_> = columns
+            .filter_map(|column| compile::column(column, &source.format, zone, &mut problems))
+            .collect();
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let fields = checked
+            .iter()
+            .map(|column| Field::new(&column.name, column.data_type.clone(), column.nullable));
+        let added = &pipeline.sink.add;
+        let schema = Schema::new(
+            fields
+                .chain(added.iter().map(added_field))
+                .collect::<Vec<_>>(),
+        );
+        Ok(Contract {
+            checked,
+            added: added.clone(),
+            format: source.format.clone(),
+            archive_raw: pipeline.errors.archive_raw,
+            columns: pipeline.columns.clone(),
+            encoding: source.encoding.clone(),
+            schema: Arc::new(schema),
+        })
+    }
+
+    /// The contract's columns, then the added ones.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// How many columns the contract itself has.
+    pub fn width(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// A column as the pipeline file declares it.
+    pub fn column(&self, index: usize) -> Option<&Column> {
+        self.columns.get(index)
+    }
+
+    /// Why the row was rejected; it names the column and the expectation, never the value.
+    pub fn reason(&self, reject: &Reject, layout: &Layout) -> String {
+        reason::reason(self, reject, layout.fields)
+    }
+
+    pub(crate) fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    pub(crate) fn encoding(&self) -> &str {
+        &self.encoding
+    }
+}
+
+/// Name and type of an added column.
+fn added_field(added: &AddedColumn) -> Field {
+    match added {
+        AddedColumn::SourceFile => Field::new("_source_file", DataType::Utf8, false),
+        AddedColumn::SourceRow => Field::new("_source_row", DataType::Int64, false),
+        AddedColumn::LoadedAt => Field::new(
+            "_loaded_at",
+            DataType::Timestamp(TimeUnit::Microsecond, utc()),
+            false,
+        ),
+    }
+}

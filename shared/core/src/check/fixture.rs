@@ -1,0 +1,129 @@
+//! Pipelines and decoded blocks for tests.
+
+use crate::block::{Cell, Decoded, Layout, Record};
+use crate::pipeline::{
+    ArchivePolicy, ArchiveRaw, Column, ColumnSource, ColumnType, CsvDialect, ErrorPolicy, Format,
+    OnMissingColumn, OnNewColumn, ParquetSink, Pipeline, Ragged, Replaces, Source,
+};
+
+/// A required column without rules.
+pub(crate) fn column(name: &str, data_type: ColumnType) -> Column {
+    Column {
+        name: name.to_owned(),
+        data_type,
+        from: ColumnSource::Field(vec![name.to_owned()]),
+        key: false,
+        nullable: false,
+        default: None,
+        trim: false,
+        pattern: None,
+        one_of: None,
+        min: None,
+        max: None,
+        min_length: None,
+        max_length: None,
+        archive: ArchivePolicy::Full,
+    }
+}
+
+/// A CSV pipeline in UTC with these columns and an unpartitioned sink.
+pub(crate) fn pipeline(columns: Vec<Column>) -> Pipeline {
+    let dialect = CsvDialect {
+        delimiter: b',',
+        quote: Some(b'"'),
+        escape: None,
+        header: true,
+        skip_lines: 0,
+        null: vec![String::new()],
+        ragged: Ragged::Reject,
+    };
+    Pipeline {
+        name: "orders".to_owned(),
+        source: Source {
+            pattern: "incoming/*.csv".to_owned(),
+            replaces: Replaces::Key,
+            format: Format::Csv(dialect),
+            encoding: "utf-8".to_owned(),
+            timezone: Some("UTC".to_owned()),
+            on_new_column: OnNewColumn::Ignore,
+            on_missing_column: OnMissingColumn::Hold,
+        },
+        columns,
+        sink: ParquetSink {
+            path: "curated/orders".to_owned(),
+            partition_by: vec![],
+            add: vec![],
+        },
+        errors: ErrorPolicy {
+            hold_if: None,
+            archive_raw: ArchiveRaw::Full,
+        },
+    }
+}
+
+/// Fields in contract order.
+pub(crate) fn layout(width: usize) -> Layout {
+    Layout {
+        fields: width,
+        field_of_column: (0..width).map(Some).collect(),
+        new_columns: vec![],
+        missing_columns: vec![],
+    }
+}
+
+/// A block of records without line breaks inside; `"` opens and closes, `""` is one quote.
+pub(crate) fn decoded(lines: &[&str]) -> Decoded {
+    let mut decoded = Decoded {
+        buffer: lines.join("\n").into_bytes(),
+        ..Decoded::default()
+    };
+    decoded.block_len = decoded.buffer.len();
+    let mut start = 0;
+    for (ordinal, line) in (0u32..).zip(lines) {
+        let end = start + u32::try_from(line.len()).unwrap();
+        decoded.records.push(Record {
+            start,
+            end,
+            ordinal,
+        });
+        let cells = split(line, start, &mut decoded.buffer);
+        decoded.width = cells.len();
+        decoded.cells.extend(cells);
+        start = end + 1;
+    }
+    decoded
+}
+
+fn split(line: &str, line_start: u32, buffer: &mut Vec<u8>) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    let mut at = 0;
+    loop {
+        let rest = &line[at..];
+        let start = line_start + u32::try_from(at).unwrap();
+        let len = if rest.starts_with('"') {
+            let inner = rest[1..].replace("\"\"", "\0\0");
+            let close = inner.find('"').unwrap();
+            let text = rest[1..=close].replace("\"\"", "\"");
+            let copied = text.len() < close;
+            let place = if copied {
+                u32::try_from(buffer.len()).unwrap()
+            } else {
+                start + 1
+            };
+            cells.push(Cell::new(place, u32::try_from(text.len()).unwrap(), true));
+            if copied {
+                buffer.extend_from_slice(text.as_bytes());
+            }
+            close + 2
+        } else {
+            let len = rest.find(',').unwrap_or(rest.len());
+            cells.push(Cell::new(start, u32::try_from(len).unwrap(), false));
+            len
+        };
+        at += len;
+        if at >= line.len() {
+            return cells;
+        }
+        at += 1;
+    }
+}

@@ -1,0 +1,99 @@
+//! Why a row was rejected, in words that name the column and the expectation, never the value.
+
+use super::Reject;
+use super::contract::Contract;
+use crate::block::RejectCode;
+use crate::pipeline::{Column, ColumnType, TimestampFormat};
+
+/// `an int64`, `a decimal(12,2)`, `a date in the format %d.%m.%Y`.
+pub(crate) fn type_name(column_type: &ColumnType) -> String {
+    let formatted = |what: &str, format: &Option<String>, otherwise: &str| match format {
+        Some(format) => format!("a {what} in the format {format}"),
+        None => format!("a {what} like {otherwise}"),
+    };
+    match column_type {
+        ColumnType::Bool => "a bool (true, false, 1 or 0)".to_owned(),
+        ColumnType::Int(bits) => format!("an int{bits}"),
+        ColumnType::UInt(bits) => format!("a uint{bits}"),
+        ColumnType::Float(bits) => format!("a float{bits}"),
+        ColumnType::Decimal { precision, scale } => format!("a decimal({precision},{scale})"),
+        ColumnType::String => "text".to_owned(),
+        ColumnType::Date { format } => formatted("date", format, "2026-11-23"),
+        ColumnType::Time { format } => formatted("time", format, "10:11:12"),
+        ColumnType::Timestamp { format } => match format {
+            TimestampFormat::Rfc3339 => "a timestamp like 2026-11-23T10:11:12Z".to_owned(),
+            TimestampFormat::Strftime(format) => format!("a timestamp in the format {format}"),
+            TimestampFormat::EpochSeconds => "a timestamp in seconds since 1970".to_owned(),
+            TimestampFormat::EpochMillis => "a timestamp in milliseconds since 1970".to_owned(),
+        },
+    }
+}
+
+/// The text of a reject; `fields` is how many a well-formed record has.
+pub(super) fn reason(contract: &Contract, reject: &Reject, fields: usize) -> String {
+    let column = reject.column.and_then(|index| contract.column(index));
+    match column {
+        Some(column) => format!("{}: {}", column.name, column_reason(column, reject.code)),
+        None => record_reason(contract, reject, fields),
+    }
+}
+
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "the other codes do not come from a column"
+)]
+fn column_reason(column: &Column, code: RejectCode) -> String {
+    match code {
+        RejectCode::Type => format!("not {}", type_name(&column.data_type)),
+        RejectCode::NotNull => "a value is required".to_owned(),
+        RejectCode::Range => match (&column.min, &column.max) {
+            (Some(min), Some(max)) => format!("not between {min} and {max}"),
+            (Some(min), None) => format!("less than {min}"),
+            (None, Some(max)) => format!("more than {max}"),
+            (None, None) => "out of range".to_owned(),
+        },
+        RejectCode::Length => match (column.min_length, column.max_length) {
+            (Some(min), Some(max)) => format!("not {min} to {max} characters long"),
+            (Some(min), None) => format!("shorter than {min} characters"),
+            (None, Some(max)) => format!("longer than {max} characters"),
+            (None, None) => "wrong length".to_owned(),
+        },
+        RejectCode::Pattern => {
+            format!(
+                "does not match {}",
+                column.pattern.as_deref().unwrap_or_default()
+            )
+        }
+        RejectCode::OneOf => {
+            let values = column.one_of.as_ref().map_or(0, Vec::len);
+            format!("not one of the {values} allowed values")
+        }
+        other => other.to_string(),
+    }
+}
+
+fn record_reason(contract: &Contract, reject: &Reject, fields: usize) -> String {
+    match reject.code {
+        RejectCode::FieldCount => match reject.fields_found {
+            Some(found) => format!("expected {fields} fields, found {found}"),
+            None => format!("expected {fields} fields"),
+        },
+        RejectCode::BadQuote => "a quote inside a field that is not doubled".to_owned(),
+        RejectCode::UnterminatedQuote => "a quoted field that is never closed".to_owned(),
+        RejectCode::BadJson => "not one JSON object".to_owned(),
+        RejectCode::Encoding => format!("not valid {}", contract.encoding()),
+        RejectCode::UnknownField => "a field that the columns do not name".to_owned(),
+        RejectCode::TooLarge => "the record or one of its fields is over the size limit".to_owned(),
+        RejectCode::DuplicateKey => "another row with this key was taken".to_owned(),
+        RejectCode::Poison => "this record stops the worker".to_owned(),
+        RejectCode::SinkRejected => "the sink refused the row".to_owned(),
+        RejectCode::Type
+        | RejectCode::NotNull
+        | RejectCode::Range
+        | RejectCode::Length
+        | RejectCode::Pattern
+        | RejectCode::OneOf
+        | RejectCode::Rule
+        | RejectCode::Derive => format!("the record fails ({})", reject.code),
+    }
+}

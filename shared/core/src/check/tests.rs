@@ -1,0 +1,418 @@
+use arrow_array::Array;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Date32Type, Decimal128Type, Int64Type, TimestampMicrosecondType};
+
+use super::fixture::{column, decoded, layout, pipeline};
+use super::*;
+use crate::block::{Cell, Defect};
+use crate::pipeline::{Column, ColumnSource, ColumnType, Format, JsonlOptions, UnknownFields};
+
+const DECIMAL: ColumnType = ColumnType::Decimal {
+    precision: 12,
+    scale: 2,
+};
+
+fn run(columns: Vec<Column>, lines: &[&str]) -> (Contract, Checked) {
+    let contract = Contract::compile(&pipeline(columns)).unwrap();
+    let checked = check(&contract, &RowContext::default(), &decoded(lines), 1).unwrap();
+    (contract, checked)
+}
+
+/// Record ordinal, code and column of each reject.
+fn failures(checked: &Checked) -> Vec<(u32, &'static str, Option<usize>)> {
+    let failures = checked.rejects.iter();
+    failures
+        .map(|r| (r.record.ordinal, r.code.as_str(), r.column))
+        .collect()
+}
+
+fn nullable(mut column: Column) -> Column {
+    column.nullable = true;
+    column
+}
+
+#[test]
+fn good_rows_become_typed_columns() {
+    let columns = vec![
+        column("id", ColumnType::Int(64)),
+        column("amount", DECIMAL),
+        nullable(column("day", ColumnType::Date { format: None })),
+        column("name", ColumnType::String),
+    ];
+
+    let (_, checked) = run(
+        columns,
+        &[
+            "1,2.50,2026-11-23,Anna",
+            "007,3,,\"a \"\"b\"\"\"",
+            "x,1,2026-01-01,c",
+        ],
+    );
+
+    let batch = &checked.batch;
+    assert_eq!(
+        batch.column(0).as_primitive::<Int64Type>().values(),
+        &[1, 7]
+    );
+    assert_eq!(
+        batch.column(1).as_primitive::<Decimal128Type>().values(),
+        &[250, 300]
+    );
+    assert_eq!(
+        batch.column(2).as_primitive::<Date32Type>().value(0),
+        20_780
+    );
+    assert!(batch.column(2).is_null(1));
+    assert_eq!(batch.column(3).as_string::<i32>().value(1), "a \"b\"");
+    assert_eq!(failures(&checked), [(2, "type", Some(0))]);
+}
+
+#[test]
+fn types_of_all_columns_come_before_any_rule() {
+    let mut first = column("first", ColumnType::Int(64));
+    first.max = Some("10".to_owned());
+    let columns = vec![first, column("second", ColumnType::Int(64))];
+
+    let (_, checked) = run(columns, &["11,x", "11,1", ",x", ",1", "1,1"]);
+
+    let expected = [
+        (0, "type", Some(1)),
+        (1, "range", Some(0)),
+        (2, "type", Some(1)),
+        (3, "not_null", Some(0)),
+    ];
+    assert_eq!(failures(&checked), expected);
+}
+
+#[test]
+fn rules_run_column_by_column_in_their_order() {
+    let mut text = nullable(column("text", ColumnType::String));
+    text.min_length = Some(2);
+    text.max_length = Some(3);
+    text.pattern = Some("^[a-zä]+$".to_owned());
+    text.one_of = Some(vec!["ab".to_owned(), "äöü".to_owned(), "äää".to_owned()]);
+    let mut number = column("number", ColumnType::Int(8));
+    number.one_of = Some(vec!["1".to_owned(), "02".to_owned()]);
+
+    let (contract, checked) = run(
+        vec![text, number],
+        &[
+            "a,3",
+            "AB,1",
+            "zz,1",
+            "ab,3",
+            "ab,2",
+            ",1",
+            "äää,1",
+            "äää1,1",
+        ],
+    );
+
+    let expected = [
+        (0, "length", Some(0)),
+        (1, "pattern", Some(0)),
+        (2, "one_of", Some(0)),
+        (3, "one_of", Some(1)),
+        (7, "length", Some(0)),
+    ];
+    assert_eq!(failures(&checked), expected);
+    let reasons: Vec<_> = checked
+        .rejects
+        .iter()
+        .map(|reject| contract.reason(reject, &layout(2)))
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            "text: not 2 to 3 characters long",
+            "text: does not match ^[a-zä]+$",
+            "text: not one of the 3 allowed values",
+            "number: not one of the 2 allowed values",
+            "text: not 2 to 3 characters long",
+        ]
+    );
+}
+
+#[test]
+fn quoted_text_is_never_null() {
+    let text = nullable(column("text", ColumnType::String));
+    let number = nullable(column("number", ColumnType::Int(64)));
+
+    let (_, checked) = run(vec![text, number], &["\"\",1", ",", "a,\"\""]);
+
+    let texts = checked.batch.column(0).as_string::<i32>();
+    assert_eq!(
+        (texts.is_null(0), texts.value(0), texts.is_null(1)),
+        (false, "", true)
+    );
+    assert_eq!(failures(&checked), [(2, "type", Some(1))]);
+}
+
+#[test]
+fn the_null_list_replaces_empty_text() {
+    let mut pipeline = pipeline(vec![nullable(column("text", ColumnType::String))]);
+    if let Format::Csv(dialect) = &mut pipeline.source.format {
+        dialect.null = vec!["NA".to_owned(), "\\N".to_owned()];
+    }
+    let contract = Contract::compile(&pipeline).unwrap();
+    let block = decoded(&["NA", "\\N", "\"NA\"", "", "na"]);
+
+    let checked = check(&contract, &RowContext::default(), &block, 1).unwrap();
+
+    let texts = checked
+        .batch
+        .column(0)
+        .as_string::<i32>()
+        .iter()
+        .collect::<Vec<_>>();
+    assert_eq!(texts, [None, None, Some("NA"), Some(""), Some("na")]);
+}
+
+#[test]
+fn json_text_is_null_only_when_it_is_missing() {
+    let mut pipeline = pipeline(vec![nullable(column("text", ColumnType::String))]);
+    let options = JsonlOptions {
+        unknown_fields: UnknownFields::Ignore,
+    };
+    pipeline.source.format = Format::Jsonl(options);
+    let contract = Contract::compile(&pipeline).unwrap();
+    let mut block = decoded(&["", "a"]);
+    block.cells[1] = Cell::NULL;
+
+    let checked = check(&contract, &RowContext::default(), &block, 1).unwrap();
+
+    let texts = checked
+        .batch
+        .column(0)
+        .as_string::<i32>()
+        .iter()
+        .collect::<Vec<_>>();
+    assert_eq!(texts, [Some(""), None]);
+}
+
+#[test]
+fn trim_comes_before_null_and_default_replaces_null() {
+    let mut text = column("text", ColumnType::String);
+    text.trim = true;
+    text.default = Some("none".to_owned());
+    let mut number = column("number", ColumnType::Int(64));
+    number.trim = true;
+    number.default = Some("-1".to_owned());
+
+    let (_, checked) = run(vec![text, number], &["  a\t, 5 ", "  ,\t", "\" \",1"]);
+
+    let texts = checked
+        .batch
+        .column(0)
+        .as_string::<i32>()
+        .iter()
+        .flatten()
+        .collect::<Vec<_>>();
+    assert_eq!(texts, ["a", "none", ""]);
+    assert_eq!(
+        checked.batch.column(1).as_primitive::<Int64Type>().values(),
+        &[5, -1, 1]
+    );
+    assert!(checked.rejects.is_empty());
+}
+
+fn captured(name: &str, data_type: ColumnType) -> Column {
+    let mut column = column(name, data_type);
+    column.from = ColumnSource::Capture(name.to_owned());
+    column
+}
+
+#[test]
+fn captures_fill_their_column_in_every_row() {
+    let columns = vec![
+        captured("supplier", ColumnType::String),
+        captured("n", ColumnType::Int(64)),
+    ];
+    let contract = Contract::compile(&pipeline(columns)).unwrap();
+    let mut context = RowContext::default();
+    context
+        .captures
+        .insert("supplier".to_owned(), "acme".to_owned());
+    context.captures.insert("n".to_owned(), "7".to_owned());
+    let block = decoded(&[",", ","]);
+
+    let checked = check(&contract, &context, &block, 1).unwrap();
+
+    assert_eq!(checked.batch.column(0).as_string::<i32>().value(1), "acme");
+    assert_eq!(
+        checked.batch.column(1).as_primitive::<Int64Type>().values(),
+        &[7, 7]
+    );
+
+    context.captures.insert("n".to_owned(), "seven".to_owned());
+    context.captures.remove("supplier");
+    let checked = check(&contract, &context, &block, 1).unwrap();
+    assert_eq!(
+        failures(&checked),
+        [(0, "type", Some(1)), (1, "type", Some(1))]
+    );
+}
+
+#[test]
+fn added_columns_count_rejected_records_too() {
+    let mut pipeline = pipeline(vec![column("id", ColumnType::Int(64))]);
+    pipeline.sink.add = vec![
+        AddedColumn::SourceFile,
+        AddedColumn::SourceRow,
+        AddedColumn::LoadedAt,
+    ];
+    let contract = Contract::compile(&pipeline).unwrap();
+    let context = RowContext {
+        captures: BTreeMap::new(),
+        source_file: "s3://in/a.csv".to_owned(),
+        loaded_at: 42,
+    };
+
+    let checked = check(&contract, &context, &decoded(&["1", "x", "3"]), 101).unwrap();
+
+    let batch = &checked.batch;
+    assert_eq!(batch.column(1).as_string::<i32>().value(1), "s3://in/a.csv");
+    assert_eq!(
+        batch.column(2).as_primitive::<Int64Type>().values(),
+        &[101, 103]
+    );
+    assert_eq!(
+        batch
+            .column(3)
+            .as_primitive::<TimestampMicrosecondType>()
+            .values(),
+        &[42, 42]
+    );
+}
+
+#[test]
+fn defects_are_merged_in_record_order() {
+    let columns = vec![column("id", ColumnType::Int(64))];
+    let contract = Contract::compile(&pipeline(columns)).unwrap();
+    let mut block = decoded(&["1", "x", "3", "y"]);
+    for (ordinal, record) in [0, 1, 3, 4].into_iter().zip(&mut block.records) {
+        record.ordinal = ordinal;
+    }
+    let record = Record {
+        start: 4,
+        end: 4,
+        ordinal: 2,
+    };
+    let defect = Defect {
+        record,
+        code: RejectCode::FieldCount,
+        fields_found: Some(8),
+    };
+    block.defects.push(defect);
+
+    let checked = check(&contract, &RowContext::default(), &block, 1).unwrap();
+
+    let expected = [
+        (1, "type", Some(0)),
+        (2, "field_count", None),
+        (4, "type", Some(0)),
+    ];
+    assert_eq!(failures(&checked), expected);
+    let reason = contract.reason(&checked.rejects[1], &layout(10));
+    assert_eq!(reason, "expected 10 fields, found 8");
+    assert_eq!(checked.rejects[2].row, Some(3));
+}
+
+#[test]
+fn a_block_larger_than_a_tile_keeps_every_good_row() {
+    let columns = vec![
+        column("id", ColumnType::Int(64)),
+        nullable(column("t", ColumnType::String)),
+    ];
+    let lines: Vec<_> = (0..5000)
+        .map(|row| match row {
+            row if row % 7 == 3 => format!("{row}x,bad"),
+            row if row % 5 == 1 => format!("{row},"),
+            row => format!("{row},text {row}"),
+        })
+        .collect();
+    let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+
+    let (_, checked) = run(columns, &lines);
+
+    let ids = checked.batch.column(0).as_primitive::<Int64Type>();
+    let texts = checked.batch.column(1).as_string::<i32>();
+    let expected: Vec<i64> = (0..5000).filter(|row| row % 7 != 3).collect();
+    assert_eq!(ids.values(), expected.as_slice());
+    for (id, text) in expected.iter().zip(texts) {
+        let wanted = (id % 5 != 1).then(|| format!("text {id}"));
+        assert_eq!(text, wanted.as_deref());
+    }
+    assert_eq!(checked.rejects.len(), 5000 - expected.len());
+}
+
+#[test]
+fn an_empty_block_gives_an_empty_batch() {
+    let (contract, checked) = run(vec![column("id", ColumnType::Int(64))], &[]);
+
+    assert_eq!(checked.batch.num_rows(), 0);
+    assert_eq!(checked.batch.schema(), *contract.schema());
+    assert_eq!(checked.loaded_digest, Digest::default());
+}
+
+#[test]
+fn every_problem_of_every_column_is_named() {
+    let mut bounds = column("bounds", ColumnType::Int(8));
+    bounds.min = Some("300".to_owned());
+    bounds.max = Some("many".to_owned());
+    let mut order = column("order", DECIMAL);
+    order.min = Some("2".to_owned());
+    order.max = Some("1.99".to_owned());
+    let mut pattern = column("pattern", ColumnType::String);
+    pattern.pattern = Some("(".to_owned());
+    pattern.min = Some("a".to_owned());
+    let mut choice = column("choice", ColumnType::String);
+    choice.one_of = Some(vec!["a".to_owned()]);
+    choice.default = Some("b".to_owned());
+    let mut number = column("number", ColumnType::Float(64));
+    number.pattern = Some("1".to_owned());
+    let day = column(
+        "day",
+        ColumnType::Date {
+            format: Some("%Y".to_owned()),
+        },
+    );
+    let mut pipeline = pipeline(vec![bounds, order, pattern, choice, number, day]);
+    pipeline.source.timezone = Some("Mars/Phobos".to_owned());
+
+    let problems = Contract::compile(&pipeline).unwrap_err();
+
+    let named: Vec<_> = problems
+        .iter()
+        .map(|p| (p.column.as_str(), p.key))
+        .collect();
+    assert_eq!(
+        named,
+        [
+            ("", "timezone"),
+            ("bounds", "min"),
+            ("bounds", "max"),
+            ("order", "min"),
+            ("pattern", "min"),
+            ("pattern", "pattern"),
+            ("choice", "default"),
+            ("number", "pattern"),
+            ("day", "format"),
+        ]
+    );
+    assert_eq!(problems[1].message, "\"300\" is not an int8");
+}
+
+#[test]
+fn nan_is_in_no_range() {
+    let mut number = column("number", ColumnType::Float(64));
+    number.min = Some("0".to_owned());
+
+    let (contract, checked) = run(vec![number], &["NaN", "inf", "-0"]);
+
+    assert_eq!(failures(&checked), [(0, "range", Some(0))]);
+    assert_eq!(
+        contract.reason(&checked.rejects[0], &layout(1)),
+        "number: less than 0"
+    );
+}
