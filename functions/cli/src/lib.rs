@@ -1,1 +1,60 @@
-//! .
+//! `rowproof`, the operator's and the developer's tool.
+//!
+//! Its verbs work on a folder that holds a local AWS (`--out DIR`); the functions it runs there are the
+//! very ones that run on Lambda.
+
+mod args;
+mod inputs;
+mod outcome;
+mod progress;
+mod report;
+mod run;
+mod world;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Command};
+
+/// Exit code: everything committed and balanced.
+const OK: u8 = 0;
+/// Exit code: anything that is none of the others.
+const FAILED: u8 = 1;
+/// Exit code: bad usage or a bad pipeline file.
+const USAGE: u8 = 2;
+/// Exit code: a job waits for `approve` or `discard`.
+const HELD: u8 = 3;
+
+/// A mistake in how the program was called: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+/// Runs the command line; also how the tests start functions as processes.
+pub fn main() -> ExitCode {
+    if let Some(function) = world::function_to_be() {
+        return world::run_function(&function);
+    }
+    let args = Args::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(dispatch(args)),
+        Err(error) => Err(error.into()),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            let code = if error.is::<Usage>() { USAGE } else { FAILED };
+            ExitCode::from(code)
+        }
+    }
+}
+
+async fn dispatch(args: Args) -> anyhow::Result<u8> {
+    rowproof_io::telemetry::on_terminal(if args.verbose { "info" } else { "error" });
+    match args.command {
+        Command::Run(run) => run::run(run).await,
+    }
+}

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::block::Layout;
+use crate::input::Codec;
 
 /// How the chunks of a job are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,18 +13,6 @@ pub enum PlanKind {
     Ranges,
     /// Chunk n + 1 starts where chunk n ended: compressed or transcoded input.
     Chain,
-}
-
-/// How the object's bytes are packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Codec {
-    /// Plain text.
-    None,
-    /// gzip, one or more members.
-    Gzip,
-    /// zstd, one or more frames.
-    Zstd,
 }
 
 /// The sealed plan of a job, stored once under its hash.

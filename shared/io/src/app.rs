@@ -41,11 +41,7 @@ impl App {
             limits: settings.limits.clone(),
             ledger: Ledger::new(clients.dynamodb.clone(), settings.table.clone()),
             queue: Queue::new(clients.sqs.clone()),
-            pipelines: Pipelines::new(
-                store.clone(),
-                settings.output_bucket.clone(),
-                settings.pipelines.clone(),
-            ),
+            pipelines: Pipelines::new(store.clone(), &settings),
             store,
             settings,
         }

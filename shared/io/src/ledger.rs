@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::operation::create_table::CreateTableError;
+use aws_sdk_dynamodb::types::{AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType, ReturnValuesOnConditionCheckFailure, ScalarAttributeType};
 use rowproof_core::ids::{JobId, SlotId};
 use rowproof_core::ledger::{
     Chunk, ChunkId, Fields, Guard, Item, Job, Key, Performed, Slot, Value, WRITE_ID, Write,
@@ -24,6 +25,52 @@ impl Ledger {
     /// Over this client and table.
     pub fn new(client: Client, table: String) -> Ledger {
         Ledger { client, table }
+    }
+
+    /// Creates the table as the deployment template does, unless it is there: for a local AWS.
+    pub async fn ensure_table(&self) -> Result<(), AwsError> {
+        let text = |name: &str, kind: ScalarAttributeType| {
+            AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build()
+        };
+        let key = |name: &str, kind: KeyType| {
+            KeySchemaElement::builder().attribute_name(name).key_type(kind).build()
+        };
+        let broken = |error| {
+            AwsError::of("CreateTable", SdkError::<CreateTableError>::construction_failure(error))
+        };
+        let keys = [key("pk", KeyType::Hash), key("sk", KeyType::Range)];
+        let due = [key("due_shard", KeyType::Hash), key("due_at", KeyType::Range)];
+        let attributes = [
+            text("pk", ScalarAttributeType::S),
+            text("sk", ScalarAttributeType::S),
+            text("due_shard", ScalarAttributeType::S),
+            text("due_at", ScalarAttributeType::N),
+        ];
+        let only_keys = Projection::builder().projection_type(ProjectionType::KeysOnly).build();
+        let index = GlobalSecondaryIndex::builder()
+            .index_name("due")
+            .set_key_schema(Some(due.into_iter().collect::<Result<_, _>>().map_err(broken)?))
+            .projection(only_keys)
+            .build();
+        let answer = self
+            .client
+            .create_table()
+            .table_name(&self.table)
+            .billing_mode(BillingMode::PayPerRequest)
+            .set_key_schema(Some(keys.into_iter().collect::<Result<_, _>>().map_err(broken)?))
+            .set_attribute_definitions(Some(
+                attributes.into_iter().collect::<Result<_, _>>().map_err(broken)?,
+            ))
+            .global_secondary_indexes(index.map_err(broken)?)
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) => {
+                Ok(())
+            }
+            Err(error) => Err(AwsError::of(format!("CreateTable {}", self.table), error)),
+        }
     }
 
     /// Performs a conditional write. Every send of it carries one id, so a write whose answer was

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rowproof_core::ids::{ObjectVersion, job_id, slot_id};
 use rowproof_core::ledger::{self, Job, JobFacts, JobState, Observed, Slot};
 use rowproof_core::message::Restart;
-use rowproof_core::pipeline::Replaces;
+use rowproof_core::pipeline::{Pipeline, Replaces};
 use tracing::info;
 
 use crate::app::App;
@@ -162,6 +162,24 @@ async fn need_job(app: &App, facts: &JobFacts) -> Result<Observation, StepError>
     match app.ledger.job(&facts.job).await? {
         Some(job) => Ok(Observation::Job(Box::new(job))),
         None => Err(StepError::Broken(format!("job {} vanished after it was created", facts.job))),
+    }
+}
+
+/// The job of the version that is under the key now; `None` when there is no object or no job yet.
+pub async fn job_of(
+    app: &App,
+    pipeline: &Pipeline,
+    captures: &BTreeMap<String, String>,
+    key: &str,
+) -> Result<Option<Job>, StepError> {
+    let Some(head) = app.store.head(&app.settings.input_bucket, key).await? else {
+        return Ok(None);
+    };
+    let id = slot_id(pipeline, &head.object, captures);
+    let slot = app.ledger.slot(&id).await?;
+    match slot.filter(|slot| slot.is_head(&head.object)) {
+        Some(slot) => app.ledger.job(&slot.head_job).await,
+        None => app.ledger.job(&job_id(&id, &head.object, 0)).await,
     }
 }
 

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use rowproof_core::check::Contract;
 use rowproof_core::names;
-use rowproof_core::pipeline::{self, Pipeline, Route};
+use rowproof_core::pipeline::{self, KeyPattern, Pipeline, Route};
 use rowproof_core::time::EpochSeconds;
 
 use crate::clock;
 use crate::error::StepError;
-use crate::settings::read_env;
+use crate::settings::{Settings, read_env};
 use crate::store::Store;
 
 /// Seconds after which the pipeline files are read again.
@@ -21,9 +21,9 @@ const FRESH_SECONDS: i64 = 60;
 #[derive(Debug)]
 pub struct Ready {
     /// As parsed.
-    pub pipeline: Pipeline,
+    pub pipeline: Arc<Pipeline>,
     /// As compiled.
-    pub contract: Contract,
+    pub contract: Arc<Contract>,
     /// Hash of the parsed form.
     pub sha256: String,
 }
@@ -35,7 +35,7 @@ impl Ready {
             let texts: Vec<_> = problems.iter().map(|problem| problem.to_string()).collect();
             StepError::Pipeline(format!("pipeline {}: {}", pipeline.name, texts.join("; ")))
         })?;
-        Ok(Ready { sha256: pipeline.sha256(), contract, pipeline })
+        Ok(Ready { sha256: pipeline.sha256(), contract: Arc::new(contract), pipeline: Arc::new(pipeline) })
     }
 }
 
@@ -62,34 +62,57 @@ pub struct Pipelines {
     store: Store,
     bucket: String,
     prefix: String,
+    match_directory: bool,
     cache: Mutex<Cache>,
 }
 
 impl Pipelines {
-    /// Files `<prefix>*.toml` of this bucket.
-    pub fn new(store: Store, bucket: String, prefix: String) -> Pipelines {
-        Pipelines { store, bucket, prefix, cache: Mutex::default() }
+    /// The pipeline files that the settings name: `*.toml` as people write them, and `*.json`, the
+    /// parsed form.
+    pub fn new(store: Store, settings: &Settings) -> Pipelines {
+        Pipelines {
+            store,
+            bucket: settings.output_bucket.clone(),
+            prefix: settings.pipelines.clone(),
+            match_directory: settings.match_directory,
+            cache: Mutex::default(),
+        }
     }
 
     /// The pipeline whose `match` fits the key. Two that fit are an error; so is none while a
     /// pipeline file is broken, since the key might be that one's.
     pub async fn matching(&self, key: &str) -> Result<Matched, StepError> {
         let (live, problems) = self.live().await?;
-        let pipelines: Vec<_> = live.iter().map(|ready| &ready.pipeline).collect();
+        let pipelines: Vec<_> = live.iter().map(|ready| ready.pipeline.clone()).collect();
+        let found = |pipeline: &Arc<Pipeline>| {
+            live.iter().find(|ready| Arc::ptr_eq(&ready.pipeline, pipeline)).cloned()
+        };
         match pipeline::route(&pipelines, key) {
-            Route::One { index, captures } => match live.get(index) {
-                Some(ready) => Ok(Matched::One(ready.clone(), captures)),
-                None => Ok(Matched::None),
-            },
+            Route::One { pipeline, captures } => {
+                Ok(found(&pipeline).map_or(Matched::None, |ready| Matched::One(ready, captures)))
+            }
             Route::Ambiguous(names) => Err(StepError::Pipeline(format!(
                 "{key} matches more than one pipeline: {}; narrow their source.match",
                 names.join(", ")
             ))),
-            Route::NoMatch if problems.is_empty() => Ok(Matched::None),
-            Route::NoMatch => Err(StepError::Pipeline(format!(
+            Route::NoMatch if !problems.is_empty() => Err(StepError::Pipeline(format!(
                 "{key} matches no pipeline, but some cannot be read: {}",
                 problems.join("; ")
             ))),
+            Route::NoMatch => Ok(self.by_directory(&live, key)),
+        }
+    }
+
+    /// The pipeline whose `match` begins with the key's directory, for a local `run`.
+    fn by_directory(&self, live: &[Arc<Ready>], key: &str) -> Matched {
+        let directory = key.rfind('/').and_then(|slash| key.get(..=slash)).unwrap_or("");
+        let fits = |ready: &&Arc<Ready>| {
+            KeyPattern::compile(&ready.pipeline.source.pattern)
+                .is_ok_and(|pattern| pattern.literal_directory() == directory)
+        };
+        match live.iter().find(fits) {
+            Some(ready) if self.match_directory => Matched::One(ready.clone(), BTreeMap::new()),
+            Some(_) | None => Matched::None,
         }
     }
 
@@ -113,27 +136,17 @@ impl Pipelines {
         let mut texts = BTreeMap::new();
         for key in self.store.list(&self.bucket, &self.prefix).await? {
             let name = key.strip_prefix(&self.prefix).unwrap_or(&key).to_owned();
-            if name.ends_with(".toml")
-                && let Some(bytes) = self.store.get(&self.bucket, &key).await?
-            {
+            if let Some(bytes) = self.store.get(&self.bucket, &key).await? {
                 texts.insert(name, String::from_utf8_lossy(&bytes).into_owned());
             }
         }
-        let load = |name: &str| {
-            texts
-                .get(name)
-                .cloned()
-                .ok_or_else(|| format!("{name} is not among the pipeline files"))
-        };
         let mut live = vec![];
         let mut problems = vec![];
         for (name, text) in &texts {
-            if pipeline::is_base(text) {
-                continue;
-            }
-            match pipeline::parse(name, text, &load, &read_env) {
-                Ok(parsed) => live.push(Arc::new(Ready::compile(parsed.pipeline)?)),
-                Err(found) => problems.push(found.to_string()),
+            match parse(name, text, &texts) {
+                Some(Ok(pipeline)) => live.push(Arc::new(Ready::compile(pipeline)?)),
+                Some(Err(problem)) => problems.push(problem),
+                None => {}
             }
         }
         Ok((live, problems))
@@ -181,4 +194,23 @@ impl Pipelines {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         cache.frozen.insert(ready.sha256.clone(), ready);
     }
+}
+
+/// Parses one pipeline file; `None` for a file that is none, or only a base of others.
+fn parse(
+    name: &str,
+    text: &str,
+    texts: &BTreeMap<String, String>,
+) -> Option<Result<Pipeline, String>> {
+    if name.ends_with(".json") {
+        return Some(Pipeline::from_json(text).map_err(|error| format!("{name}: {error}")));
+    }
+    if !name.ends_with(".toml") || pipeline::is_base(text) {
+        return None;
+    }
+    let load = |base: &str| {
+        texts.get(base).cloned().ok_or_else(|| format!("{base} is not among the pipeline files"))
+    };
+    let parsed = pipeline::parse(name, text, &load, &read_env);
+    Some(parsed.map(|parsed| parsed.pipeline).map_err(|problems| problems.to_string()))
 }

@@ -4,11 +4,11 @@ use bytes::Bytes;
 use rowproof_core::block::Layout;
 use rowproof_core::decode::{self, HeaderRead};
 use rowproof_core::ids::{CHUNKS_PER_GROUP, sha256_hex};
-use rowproof_core::input;
+use rowproof_core::input::{self, Codec};
 use rowproof_core::ledger::{self, HoldReason, Job, PlanRef};
 use rowproof_core::names;
 use rowproof_core::pipeline::{OnMissingColumn, OnNewColumn, Pipeline};
-use rowproof_core::plan::{Codec, Plan, PlanKind, PlannedChunk, Planning, Segment};
+use rowproof_core::plan::{Plan, PlanKind, PlannedChunk, Planning, Segment};
 use rowproof_core::split::ChunkScanner;
 use tracing::{info, warn};
 

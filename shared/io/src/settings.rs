@@ -30,6 +30,8 @@ pub struct Settings {
     pub deadline_margin_ms: u64,
     /// Sizes of chunks and blocks, and every other bound.
     pub limits: Limits,
+    /// Match every key under the literal directory of `source.match`, as a local `run` does.
+    pub match_directory: bool,
     /// The local `run` this process belongs to; absent on Lambda.
     pub run: Option<String>,
     /// Endpoint of every AWS service, for the local AWS; the SDK's own variables win.
@@ -85,6 +87,7 @@ impl Settings {
                 .unwrap_or_else(|| rowproof_core::names::PIPELINES.to_owned()),
             inline_chunks: u32::try_from(number("ROWPROOF_INLINE_CHUNKS", 1)?).unwrap_or(u32::MAX),
             deadline_margin_ms: number("ROWPROOF_DEADLINE_MARGIN_MS", 10_000)?,
+            match_directory: get("ROWPROOF_MATCH_DIRECTORY").is_some(),
             run: get("ROWPROOF_RUN"),
             endpoint: get("ROWPROOF_ENDPOINT"),
         })
@@ -111,6 +114,9 @@ impl Settings {
             ("ROWPROOF_RUN", &self.run),
             ("ROWPROOF_ENDPOINT", &self.endpoint),
         ];
+        if self.match_directory {
+            env.push(("ROWPROOF_MATCH_DIRECTORY", "1".to_owned()));
+        }
         env.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
         env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }

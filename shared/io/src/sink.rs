@@ -87,6 +87,7 @@ pub(crate) async fn store_outcome(
     Ok(OutcomeRef {
         key,
         sha256,
+        rows: product.counts.read,
         next: goes_on.then_some(next),
         end_of_object: worked.end_of_chain.is_some(),
     })

@@ -4,10 +4,9 @@ use aws_sdk_s3::primitives::ByteStream;
 use bytes::{Buf, Bytes};
 use rowproof_core::block::Limits;
 use rowproof_core::ids::JobId;
-use rowproof_core::input::Inflate;
+use rowproof_core::input::{Codec, Inflate};
 use rowproof_core::ledger::JobFacts;
 use rowproof_core::pipeline::Pipeline;
-use rowproof_core::plan::Codec;
 use tokio::runtime::Handle;
 
 use crate::app::App;
@@ -20,6 +19,9 @@ pub struct TextSource {
     runtime: Handle,
     body: Option<ByteStream>,
     piece: Bytes,
+    /// The decoder holds more text for the bytes it has taken.
+    pending: bool,
+    ended: bool,
     inflate: Option<Inflate>,
     uri: String,
     job: JobId,
@@ -41,6 +43,8 @@ impl TextSource {
             runtime: Handle::current(),
             body,
             piece: Bytes::new(),
+            pending: false,
+            ended: false,
             inflate: None,
             uri: facts.object.uri(),
             job: facts.job.clone(),
@@ -64,7 +68,7 @@ impl TextSource {
     /// Appends text to `block` until it holds `want` bytes; `true` when the text has ended. Blocks.
     pub fn fill(&mut self, block: &mut Vec<u8>, want: usize) -> Result<bool, StepError> {
         while block.len() < want {
-            if self.piece.is_empty() && !self.next_piece()? {
+            if self.piece.is_empty() && !self.pending && !self.next_piece()? {
                 return self.end(block);
             }
             match &mut self.inflate {
@@ -74,8 +78,11 @@ impl TextSource {
                     self.piece.advance(take);
                 }
                 Some(inflate) => {
-                    let used = inflate.push(&self.piece, block);
-                    self.piece.advance(used.map_err(|error| refuse(&self.uri, error))?);
+                    let mut input: &[u8] = &self.piece;
+                    let pending = inflate.push(&mut input, block);
+                    self.pending = pending.map_err(|error| refuse(&self.uri, error))?;
+                    let left = input.len();
+                    self.piece.advance(self.piece.len() - left);
                 }
             }
         }
@@ -99,10 +106,16 @@ impl TextSource {
 
     /// What the decoder still held back; its checks of length and checksum are made here.
     fn end(&mut self, block: &mut Vec<u8>) -> Result<bool, StepError> {
-        if let Some(inflate) = &mut self.inflate {
+        if let Some(inflate) = self.inflate.as_mut().filter(|_| !self.ended) {
+            self.ended = true;
             inflate.finish(block).map_err(|error| refuse(&self.uri, error))?;
         }
         Ok(true)
+    }
+
+    /// Bytes of the object that were unpacked so far.
+    pub fn packed_bytes(&self) -> u64 {
+        self.inflate.as_ref().map_or(0, Inflate::compressed_bytes)
     }
 
     /// Drops so many bytes of text; what was unpacked beyond them comes back.

@@ -1,8 +1,10 @@
 //! S3: the only module that calls it.
 
+use std::path::Path;
+
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, Delete, ObjectIdentifier};
 use bytes::Bytes;
 use rowproof_core::ids::ObjectVersion;
 use rowproof_core::time::EpochSeconds;
@@ -245,19 +247,42 @@ impl Store {
         Ok(())
     }
 
-    /// Stores a local file of any size under a key, unconditionally.
-    pub async fn upload(
-        &self,
-        bucket: &str,
-        key: &str,
-        path: &std::path::Path,
-    ) -> Result<(), AwsError> {
+    /// Stores a local file under a key, unconditionally, with a CRC-64/NVME that S3 verifies.
+    pub async fn upload(&self, bucket: &str, key: &str, path: &Path) -> Result<(), AwsError> {
         let operation = || format!("PutObject s3://{bucket}/{key}");
         let body = ByteStream::read_from().path(path).buffer_size(1 << 20).build().await;
         let body = body.map_err(|error| build_error(operation(), &error))?;
-        let request = self.client.put_object().bucket(bucket).key(key).body(body);
+        let request = self
+            .client
+            .put_object()
+            .bucket(bucket)
+            .key(key)
+            .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
+            .body(body);
         let answer = request.customize().disable_payload_signing().send().await;
         answer.map(drop).map_err(|error| AwsError::of(operation(), error))
+    }
+
+    /// Stores bytes under a key, unconditionally.
+    pub async fn put(&self, bucket: &str, key: &str, bytes: Bytes) -> Result<(), AwsError> {
+        let body = ByteStream::from(bytes);
+        let answer = self.client.put_object().bucket(bucket).key(key).body(body).send().await;
+        answer.map(drop).map_err(|e| AwsError::of(format!("PutObject s3://{bucket}/{key}"), e))
+    }
+
+    /// Size and CRC-64/NVME (base64) of what is under the key; `None` when nothing is, or when it
+    /// was stored without one.
+    pub async fn checksum(&self, bucket: &str, key: &str) -> Result<Option<(u64, String)>, AwsError> {
+        let request = self.client.head_object().bucket(bucket).key(key);
+        let head = match request.checksum_mode(ChecksumMode::Enabled).send().await {
+            Ok(head) => head,
+            Err(error) => {
+                let error = AwsError::of(format!("HeadObject s3://{bucket}/{key}"), error);
+                return if error.is_not_found() { Ok(None) } else { Err(error) };
+            }
+        };
+        let size = head.content_length().and_then(|size| u64::try_from(size).ok());
+        Ok(size.zip(head.checksum_crc64_nvme().map(str::to_owned)))
     }
 }
 

@@ -83,18 +83,12 @@ impl Verdict {
             6 => RejectCode::OneOf,
             _ => return None,
         };
-        Some((
-            code,
-            usize::try_from(self.0 & ((1 << COLUMN_BITS) - 1)).ok()?,
-        ))
+        Some((code, usize::try_from(self.0 & ((1 << COLUMN_BITS) - 1)).ok()?))
     }
 }
 
 /// The codes that a column can give; every other one means a record that has no cells.
-#[allow(
-    clippy::wildcard_enum_match_arm,
-    reason = "the other codes do not come from a column"
-)]
+#[allow(clippy::wildcard_enum_match_arm, reason = "the other codes do not come from a column")]
 fn number_of(code: RejectCode) -> u32 {
     match code {
         RejectCode::NotNull => 2,

@@ -10,9 +10,7 @@ const LAST_MICROS: i64 = 253_402_300_799_999_999;
 /// The instant, if it is in the years 0001 to 9999 UTC, in microseconds since 1970.
 #[inline]
 pub(crate) fn in_range(micros: i64) -> Option<i64> {
-    (FIRST_MICROS..=LAST_MICROS)
-        .contains(&micros)
-        .then_some(micros)
+    (FIRST_MICROS..=LAST_MICROS).contains(&micros).then_some(micros)
 }
 
 /// Two digits.
@@ -38,11 +36,7 @@ fn days_in_month(year: u32, month: u32) -> u32 {
 /// The year starts in March, so that the leap day is its last and months have a linear start.
 #[inline]
 fn days(year: u32, month: u32, day: u32) -> i32 {
-    let (year, month) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let day_of_year = (153 * month + 2) / 5 + day - 1;
     let days = year * 365 + year / 4 - year / 100 + year / 400 + day_of_year;
     #[allow(clippy::cast_possible_wrap, reason = "below 3.7 million")]
@@ -95,15 +89,8 @@ fn fraction(rest: &[u8]) -> Option<(i64, &[u8])> {
     if digits.is_empty() || digits.iter().skip(6).any(|digit| *digit != b'0') {
         return None;
     }
-    let padded = digits
-        .iter()
-        .copied()
-        .chain(std::iter::repeat(b'0'))
-        .take(6);
-    Some((
-        padded.fold(0, |micros, digit| micros * 10 + i64::from(digit - b'0')),
-        rest,
-    ))
+    let padded = digits.iter().copied().chain(std::iter::repeat(b'0')).take(6);
+    Some((padded.fold(0, |micros, digit| micros * 10 + i64::from(digit - b'0')), rest))
 }
 
 /// `10:11:12` with an optional fraction, in microseconds since midnight.
@@ -207,15 +194,9 @@ mod tests {
         assert_eq!(time(b"00:00:00"), Some(0));
         assert_eq!(time(b"23:59:59.999999"), Some(DAY_MICROS - 1));
         assert_eq!(time(b"01:02:03.5000000"), Some(3_723_500_000));
-        for text in [
-            "24:00:00",
-            "23:60:00",
-            "23:59:60",
-            "1:00:00",
-            "10:00",
-            "10:00:00.",
-            "10:00:00Z",
-        ] {
+        for text in
+            ["24:00:00", "23:60:00", "23:59:60", "1:00:00", "10:00", "10:00:00.", "10:00:00Z"]
+        {
             assert_eq!(time(text.as_bytes()), None, "{text}");
         }
         assert_eq!(time(b"01:02:03.0000001"), None);

@@ -53,10 +53,7 @@ impl<T: Copy + PartialOrd> Rules<T> {
         if !above || !below {
             return Some(RejectCode::Range);
         }
-        let allowed = self
-            .one_of
-            .as_ref()
-            .is_none_or(|values| values.contains(&value));
+        let allowed = self.one_of.as_ref().is_none_or(|values| values.contains(&value));
         (!allowed).then_some(RejectCode::OneOf)
     }
 }
@@ -89,17 +86,10 @@ impl TextRules {
         if self.length_is_wrong(text) {
             return Some(RejectCode::Length);
         }
-        if self
-            .pattern
-            .as_ref()
-            .is_some_and(|pattern| !pattern.is_match(text))
-        {
+        if self.pattern.as_ref().is_some_and(|pattern| !pattern.is_match(text)) {
             return Some(RejectCode::Pattern);
         }
-        let allowed = self
-            .one_of
-            .as_ref()
-            .is_none_or(|values| values.contains(text));
+        let allowed = self.one_of.as_ref().is_none_or(|values| values.contains(text));
         (!allowed).then_some(RejectCode::OneOf)
     }
 
@@ -139,10 +129,7 @@ impl TextSet {
     pub(crate) fn contains(&self, text: &[u8]) -> bool {
         match packed(text) {
             Some(number) => self.short.contains(&number),
-            None => self
-                .long
-                .binary_search_by(|value| value.as_slice().cmp(text))
-                .is_ok(),
+            None => self.long.binary_search_by(|value| value.as_slice().cmp(text)).is_ok(),
         }
     }
 }
@@ -153,9 +140,7 @@ fn packed(text: &[u8]) -> Option<u64> {
     if text.len() > 7 {
         return None;
     }
-    Some(text.iter().fold(text.len() as u64, |number, byte| {
-        number << 8 | u64::from(*byte)
-    }))
+    Some(text.iter().fold(text.len() as u64, |number, byte| number << 8 | u64::from(*byte)))
 }
 
 /// Type, format and rules of a column.
@@ -172,11 +157,7 @@ pub(crate) enum Kind {
     UInt64(Rules<u64>),
     Float32(Rules<f32>),
     Float64(Rules<f64>),
-    Decimal {
-        precision: u8,
-        scale: u8,
-        rules: Rules<i128>,
-    },
+    Decimal { precision: u8, scale: u8, rules: Rules<i128> },
     Text(TextRules),
     Date(DateFormat, Rules<i32>),
     Time(TimeFormat, Rules<i64>),
@@ -193,13 +174,7 @@ impl Kind {
     ) -> Box<dyn Lane<'a> + 'a> {
         macro_rules! fixed {
             ($parse:expr, $build:expr, $rules:expr) => {
-                Box::new(FixedLane::new(
-                    column,
-                    ($parse, $build),
-                    $rules,
-                    data_type,
-                    rows,
-                ))
+                Box::new(FixedLane::new(column, ($parse, $build), $rules, data_type, rows))
             };
         }
         match self {
@@ -214,22 +189,14 @@ impl Kind {
             Kind::UInt64(rules) => fixed!(number::uint, primitive::<UInt64Type>, rules),
             Kind::Float32(rules) => fixed!(number::float32, primitive::<Float32Type>, rules),
             Kind::Float64(rules) => fixed!(number::float64, primitive::<Float64Type>, rules),
-            Kind::Decimal {
-                precision,
-                scale,
-                rules,
-            } => {
+            Kind::Decimal { precision, scale, rules } => {
                 let (precision, scale) = (*precision, *scale);
                 let parse = move |text: &[u8]| number::decimal(text, precision, scale);
                 fixed!(parse, primitive::<Decimal128Type>, rules)
             }
             Kind::Text(rules) => Box::new(TextLane::new(column, rules, rows)),
             Kind::Date(format, rules) => {
-                fixed!(
-                    |text: &[u8]| format.parse(text),
-                    primitive::<Date32Type>,
-                    rules
-                )
+                fixed!(|text: &[u8]| format.parse(text), primitive::<Date32Type>, rules)
             }
             Kind::Time(format, rules) => {
                 let build = primitive::<Time64MicrosecondType>;
@@ -257,9 +224,9 @@ impl Kind {
             Kind::UInt64(_) => return number::uint::<u64>(text).map(Value::from),
             Kind::Float32(_) => number::float32(text).is_some(),
             Kind::Float64(_) => number::float64(text).is_some(),
-            Kind::Decimal {
-                precision, scale, ..
-            } => number::decimal(text, *precision, *scale).is_some(),
+            Kind::Decimal { precision, scale, .. } => {
+                number::decimal(text, *precision, *scale).is_some()
+            }
             Kind::Text(_) => true,
             Kind::Date(format, _) => format.parse(text).is_some(),
             Kind::Time(format, _) => format.parse(text).is_some(),

@@ -55,11 +55,7 @@ struct Compiler<'a> {
 
 impl Compiler<'_> {
     fn problem(&mut self, key: &'static str, message: String) {
-        self.problems.push(ColumnProblem {
-            column: self.column.name.clone(),
-            key,
-            message,
-        });
+        self.problems.push(ColumnProblem { column: self.column.name.clone(), key, message });
     }
 
     fn kind(&mut self, zone: Option<Tz>) -> Option<Kind> {
@@ -85,11 +81,7 @@ impl Compiler<'_> {
             ColumnType::Decimal { precision, scale } => {
                 let (precision, scale) = (*precision, *scale);
                 let rules = self.rules(|text| number::decimal(text, precision, scale));
-                Kind::Decimal {
-                    precision,
-                    scale,
-                    rules,
-                }
+                Kind::Decimal { precision, scale, rules }
             }
             ColumnType::String => return None,
             ColumnType::Date { format } => {
@@ -114,9 +106,7 @@ impl Compiler<'_> {
     }
 
     fn format<F>(&mut self, format: Result<F, String>) -> Option<F> {
-        format
-            .map_err(|message| self.problem("format", message))
-            .ok()
+        format.map_err(|message| self.problem("format", message)).ok()
     }
 
     fn literal<T>(
@@ -139,23 +129,14 @@ impl Compiler<'_> {
     {
         let column = self.column;
         let mut literal = |key: &'static str, text: &Option<String>| {
-            text.as_deref()
-                .and_then(|text| self.literal(key, text, &parse))
+            text.as_deref().and_then(|text| self.literal(key, text, &parse))
         };
         let (min, max) = (literal("min", &column.min), literal("max", &column.max));
         let default = literal("default", &column.default);
         let one_of = column.one_of.as_ref().map(|texts| {
-            texts
-                .iter()
-                .filter_map(|text| self.literal("one_of", text, &parse))
-                .collect()
+            texts.iter().filter_map(|text| self.literal("one_of", text, &parse)).collect()
         });
-        let rules = Rules {
-            min,
-            max,
-            one_of,
-            default,
-        };
+        let rules = Rules { min, max, one_of, default };
         let order = min.zip(max).map(|(min, max)| min.partial_cmp(&max));
         if order.is_some_and(|order| order.is_none_or(|order| order.is_gt())) {
             self.problem("min", "min must not be above max".to_owned());
@@ -175,15 +156,8 @@ impl Compiler<'_> {
                 .ok()
         });
         let length = |length: Option<u32>| length.and_then(|length| usize::try_from(length).ok());
-        if column
-            .min_length
-            .zip(column.max_length)
-            .is_some_and(|(min, max)| min > max)
-        {
-            self.problem(
-                "min_length",
-                "min_length must not be above max_length".to_owned(),
-            );
+        if column.min_length.zip(column.max_length).is_some_and(|(min, max)| min > max) {
+            self.problem("min_length", "min_length must not be above max_length".to_owned());
         }
         let rules = TextRules {
             min_length: length(column.min_length),
@@ -200,10 +174,7 @@ impl Compiler<'_> {
     /// `broken`: the rule that the default breaks.
     fn allowed_values(&mut self, broken: Option<RejectCode>) {
         if self.column.one_of.as_ref().is_some_and(Vec::is_empty) {
-            self.problem(
-                "one_of",
-                "names no value, so every row would be rejected".to_owned(),
-            );
+            self.problem("one_of", "names no value, so every row would be rejected".to_owned());
         } else if let Some(code) = broken {
             self.problem("default", format!("breaks the column's own rule ({code})"));
         }

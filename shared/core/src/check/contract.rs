@@ -67,11 +67,7 @@ impl Contract {
             .iter()
             .map(|column| Field::new(&column.name, column.data_type.clone(), column.nullable));
         let added = &pipeline.sink.add;
-        let schema = Schema::new(
-            fields
-                .chain(added.iter().map(added_field))
-                .collect::<Vec<_>>(),
-        );
+        let schema = Schema::new(fields.chain(added.iter().map(added_field)).collect::<Vec<_>>());
         Ok(Contract {
             checked,
             added: added.clone(),
@@ -117,10 +113,8 @@ fn added_field(added: &AddedColumn) -> Field {
     match added {
         AddedColumn::SourceFile => Field::new("_source_file", DataType::Utf8, false),
         AddedColumn::SourceRow => Field::new("_source_row", DataType::Int64, false),
-        AddedColumn::LoadedAt => Field::new(
-            "_loaded_at",
-            DataType::Timestamp(TimeUnit::Microsecond, utc()),
-            false,
-        ),
+        AddedColumn::LoadedAt => {
+            Field::new("_loaded_at", DataType::Timestamp(TimeUnit::Microsecond, utc()), false)
+        }
     }
 }

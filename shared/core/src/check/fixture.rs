@@ -49,15 +49,8 @@ pub(crate) fn pipeline(columns: Vec<Column>) -> Pipeline {
             on_missing_column: OnMissingColumn::Hold,
         },
         columns,
-        sink: ParquetSink {
-            path: "curated/orders".to_owned(),
-            partition_by: vec![],
-            add: vec![],
-        },
-        errors: ErrorPolicy {
-            hold_if: None,
-            archive_raw: ArchiveRaw::Full,
-        },
+        sink: ParquetSink { path: "curated/orders".to_owned(), partition_by: vec![], add: vec![] },
+        errors: ErrorPolicy { hold_if: None, archive_raw: ArchiveRaw::Full },
     }
 }
 
@@ -73,19 +66,12 @@ pub(crate) fn layout(width: usize) -> Layout {
 
 /// A block of records without line breaks inside; `"` opens and closes, `""` is one quote.
 pub(crate) fn decoded(lines: &[&str]) -> Decoded {
-    let mut decoded = Decoded {
-        buffer: lines.join("\n").into_bytes(),
-        ..Decoded::default()
-    };
+    let mut decoded = Decoded { buffer: lines.join("\n").into_bytes(), ..Decoded::default() };
     decoded.block_len = decoded.buffer.len();
     let mut start = 0;
     for (ordinal, line) in (0u32..).zip(lines) {
         let end = start + u32::try_from(line.len()).unwrap();
-        decoded.records.push(Record {
-            start,
-            end,
-            ordinal,
-        });
+        decoded.records.push(Record { start, end, ordinal });
         let cells = split(line, start, &mut decoded.buffer);
         decoded.width = cells.len();
         decoded.cells.extend(cells);
@@ -105,11 +91,7 @@ fn split(line: &str, line_start: u32, buffer: &mut Vec<u8>) -> Vec<Cell> {
             let close = inner.find('"').unwrap();
             let text = rest[1..=close].replace("\"\"", "\"");
             let copied = text.len() < close;
-            let place = if copied {
-                u32::try_from(buffer.len()).unwrap()
-            } else {
-                start + 1
-            };
+            let place = if copied { u32::try_from(buffer.len()).unwrap() } else { start + 1 };
             cells.push(Cell::new(place, u32::try_from(text.len()).unwrap(), true));
             if copied {
                 buffer.extend_from_slice(text.as_bytes());

@@ -33,12 +33,7 @@ impl Strftime {
 
     fn parse(&self, text: &[u8]) -> Option<Parsed> {
         let mut parsed = Parsed::new();
-        parse(
-            &mut parsed,
-            std::str::from_utf8(text).ok()?,
-            self.items.iter(),
-        )
-        .ok()?;
+        parse(&mut parsed, std::str::from_utf8(text).ok()?, self.items.iter()).ok()?;
         Some(parsed)
     }
 
@@ -67,13 +62,8 @@ impl DateFormat {
             return Ok(DateFormat::Iso);
         };
         let strftime = Strftime::new(format)?;
-        if strftime
-            .sample()
-            .is_none_or(|sample| sample.to_naive_date().is_err())
-        {
-            return Err(format!(
-                "{format:?} does not name a full date: year, month and day"
-            ));
+        if strftime.sample().is_none_or(|sample| sample.to_naive_date().is_err()) {
+            return Err(format!("{format:?} does not name a full date: year, month and day"));
         }
         Ok(DateFormat::Strftime(strftime))
     }
@@ -85,13 +75,8 @@ impl DateFormat {
             DateFormat::Iso => civil::date(text),
             DateFormat::Strftime(format) => {
                 let date = format.parse(text)?.to_naive_date().ok()?;
-                let days = date
-                    .signed_duration_since(chrono::NaiveDate::default())
-                    .num_days();
-                (1..=9999)
-                    .contains(&date.year())
-                    .then(|| i32::try_from(days).ok())
-                    .flatten()
+                let days = date.signed_duration_since(chrono::NaiveDate::default()).num_days();
+                (1..=9999).contains(&date.year()).then(|| i32::try_from(days).ok()).flatten()
             }
         }
     }
@@ -113,13 +98,8 @@ impl TimeFormat {
             return Ok(TimeFormat::Iso);
         };
         let strftime = Strftime::new(format)?;
-        if strftime
-            .sample()
-            .is_none_or(|sample| sample.to_naive_time().is_err())
-        {
-            return Err(format!(
-                "{format:?} does not name a time of day: hour and minute"
-            ));
+        if strftime.sample().is_none_or(|sample| sample.to_naive_time().is_err()) {
+            return Err(format!("{format:?} does not name a time of day: hour and minute"));
         }
         Ok(TimeFormat::Strftime(strftime))
     }
@@ -202,9 +182,7 @@ impl InstantFormat {
 
     fn from_strftime(&self, parsed: &Parsed) -> Option<i64> {
         let offset = parsed.offset().or_else(|| parsed.timestamp().map(|_| 0));
-        let wall = parsed
-            .to_naive_datetime_with_offset(offset.unwrap_or(0))
-            .ok()?;
+        let wall = parsed.to_naive_datetime_with_offset(offset.unwrap_or(0)).ok()?;
         let micros = wall_micros(wall)?;
         match offset {
             Some(seconds) => civil::in_range(micros - i64::from(seconds) * 1_000_000),
@@ -279,13 +257,7 @@ mod tests {
 
     #[test]
     fn formats_that_cannot_work_are_refused() {
-        for format in [
-            "%Q",
-            "%Y-%m-%d",
-            "%H:%M:%S",
-            "%Y-%m-%d %H:%M:%S %Z",
-            "plain",
-        ] {
+        for format in ["%Q", "%Y-%m-%d", "%H:%M:%S", "%Y-%m-%d %H:%M:%S %Z", "plain"] {
             assert!(strftime(format, Some(Tz::UTC)).is_err(), "{format}");
         }
         assert!(strftime("%Y-%m-%d %H:%M:%S", None).is_err());

@@ -28,9 +28,7 @@ impl<'a> Tile<'a> {
     #[inline]
     pub(crate) fn column(self, index: usize) -> impl Iterator<Item = Cell> + 'a {
         let null = Cell::NULL;
-        self.cells
-            .chunks_exact(self.width)
-            .map(move |row| row.get(index).copied().unwrap_or(null))
+        self.cells.chunks_exact(self.width).map(move |row| row.get(index).copied().unwrap_or(null))
     }
 }
 
@@ -86,10 +84,7 @@ pub(crate) fn boolean(
     nulls: Option<NullBuffer>,
     _: &DataType,
 ) -> Result<ArrayRef, ArrowError> {
-    Ok(Arc::new(BooleanArray::new(
-        BooleanBuffer::from(values),
-        nulls,
-    )))
+    Ok(Arc::new(BooleanArray::new(BooleanBuffer::from(values), nulls)))
 }
 
 /// A column whose values have a fixed width.
@@ -156,9 +151,7 @@ where
 
     fn repeat(&mut self, text: Option<&[u8]>, verdicts: &mut [Verdict]) {
         let Some(text) = text else {
-            verdicts
-                .iter_mut()
-                .for_each(|verdict| self.push(None, verdict));
+            verdicts.iter_mut().for_each(|verdict| self.push(None, verdict));
             return;
         };
         let value = *self.constant.get_or_insert_with(|| (self.parse)(text));

@@ -98,16 +98,10 @@ pub fn check(
     let mut runs = Vec::new();
     let width = decoded.width.max(1);
     for (index, cells) in decoded.cells.chunks(width * TILE_ROWS).enumerate() {
-        let tile = Tile {
-            cells,
-            buffer: &decoded.buffer,
-            width,
-        };
+        let tile = Tile { cells, buffer: &decoded.buffer, width };
         verdicts.clear();
         verdicts.resize(cells.len() / width, Verdict::GOOD);
-        lanes
-            .iter_mut()
-            .for_each(|lane| lane.cast(tile, &mut verdicts));
+        lanes.iter_mut().for_each(|lane| lane.cast(tile, &mut verdicts));
         lanes.iter_mut().for_each(|lane| lane.rules(&mut verdicts));
         let first = index * TILE_ROWS;
         note_failures(&verdicts, first, decoded, &mut failed);
@@ -118,24 +112,14 @@ pub fn check(
             rows.push(first + run.start..first + run.end);
         }
     }
-    let arrays = lanes
-        .into_iter()
-        .map(Lane::finish)
-        .collect::<Result<Vec<_>, _>>()?;
-    let numbers = rows
-        .iter()
-        .filter_map(|run| decoded.records.get(run.clone()))
-        .flatten();
+    let arrays = lanes.into_iter().map(Lane::finish).collect::<Result<Vec<_>, _>>()?;
+    let numbers = rows.iter().filter_map(|run| decoded.records.get(run.clone())).flatten();
     let numbers = numbers.map(|record| first_row.saturating_add(u64::from(record.ordinal)));
     let arrays = with_added(contract, context, arrays, good_rows, numbers);
     let options = RecordBatchOptions::new().with_row_count(Some(good_rows));
     let batch = RecordBatch::try_new_with_options(contract.schema().clone(), arrays, &options)?;
     let loaded_digest = digest::rows(contract.width(), &batch)?;
-    Ok(Checked {
-        batch,
-        rejects: merged(failed, decoded),
-        loaded_digest,
-    })
+    Ok(Checked { batch, rejects: merged(failed, decoded), loaded_digest })
 }
 
 fn lanes<'a>(
@@ -150,16 +134,8 @@ fn lanes<'a>(
             None => Feed::Cells,
         };
         let nullable = column.nullable;
-        let lane = LaneColumn {
-            index,
-            number,
-            nullable,
-            reader: &column.reader,
-            feed,
-        };
-        column
-            .kind
-            .lane(lane, &column.data_type, decoded.records.len())
+        let lane = LaneColumn { index, number, nullable, reader: &column.reader, feed };
+        column.kind.lane(lane, &column.data_type, decoded.records.len())
     });
     lanes.collect()
 }
@@ -191,13 +167,7 @@ fn note_failures(verdicts: &[Verdict], first: usize, decoded: &Decoded, failed: 
             continue;
         };
         let column = Some(column);
-        failed.push(Reject {
-            record,
-            code,
-            column,
-            row: Some(row),
-            fields_found: None,
-        });
+        failed.push(Reject { record, code, column, row: Some(row), fields_found: None });
     }
 }
 

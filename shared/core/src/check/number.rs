@@ -5,10 +5,7 @@ const POW10: [u128; 39] = {
     let mut table = [1u128; 39];
     let mut n = 1;
     while n < table.len() {
-        #[allow(
-            clippy::indexing_slicing,
-            reason = "evaluated by the compiler, within the table"
-        )]
+        #[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, within the table")]
         {
             table[n] = table[n - 1] * 10;
         }
@@ -80,8 +77,7 @@ fn long_digits(text: &[u8]) -> Option<u128> {
         return None;
     }
     text.iter().try_fold(0u128, |value, byte| {
-        byte.is_ascii_digit()
-            .then(|| value * 10 + u128::from(byte - b'0'))
+        byte.is_ascii_digit().then(|| value * 10 + u128::from(byte - b'0'))
     })
 }
 
@@ -227,9 +223,7 @@ mod tests {
         assert_eq!(float64(b"-Infinity"), Some(f64::NEG_INFINITY));
         assert!(float64(b"NaN").is_some_and(f64::is_nan));
         assert_eq!(float32(b"16777217"), Some(16_777_216.0));
-        for text in [
-            "", "1e400", "-1e400", "1_000", "1,5", "0x10", " 1", "abc", "1.5.2",
-        ] {
+        for text in ["", "1e400", "-1e400", "1_000", "1,5", "0x10", " 1", "abc", "1.5.2"] {
             assert_eq!(float64(text.as_bytes()), None, "{text}");
         }
         assert_eq!(float32(b"1e39"), None);
@@ -275,16 +269,10 @@ mod tests {
         let value = i128::try_from(POW10[38] - 1).unwrap();
         assert_eq!(decimal(nines.as_bytes(), 38, 0), Some(value));
         assert_eq!(decimal(format!("-{nines}").as_bytes(), 38, 0), Some(-value));
-        assert_eq!(
-            decimal(format!("0.{nines}").as_bytes(), 38, 38),
-            Some(value)
-        );
+        assert_eq!(decimal(format!("0.{nines}").as_bytes(), 38, 38), Some(value));
         assert_eq!(decimal(format!("1{nines}").as_bytes(), 38, 0), None);
         assert_eq!(decimal(b"1", 38, 38), None);
-        assert_eq!(
-            decimal(b"12345678901234567890.5", 38, 2),
-            Some(1_234_567_890_123_456_789_050)
-        );
+        assert_eq!(decimal(b"12345678901234567890.5", 38, 2), Some(1_234_567_890_123_456_789_050));
     }
 
     #[test]

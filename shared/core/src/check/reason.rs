@@ -38,10 +38,7 @@ pub(super) fn reason(contract: &Contract, reject: &Reject, fields: usize) -> Str
     }
 }
 
-#[allow(
-    clippy::wildcard_enum_match_arm,
-    reason = "the other codes do not come from a column"
-)]
+#[allow(clippy::wildcard_enum_match_arm, reason = "the other codes do not come from a column")]
 fn column_reason(column: &Column, code: RejectCode) -> String {
     match code {
         RejectCode::Type => format!("not {}", type_name(&column.data_type)),
@@ -59,10 +56,7 @@ fn column_reason(column: &Column, code: RejectCode) -> String {
             (None, None) => "wrong length".to_owned(),
         },
         RejectCode::Pattern => {
-            format!(
-                "does not match {}",
-                column.pattern.as_deref().unwrap_or_default()
-            )
+            format!("does not match {}", column.pattern.as_deref().unwrap_or_default())
         }
         RejectCode::OneOf => {
             let values = column.one_of.as_ref().map_or(0, Vec::len);

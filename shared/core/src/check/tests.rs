@@ -7,10 +7,7 @@ use super::*;
 use crate::block::{Cell, Defect};
 use crate::pipeline::{Column, ColumnSource, ColumnType, Format, JsonlOptions, UnknownFields};
 
-const DECIMAL: ColumnType = ColumnType::Decimal {
-    precision: 12,
-    scale: 2,
-};
+const DECIMAL: ColumnType = ColumnType::Decimal { precision: 12, scale: 2 };
 
 fn run(columns: Vec<Column>, lines: &[&str]) -> (Contract, Checked) {
     let contract = Contract::compile(&pipeline(columns)).unwrap();
@@ -21,9 +18,7 @@ fn run(columns: Vec<Column>, lines: &[&str]) -> (Contract, Checked) {
 /// Record ordinal, code and column of each reject.
 fn failures(checked: &Checked) -> Vec<(u32, &'static str, Option<usize>)> {
     let failures = checked.rejects.iter();
-    failures
-        .map(|r| (r.record.ordinal, r.code.as_str(), r.column))
-        .collect()
+    failures.map(|r| (r.record.ordinal, r.code.as_str(), r.column)).collect()
 }
 
 fn nullable(mut column: Column) -> Column {
@@ -40,28 +35,13 @@ fn good_rows_become_typed_columns() {
         column("name", ColumnType::String),
     ];
 
-    let (_, checked) = run(
-        columns,
-        &[
-            "1,2.50,2026-11-23,Anna",
-            "007,3,,\"a \"\"b\"\"\"",
-            "x,1,2026-01-01,c",
-        ],
-    );
+    let (_, checked) =
+        run(columns, &["1,2.50,2026-11-23,Anna", "007,3,,\"a \"\"b\"\"\"", "x,1,2026-01-01,c"]);
 
     let batch = &checked.batch;
-    assert_eq!(
-        batch.column(0).as_primitive::<Int64Type>().values(),
-        &[1, 7]
-    );
-    assert_eq!(
-        batch.column(1).as_primitive::<Decimal128Type>().values(),
-        &[250, 300]
-    );
-    assert_eq!(
-        batch.column(2).as_primitive::<Date32Type>().value(0),
-        20_780
-    );
+    assert_eq!(batch.column(0).as_primitive::<Int64Type>().values(), &[1, 7]);
+    assert_eq!(batch.column(1).as_primitive::<Decimal128Type>().values(), &[250, 300]);
+    assert_eq!(batch.column(2).as_primitive::<Date32Type>().value(0), 20_780);
     assert!(batch.column(2).is_null(1));
     assert_eq!(batch.column(3).as_string::<i32>().value(1), "a \"b\"");
     assert_eq!(failures(&checked), [(2, "type", Some(0))]);
@@ -94,19 +74,8 @@ fn rules_run_column_by_column_in_their_order() {
     let mut number = column("number", ColumnType::Int(8));
     number.one_of = Some(vec!["1".to_owned(), "02".to_owned()]);
 
-    let (contract, checked) = run(
-        vec![text, number],
-        &[
-            "a,3",
-            "AB,1",
-            "zz,1",
-            "ab,3",
-            "ab,2",
-            ",1",
-            "äää,1",
-            "äää1,1",
-        ],
-    );
+    let (contract, checked) =
+        run(vec![text, number], &["a,3", "AB,1", "zz,1", "ab,3", "ab,2", ",1", "äää,1", "äää1,1"]);
 
     let expected = [
         (0, "length", Some(0)),
@@ -116,11 +85,8 @@ fn rules_run_column_by_column_in_their_order() {
         (7, "length", Some(0)),
     ];
     assert_eq!(failures(&checked), expected);
-    let reasons: Vec<_> = checked
-        .rejects
-        .iter()
-        .map(|reject| contract.reason(reject, &layout(2)))
-        .collect();
+    let reasons: Vec<_> =
+        checked.rejects.iter().map(|reject| contract.reason(reject, &layout(2))).collect();
     assert_eq!(
         reasons,
         [
@@ -141,10 +107,7 @@ fn quoted_text_is_never_null() {
     let (_, checked) = run(vec![text, number], &["\"\",1", ",", "a,\"\""]);
 
     let texts = checked.batch.column(0).as_string::<i32>();
-    assert_eq!(
-        (texts.is_null(0), texts.value(0), texts.is_null(1)),
-        (false, "", true)
-    );
+    assert_eq!((texts.is_null(0), texts.value(0), texts.is_null(1)), (false, "", true));
     assert_eq!(failures(&checked), [(2, "type", Some(1))]);
 }
 
@@ -159,21 +122,14 @@ fn the_null_list_replaces_empty_text() {
 
     let checked = check(&contract, &RowContext::default(), &block, 1).unwrap();
 
-    let texts = checked
-        .batch
-        .column(0)
-        .as_string::<i32>()
-        .iter()
-        .collect::<Vec<_>>();
+    let texts = checked.batch.column(0).as_string::<i32>().iter().collect::<Vec<_>>();
     assert_eq!(texts, [None, None, Some("NA"), Some(""), Some("na")]);
 }
 
 #[test]
 fn json_text_is_null_only_when_it_is_missing() {
     let mut pipeline = pipeline(vec![nullable(column("text", ColumnType::String))]);
-    let options = JsonlOptions {
-        unknown_fields: UnknownFields::Ignore,
-    };
+    let options = JsonlOptions { unknown_fields: UnknownFields::Ignore };
     pipeline.source.format = Format::Jsonl(options);
     let contract = Contract::compile(&pipeline).unwrap();
     let mut block = decoded(&["", "a"]);
@@ -181,12 +137,7 @@ fn json_text_is_null_only_when_it_is_missing() {
 
     let checked = check(&contract, &RowContext::default(), &block, 1).unwrap();
 
-    let texts = checked
-        .batch
-        .column(0)
-        .as_string::<i32>()
-        .iter()
-        .collect::<Vec<_>>();
+    let texts = checked.batch.column(0).as_string::<i32>().iter().collect::<Vec<_>>();
     assert_eq!(texts, [Some(""), None]);
 }
 
@@ -201,18 +152,9 @@ fn trim_comes_before_null_and_default_replaces_null() {
 
     let (_, checked) = run(vec![text, number], &["  a\t, 5 ", "  ,\t", "\" \",1"]);
 
-    let texts = checked
-        .batch
-        .column(0)
-        .as_string::<i32>()
-        .iter()
-        .flatten()
-        .collect::<Vec<_>>();
+    let texts = checked.batch.column(0).as_string::<i32>().iter().flatten().collect::<Vec<_>>();
     assert_eq!(texts, ["a", "none", ""]);
-    assert_eq!(
-        checked.batch.column(1).as_primitive::<Int64Type>().values(),
-        &[5, -1, 1]
-    );
+    assert_eq!(checked.batch.column(1).as_primitive::<Int64Type>().values(), &[5, -1, 1]);
     assert!(checked.rejects.is_empty());
 }
 
@@ -224,43 +166,30 @@ fn captured(name: &str, data_type: ColumnType) -> Column {
 
 #[test]
 fn captures_fill_their_column_in_every_row() {
-    let columns = vec![
-        captured("supplier", ColumnType::String),
-        captured("n", ColumnType::Int(64)),
-    ];
+    let columns =
+        vec![captured("supplier", ColumnType::String), captured("n", ColumnType::Int(64))];
     let contract = Contract::compile(&pipeline(columns)).unwrap();
     let mut context = RowContext::default();
-    context
-        .captures
-        .insert("supplier".to_owned(), "acme".to_owned());
+    context.captures.insert("supplier".to_owned(), "acme".to_owned());
     context.captures.insert("n".to_owned(), "7".to_owned());
     let block = decoded(&[",", ","]);
 
     let checked = check(&contract, &context, &block, 1).unwrap();
 
     assert_eq!(checked.batch.column(0).as_string::<i32>().value(1), "acme");
-    assert_eq!(
-        checked.batch.column(1).as_primitive::<Int64Type>().values(),
-        &[7, 7]
-    );
+    assert_eq!(checked.batch.column(1).as_primitive::<Int64Type>().values(), &[7, 7]);
 
     context.captures.insert("n".to_owned(), "seven".to_owned());
     context.captures.remove("supplier");
     let checked = check(&contract, &context, &block, 1).unwrap();
-    assert_eq!(
-        failures(&checked),
-        [(0, "type", Some(1)), (1, "type", Some(1))]
-    );
+    assert_eq!(failures(&checked), [(0, "type", Some(1)), (1, "type", Some(1))]);
 }
 
 #[test]
 fn added_columns_count_rejected_records_too() {
     let mut pipeline = pipeline(vec![column("id", ColumnType::Int(64))]);
-    pipeline.sink.add = vec![
-        AddedColumn::SourceFile,
-        AddedColumn::SourceRow,
-        AddedColumn::LoadedAt,
-    ];
+    pipeline.sink.add =
+        vec![AddedColumn::SourceFile, AddedColumn::SourceRow, AddedColumn::LoadedAt];
     let contract = Contract::compile(&pipeline).unwrap();
     let context = RowContext {
         captures: BTreeMap::new(),
@@ -272,17 +201,8 @@ fn added_columns_count_rejected_records_too() {
 
     let batch = &checked.batch;
     assert_eq!(batch.column(1).as_string::<i32>().value(1), "s3://in/a.csv");
-    assert_eq!(
-        batch.column(2).as_primitive::<Int64Type>().values(),
-        &[101, 103]
-    );
-    assert_eq!(
-        batch
-            .column(3)
-            .as_primitive::<TimestampMicrosecondType>()
-            .values(),
-        &[42, 42]
-    );
+    assert_eq!(batch.column(2).as_primitive::<Int64Type>().values(), &[101, 103]);
+    assert_eq!(batch.column(3).as_primitive::<TimestampMicrosecondType>().values(), &[42, 42]);
 }
 
 #[test]
@@ -293,25 +213,13 @@ fn defects_are_merged_in_record_order() {
     for (ordinal, record) in [0, 1, 3, 4].into_iter().zip(&mut block.records) {
         record.ordinal = ordinal;
     }
-    let record = Record {
-        start: 4,
-        end: 4,
-        ordinal: 2,
-    };
-    let defect = Defect {
-        record,
-        code: RejectCode::FieldCount,
-        fields_found: Some(8),
-    };
+    let record = Record { start: 4, end: 4, ordinal: 2 };
+    let defect = Defect { record, code: RejectCode::FieldCount, fields_found: Some(8) };
     block.defects.push(defect);
 
     let checked = check(&contract, &RowContext::default(), &block, 1).unwrap();
 
-    let expected = [
-        (1, "type", Some(0)),
-        (2, "field_count", None),
-        (4, "type", Some(0)),
-    ];
+    let expected = [(1, "type", Some(0)), (2, "field_count", None), (4, "type", Some(0))];
     assert_eq!(failures(&checked), expected);
     let reason = contract.reason(&checked.rejects[1], &layout(10));
     assert_eq!(reason, "expected 10 fields, found 8");
@@ -320,10 +228,8 @@ fn defects_are_merged_in_record_order() {
 
 #[test]
 fn a_block_larger_than_a_tile_keeps_every_good_row() {
-    let columns = vec![
-        column("id", ColumnType::Int(64)),
-        nullable(column("t", ColumnType::String)),
-    ];
+    let columns =
+        vec![column("id", ColumnType::Int(64)), nullable(column("t", ColumnType::String))];
     let lines: Vec<_> = (0..5000)
         .map(|row| match row {
             row if row % 7 == 3 => format!("{row}x,bad"),
@@ -371,21 +277,13 @@ fn every_problem_of_every_column_is_named() {
     choice.default = Some("b".to_owned());
     let mut number = column("number", ColumnType::Float(64));
     number.pattern = Some("1".to_owned());
-    let day = column(
-        "day",
-        ColumnType::Date {
-            format: Some("%Y".to_owned()),
-        },
-    );
+    let day = column("day", ColumnType::Date { format: Some("%Y".to_owned()) });
     let mut pipeline = pipeline(vec![bounds, order, pattern, choice, number, day]);
     pipeline.source.timezone = Some("Mars/Phobos".to_owned());
 
     let problems = Contract::compile(&pipeline).unwrap_err();
 
-    let named: Vec<_> = problems
-        .iter()
-        .map(|p| (p.column.as_str(), p.key))
-        .collect();
+    let named: Vec<_> = problems.iter().map(|p| (p.column.as_str(), p.key)).collect();
     assert_eq!(
         named,
         [
@@ -411,8 +309,5 @@ fn nan_is_in_no_range() {
     let (contract, checked) = run(vec![number], &["NaN", "inf", "-0"]);
 
     assert_eq!(failures(&checked), [(0, "range", Some(0))]);
-    assert_eq!(
-        contract.reason(&checked.rejects[0], &layout(1)),
-        "number: less than 0"
-    );
+    assert_eq!(contract.reason(&checked.rejects[0], &layout(1)), "number: less than 0");
 }

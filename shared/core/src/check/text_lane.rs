@@ -51,8 +51,7 @@ impl<'a> Lane<'a> for TextLane<'a> {
             Feed::Cells => {
                 let reader = self.column.reader;
                 let texts = tile.column(self.column.index);
-                self.tile
-                    .extend(texts.map(|cell| reader.text(cell, tile.buffer).or(default)));
+                self.tile.extend(texts.map(|cell| reader.text(cell, tile.buffer).or(default)));
             }
         }
         self.tile_nulls = self.tile.iter().any(Option::is_none);
@@ -89,9 +88,7 @@ impl<'a> Lane<'a> for TextLane<'a> {
                 }
             }
             if self.tile_nulls {
-                texts
-                    .iter()
-                    .for_each(|text| self.validity.append(text.is_some()));
+                texts.iter().for_each(|text| self.validity.append(text.is_some()));
             } else {
                 self.validity.append_n_non_nulls(texts.len());
             }

@@ -50,7 +50,8 @@ impl CsvReader {
     #[inline]
     pub(super) fn field(&mut self, field: Field) {
         if let Some(cell) = self.fields.get_mut(self.found) {
-            *cell = Cell::new(position(field.start), position(field.end - field.start), field.quoted);
+            *cell =
+                Cell::new(position(field.start), position(field.end - field.start), field.quoted);
         }
         self.found += 1;
         self.escaped |= field.escaped;

@@ -29,7 +29,9 @@ pub enum HeaderRead {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderError {
     /// More columns than `columns_max`.
-    #[error("the header has {found} columns, more than the limit of {max}; check source.csv.delimiter")]
+    #[error(
+        "the header has {found} columns, more than the limit of {max}; check source.csv.delimiter"
+    )]
     TooManyColumns {
         /// Columns in the header.
         found: usize,
@@ -43,7 +45,9 @@ pub enum HeaderError {
         max: usize,
     },
     /// Not UTF-8, or with control bytes.
-    #[error("the header is not text at byte {at}; the object is binary, or source.csv.encoding is wrong")]
+    #[error(
+        "the header is not text at byte {at}; the object is binary, or source.csv.encoding is wrong"
+    )]
     NotText {
         /// First byte that is no text, from the object's start.
         at: usize,

@@ -86,7 +86,8 @@ impl JsonReader {
         let line_start = offset(data, line);
         let mut fault = None;
         for (column, names) in self.columns.iter().enumerate() {
-            let mut values = names.iter().filter_map(|name| self.values.get(*name).copied().flatten());
+            let mut values =
+                names.iter().filter_map(|name| self.values.get(*name).copied().flatten());
             let cell = match values.next() {
                 None => Cell::NULL,
                 Some((start, end)) if end - start > self.field_bytes_max => {
@@ -145,7 +146,8 @@ fn cell(value: &str, start: usize, out: &mut Output) -> Result<Option<Cell>, Fau
         }
         [b'"', ..] => {
             let copy_start = out.copies.len();
-            let copy = serde_json::Deserializer::from_str(value).deserialize_str(Append(&mut out.copies));
+            let copy =
+                serde_json::Deserializer::from_str(value).deserialize_str(Append(&mut out.copies));
             copy.map_err(|_| Fault::from(RejectCode::BadJson))?;
             out.copied_cell(copy_start).map(Some)
         }
@@ -219,7 +221,10 @@ struct NameSeed<'r>(&'r mut JsonReader);
 impl<'de> DeserializeSeed<'de> for NameSeed<'_> {
     type Value = Option<usize>;
 
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+    fn deserialize<D: serde::Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_str(self)
     }
 }

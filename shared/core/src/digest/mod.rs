@@ -106,10 +106,7 @@ fn put(bytes: &mut [u8], end: &mut usize, value: &[u8]) {
 /// Adds the bytes that each row of the column takes.
 fn measure(array: &dyn Array, lengths: &mut [usize]) -> Result<(), ArrowError> {
     if let Some(texts) = array.as_string_opt::<i32>() {
-        for (length, ends) in lengths
-            .iter_mut()
-            .zip(texts.value_offsets().array_windows())
-        {
+        for (length, ends) in lengths.iter_mut().zip(texts.value_offsets().array_windows()) {
             let [start, end] = ends;
             *length += usize::try_from(end - start).unwrap_or(0) + 5;
         }
@@ -138,10 +135,7 @@ fn forget_nulls(texts: &StringArray, lengths: &mut [usize]) {
     let Some(nulls) = texts.nulls().filter(|nulls| nulls.null_count() > 0) else {
         return;
     };
-    let rows = lengths
-        .iter_mut()
-        .zip(nulls)
-        .zip(texts.value_offsets().array_windows());
+    let rows = lengths.iter_mut().zip(nulls).zip(texts.value_offsets().array_windows());
     for ((length, valid), [start, end]) in rows {
         if !valid {
             *length -= usize::try_from(end - start).unwrap_or(0) + 4;
@@ -152,15 +146,10 @@ fn forget_nulls(texts: &StringArray, lengths: &mut [usize]) {
 fn write(array: &dyn Array, scratch: &mut Scratch) -> Result<(), ArrowError> {
     macro_rules! integers {
         ($arrow:ty, $wide:ty) => {
-            fixed::<$arrow, 9>(array, scratch, |value| {
-                tagged(&<$wide>::from(value).to_le_bytes())
-            })
+            fixed::<$arrow, 9>(array, scratch, |value| tagged(&<$wide>::from(value).to_le_bytes()))
         };
     }
-    #[allow(
-        clippy::wildcard_enum_match_arm,
-        reason = "contract columns have these types only"
-    )]
+    #[allow(clippy::wildcard_enum_match_arm, reason = "contract columns have these types only")]
     match array.data_type() {
         DataType::Int8 => integers!(Int8Type, i64),
         DataType::Int16 => integers!(Int16Type, i64),

@@ -10,15 +10,8 @@ use super::*;
 fn digest_of(columns: Vec<ArrayRef>) -> Digest {
     let names = ["a", "b", "c", "d", "e", "f", "g"];
     let width = columns.len();
-    let named = names
-        .into_iter()
-        .zip(columns)
-        .map(|(name, column)| (name, column, true));
-    rows(
-        width,
-        &RecordBatch::try_from_iter_with_nullable(named).unwrap(),
-    )
-    .unwrap()
+    let named = names.into_iter().zip(columns).map(|(name, column)| (name, column, true));
+    rows(width, &RecordBatch::try_from_iter_with_nullable(named).unwrap()).unwrap()
 }
 
 fn one(column: impl Array + 'static) -> Digest {
@@ -26,9 +19,7 @@ fn one(column: impl Array + 'static) -> Digest {
 }
 
 fn decimals(value: i128, scale: i8) -> Decimal128Array {
-    Decimal128Array::from(vec![value])
-        .with_precision_and_scale(38, scale)
-        .unwrap()
+    Decimal128Array::from(vec![value]).with_precision_and_scale(38, scale).unwrap()
 }
 
 #[test]
@@ -58,22 +49,10 @@ fn equal_values_have_equal_digests() {
         (one(decimals(150, 2)), one(decimals(15, 1))),
         (one(decimals(0, 30)), one(decimals(0, 0))),
         (one(decimals(-(10i128.pow(30)), 30)), one(decimals(-1, 0))),
-        (
-            one(Float64Array::from(vec![-0.0])),
-            one(Float64Array::from(vec![0.0])),
-        ),
-        (
-            one(Float64Array::from(vec![nan])),
-            one(Float64Array::from(vec![f64::NAN])),
-        ),
-        (
-            one(Float32Array::from(vec![1.5])),
-            one(Float64Array::from(vec![1.5])),
-        ),
-        (
-            one(Int8Array::from(vec![-7])),
-            one(Int64Array::from(vec![-7])),
-        ),
+        (one(Float64Array::from(vec![-0.0])), one(Float64Array::from(vec![0.0]))),
+        (one(Float64Array::from(vec![nan])), one(Float64Array::from(vec![f64::NAN]))),
+        (one(Float32Array::from(vec![1.5])), one(Float64Array::from(vec![1.5]))),
+        (one(Int8Array::from(vec![-7])), one(Int64Array::from(vec![-7]))),
         (
             one(TimestampMicrosecondArray::from(vec![5])),
             one(TimestampMicrosecondArray::from(vec![5]).with_timezone("UTC")),
@@ -117,18 +96,9 @@ fn different_values_have_different_digests() {
 #[test]
 fn the_sum_does_not_depend_on_order_batches_or_slices() {
     let values = |ids: &[i64]| {
-        let days: Vec<_> = ids
-            .iter()
-            .map(|id| (id % 3 != 0).then_some(*id as i32))
-            .collect();
-        let texts: Vec<_> = ids
-            .iter()
-            .map(|id| (id % 2 == 0).then(|| id.to_string()))
-            .collect();
-        let flags: Vec<_> = ids
-            .iter()
-            .map(|id| (id % 5 != 0).then_some(id % 2 == 0))
-            .collect();
+        let days: Vec<_> = ids.iter().map(|id| (id % 3 != 0).then_some(*id as i32)).collect();
+        let texts: Vec<_> = ids.iter().map(|id| (id % 2 == 0).then(|| id.to_string())).collect();
+        let flags: Vec<_> = ids.iter().map(|id| (id % 5 != 0).then_some(id % 2 == 0)).collect();
         let columns: Vec<(&str, ArrayRef, bool)> = vec![
             ("id", Arc::new(Int64Array::from(ids.to_vec())), true),
             ("day", Arc::new(Date32Array::from(days)), true),

@@ -204,7 +204,9 @@ fn decompress(
     match stream {
         Stream::Plain => Ok(Progress { used: 0, pending: false }),
         Stream::Gzip { member, inflate } => gunzip(member, inflate, at, input, out, room),
-        Stream::Zstd { at_frame_end, decoder } => unzstd(at_frame_end, decoder, at, input, out, room),
+        Stream::Zstd { at_frame_end, decoder } => {
+            unzstd(at_frame_end, decoder, at, input, out, room)
+        }
     }
 }
 

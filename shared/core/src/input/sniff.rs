@@ -27,7 +27,9 @@ pub fn sniff(first: &[u8]) -> Result<Codec, InputError> {
     match first {
         [0x1F, 0x8B, ..] => return Ok(Codec::Gzip),
         // A frame, or a skippable one before it.
-        [0x28, 0xB5, 0x2F, 0xFD, ..] | [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..] => return Ok(Codec::Zstd),
+        [0x28, 0xB5, 0x2F, 0xFD, ..] | [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..] => {
+            return Ok(Codec::Zstd);
+        }
         [b'P', b'K', 3, 4, ..] => return Err(zip(first)),
         // The digits of pi keep a text that starts with `BZh9` apart.
         [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, ..]

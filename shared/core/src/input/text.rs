@@ -12,7 +12,9 @@ const BOM: &[u8] = b"\xEF\xBB\xBF";
 /// Turns text of one encoding into UTF-8, piece by piece, and drops a byte order mark at its start.
 pub(super) enum Text {
     /// Passed through; the bytes held back may be the start of a mark.
-    Utf8 { held: Option<Vec<u8>> },
+    Utf8 {
+        held: Option<Vec<u8>>,
+    },
     Other(Box<encoding_rs::Decoder>),
 }
 
@@ -57,7 +59,8 @@ fn transcode(decoder: &mut encoding_rs::Decoder, mut input: &[u8], last: bool, o
         let room = input.len().saturating_mul(3).saturating_add(16);
         out.resize(before + room, 0);
         let target = out.get_mut(before..).unwrap_or(&mut []);
-        let (result, read, written) = decoder.decode_to_utf8_without_replacement(input, target, last);
+        let (result, read, written) =
+            decoder.decode_to_utf8_without_replacement(input, target, last);
         out.truncate(before + written);
         input = input.get(read..).unwrap_or(&[]);
         match result {

@@ -103,6 +103,8 @@ pub struct OutcomeRef {
     pub key: String,
     /// SHA-256 of the document.
     pub sha256: String,
+    /// Records in the chunk.
+    pub rows: u64,
     /// Where the next chunk of a chain begins; `None` for the last one, and on ranges.
     pub next: Option<ChainStart>,
     /// Whether the object ends with this chunk of a chain.

@@ -79,7 +79,7 @@ impl Slot {
     }
 
     /// Whether `object` is what the head stands for.
-    fn is_head(&self, object: &ObjectVersion) -> bool {
+    pub fn is_head(&self, object: &ObjectVersion) -> bool {
         self.head_uri == object.uri() && self.head_version == object.identity()
     }
 

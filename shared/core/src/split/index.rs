@@ -71,7 +71,8 @@ impl Cursor<'_> {
     #[inline]
     pub(crate) fn seek(&mut self, position: usize) {
         self.word = position / 64;
-        self.bits = self.words.get(self.word).map_or(0, |bits| bits & (u64::MAX << (position % 64)));
+        self.bits =
+            self.words.get(self.word).map_or(0, |bits| bits & (u64::MAX << (position % 64)));
     }
 
     /// The next mark, which is thereby passed.

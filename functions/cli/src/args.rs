@@ -1,0 +1,54 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+
+/// Load files from S3, know where every row went, fix and reload only the bad ones.
+#[derive(Debug, Parser)]
+#[command(name = "rowproof", version, arg_required_else_help = true)]
+pub(crate) struct Args {
+    /// Show what the functions log
+    #[arg(long, short, global = true)]
+    pub(crate) verbose: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Load files through a pipeline into a folder: the main job, on a local AWS
+    #[command(after_help = EXIT_CODES)]
+    Run(Run),
+}
+
+const EXIT_CODES: &str = "Exit code: 0 all committed and balanced (rejected rows included), \
+                          1 a job failed, 2 bad usage or pipeline file, 3 a job is held";
+
+/// Where the local AWS keeps its disk.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct Out {
+    /// Folder that holds the local AWS: input/, output/, failures/ and the ledger
+    #[arg(long = "out", value_name = "DIR", default_value = "rowproof-out")]
+    pub(crate) dir: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Run {
+    /// Pipeline file
+    pub(crate) pipeline: PathBuf,
+    /// Files to load
+    #[arg(required = true)]
+    pub(crate) inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) out: Out,
+    /// Print one JSON object a line for each input, last
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Chunks worked on at a time
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) workers: u16,
+    /// Run the functions as processes under a Lambda Runtime API
+    #[arg(long)]
+    pub(crate) processes: bool,
+}

@@ -1,0 +1,99 @@
+//! What people read: the equation, the top reasons, and the next command.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use rowproof_core::pipeline::Pipeline;
+
+use crate::outcome::Outcome;
+
+/// Prints a line to standard output; a reader that went away is no error.
+pub(crate) fn line(text: &str) {
+    drop(writeln!(std::io::stdout().lock(), "{text}"));
+}
+
+/// A number with thousands apart.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// One input of a run.
+pub(crate) fn outcome(dir: &Path, pipeline_file: &Path, pipeline: &Pipeline, outcome: &Outcome) {
+    line(&format!("{}: {} in {:.1} s", outcome.input, outcome.state, outcome.seconds));
+    if let Some(job) = &outcome.job {
+        line(&format!("  job {job}"));
+    }
+    if let Some(error) = &outcome.error {
+        line(&format!("  {error}"));
+    }
+    if outcome.chunks > 0 || outcome.state == "COMMITTED" {
+        line(&format!("  {}", equation(outcome)));
+    }
+    for reason in outcome.reasons.iter().take(5) {
+        let column = reason.column.as_ref().map(|name| format!(" in {name}")).unwrap_or_default();
+        line(&format!("  {:>9} rejected: {}{column}", grouped(reason.rows), reason.code));
+    }
+    let dir = dir.display();
+    match outcome.state.as_str() {
+        "COMMITTED" if outcome.data.is_empty() => {}
+        "COMMITTED" => {
+            let path = &pipeline.sink.path;
+            line(&format!(
+                "  look: duckdb -c \"select * from '{dir}/output/{path}/**/*.parquet' limit 10\""
+            ));
+        }
+        "HELD" => {
+            let job = outcome.job.as_deref().unwrap_or_default();
+            line(&format!("  next: rowproof approve {job} --out {dir} --reason \"...\""));
+            line(&format!("    or: rowproof discard {job} --out {dir} --reason \"...\""));
+        }
+        _ => {
+            if let Some(job) = &outcome.job {
+                line(&format!("  next: rowproof why {job} --out {dir}"));
+            }
+        }
+    }
+    if outcome.rows_rejected > 0 {
+        line(&format!(
+            "  next: rowproof failures top --out {dir}, then correct {} or the file",
+            pipeline_file.display()
+        ));
+    }
+}
+
+/// `1,000 read = 990 loaded + 10 rejected`, with the classes that have rows.
+pub(crate) fn equation(outcome: &Outcome) -> String {
+    let classes = [
+        ("loaded", outcome.rows_loaded, true),
+        ("unchanged", outcome.rows_unchanged, false),
+        ("filtered", outcome.rows_filtered, false),
+        ("superseded", outcome.rows_superseded, false),
+        ("rejected", outcome.rows_rejected, true),
+    ];
+    let parts: Vec<_> = classes
+        .iter()
+        .filter(|(_, rows, always)| *always || *rows > 0)
+        .map(|(name, rows, _)| format!("{} {name}", grouped(*rows)))
+        .collect();
+    let verdict = if outcome.balanced { "balanced" } else { "NOT BALANCED" };
+    format!("{} rows read = {} ({verdict})", grouped(outcome.rows_read), parts.join(" + "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn thousands_stand_apart() {
+        let texts: Vec<_> = [0, 999, 1_000, 1_234_567].map(grouped).to_vec();
+        assert_eq!(texts, ["0", "999", "1,000", "1,234,567"]);
+    }
+}

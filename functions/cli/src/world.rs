@@ -1,0 +1,327 @@
+//! The local AWS in a folder, wired as the deployed template wires the real one.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use futures_util::FutureExt;
+use lambda_runtime::{LambdaEvent, service_fn};
+use rowproof_io::app::App;
+use rowproof_io::batch::EventFailed;
+use rowproof_io::clients::Clients;
+use rowproof_io::clock::Deadline;
+use rowproof_io::settings::{Settings, read_env};
+use rowproof_local::{
+    EventShape, Function, Invoke, InvokeError, LocalAws, Mapping, Notification, Options, Output,
+    QueueOptions, RuntimeHost,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::Usage;
+
+/// Queues that work waits in.
+pub(crate) const QUEUES: [&str; 2] = ["uploads", "work"];
+
+/// Seconds an invocation may take.
+const TIMEOUT_SECONDS: u64 = 900;
+/// The variable that makes this program a function.
+const FUNCTION: &str = "ROWPROOF_FUNCTION";
+
+/// How functions are run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Workers {
+    /// Invocations of each function at a time.
+    pub(crate) count: usize,
+    /// As processes under a Runtime API, instead of in this process.
+    pub(crate) processes: bool,
+}
+
+/// What the lock file says about its holder.
+#[derive(Debug, Serialize, Deserialize)]
+struct Holder {
+    pid: u32,
+    endpoint: String,
+}
+
+/// A folder's local AWS, running.
+pub(crate) struct World {
+    /// Calls into it.
+    pub(crate) app: Arc<App>,
+    /// The folder.
+    pub(crate) dir: PathBuf,
+    /// Its servers; `None` when another process runs them.
+    local: Option<LocalAws>,
+    hosts: Vec<RuntimeHost>,
+    _lock: Option<File>,
+}
+
+impl World {
+    /// Starts the local AWS of a folder; `run` names this run to the ledger, so that leases of
+    /// earlier runs count as ended: the lock shows that their workers are gone.
+    pub(crate) async fn start(
+        dir: &Path,
+        workers: Option<Workers>,
+        port: Option<u16>,
+    ) -> anyhow::Result<World> {
+        let dir = prepare(dir)?;
+        let mut lock = match lock(&dir)? {
+            Ok(lock) => lock,
+            Err(holder) => {
+                let pid = holder.pid;
+                let text = format!(
+                    "{} is in use by process {pid}: wait for it, end it, or give another --out",
+                    dir.display()
+                );
+                return Err(Usage(text).into());
+            }
+        };
+        let buckets = [("input", false), ("output", false), ("failures", false)];
+        let options = Options {
+            dir: Some(dir.clone()),
+            port,
+            buckets: buckets.map(|(name, versioned)| (name.to_owned(), versioned)).to_vec(),
+        };
+        let local = LocalAws::start(options).await?;
+        for name in QUEUES {
+            let dead = format!("{name}-dlq");
+            local.create_queue(&dead, &QueueOptions::default());
+            let visibility = Duration::from_millis(500);
+            let redrive = Some((dead, 5));
+            local.create_queue(name, &QueueOptions { visibility, redrive, ..QueueOptions::default() });
+        }
+        let endpoint = local.endpoints().url.clone();
+        let holder = Holder { pid: std::process::id(), endpoint: endpoint.clone() };
+        lock.set_len(0)?;
+        lock.seek(SeekFrom::Start(0))?;
+        lock.write_all(serde_json::to_string(&holder)?.as_bytes())?;
+        let app = Arc::new(connect(&endpoint, Some(run_id()))?);
+        app.ledger.ensure_table().await?;
+        let mut world = World { app, dir, local: Some(local), hosts: vec![], _lock: Some(lock) };
+        if let Some(workers) = workers {
+            world.wire(workers)?;
+        }
+        Ok(world)
+    }
+
+    /// The running local AWS of a folder, or one started without workers to look at it.
+    pub(crate) async fn open(dir: &Path) -> anyhow::Result<World> {
+        if !dir.join(".rowproof").is_dir() {
+            let text = format!(
+                "{} holds no rowproof run; give --out the folder of an earlier `rowproof run`",
+                dir.display()
+            );
+            return Err(Usage(text).into());
+        }
+        let full = prepare(dir)?;
+        let held = lock(&full)?;
+        match held {
+            Ok(lock) => {
+                drop(lock);
+                World::start(dir, None, None).await
+            }
+            Err(holder) => {
+                let app = Arc::new(connect(&holder.endpoint, None)?);
+                Ok(World { app, dir: full, local: None, hosts: vec![], _lock: None })
+            }
+        }
+    }
+
+    /// Uploads go to `ingest`, work to `chunk`.
+    fn wire(&mut self, workers: Workers) -> anyhow::Result<()> {
+        let Some(local) = &self.local else { return Ok(()) };
+        local.notify(Notification {
+            bucket: "input".into(),
+            prefix: String::new(),
+            queue: "uploads".into(),
+            shape: EventShape::EventBridge,
+        });
+        for (queue, function) in [("uploads", "ingest"), ("work", "chunk")] {
+            let invoke = match workers.processes {
+                true => {
+                    let host = RuntimeHost::start(process(&self.app, &self.dir, function, workers)?);
+                    let invoke = host.invoke();
+                    self.hosts.push(host);
+                    invoke
+                }
+                false => in_process(self.app.clone(), function),
+            };
+            let mapping = Mapping {
+                queue: queue.into(),
+                batch_size: 1,
+                concurrency_max: workers.count,
+                visibility: Duration::from_secs(TIMEOUT_SECONDS),
+            };
+            local.map(mapping, invoke)?;
+        }
+        Ok(())
+    }
+
+    /// Whether all queues are empty and no function runs. Another process's world never says so.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.local.as_ref().is_some_and(|local| local.is_idle(&QUEUES))
+    }
+
+    /// Where clients connect.
+    pub(crate) fn endpoint(&self) -> Option<&str> {
+        self.local.as_ref().map(|local| local.endpoints().url.as_str())
+    }
+
+    /// The largest resident size that a function's process reached, in KiB, by function name.
+    pub(crate) fn peak_rss_kb(&self) -> Vec<u64> {
+        self.hosts.iter().map(RuntimeHost::peak_rss_kb).collect()
+    }
+
+    /// Ends the servers.
+    pub(crate) async fn shutdown(self) {
+        drop(self.hosts);
+        if let Some(local) = self.local {
+            local.shutdown().await;
+        }
+    }
+}
+
+fn prepare(dir: &Path) -> anyhow::Result<PathBuf> {
+    let state = dir.join(".rowproof");
+    fs::create_dir_all(&state)
+        .map_err(|error| Usage(format!("{}: {error}; give another --out", dir.display())))?;
+    dir.canonicalize().with_context(|| format!("{}", dir.display()))
+}
+
+/// The folder's lock, or who has it.
+fn lock(dir: &Path) -> anyhow::Result<Result<File, Holder>> {
+    let path = dir.join(".rowproof/lock");
+    let mut file =
+        File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Ok(file)),
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            file.read_to_string(&mut text)?;
+            let holder = serde_json::from_str(&text);
+            Ok(Err(holder.unwrap_or(Holder { pid: 0, endpoint: String::new() })))
+        }
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| path.display().to_string()),
+    }
+}
+
+fn run_id() -> String {
+    format!("{}-{:016x}", std::process::id(), fastrand::u64(..))
+}
+
+/// Settings and clients for a local AWS.
+fn connect(endpoint: &str, run: Option<String>) -> anyhow::Result<App> {
+    let queue = |name: &str| {
+        format!("{endpoint}/{}/{name}", rowproof_local::ACCOUNT)
+    };
+    let variables = [
+        ("ROWPROOF_TABLE", "rowproof".to_owned()),
+        ("ROWPROOF_INPUT_BUCKET", "input".to_owned()),
+        ("ROWPROOF_OUTPUT_BUCKET", "output".to_owned()),
+        ("ROWPROOF_FAILURES_BUCKET", "failures".to_owned()),
+        ("ROWPROOF_UPLOADS_QUEUE_URL", queue("uploads")),
+        ("ROWPROOF_WORK_QUEUE_URL", queue("work")),
+        ("ROWPROOF_FAILED_QUEUE_URL", queue("work-dlq")),
+        ("ROWPROOF_MATCH_DIRECTORY", "1".to_owned()),
+        ("ROWPROOF_ENDPOINT", endpoint.to_owned()),
+        ("ROWPROOF_RUN", run.unwrap_or_default()),
+    ];
+    let get = |name: &str| {
+        let fixed = variables.iter().find(|(known, _)| *known == name);
+        match fixed {
+            Some((_, value)) => Some(value.clone()).filter(|value| !value.is_empty()),
+            None => read_env(name),
+        }
+    };
+    let settings = Settings::read(&get)?;
+    let clients = Clients::local(
+        endpoint,
+        rowproof_local::REGION,
+        rowproof_local::ACCESS_KEY,
+        rowproof_local::SECRET_KEY,
+    );
+    Ok(App::new(settings, &clients))
+}
+
+async fn call(app: &App, function: &str, event: &Value) -> Result<Value, EventFailed> {
+    let deadline = Deadline::in_seconds(TIMEOUT_SECONDS);
+    match function {
+        "ingest" => rowproof_ingest::handle(app, event, deadline).await,
+        _ => rowproof_chunk::handle(app, event, deadline).await,
+    }
+}
+
+fn in_process(app: Arc<App>, function: &'static str) -> Invoke {
+    Arc::new(move |event| {
+        let app = app.clone();
+        async move {
+            call(&app, function, &event).await.map_err(|error| InvokeError {
+                kind: "EventFailed".into(),
+                message: error.to_string(),
+            })
+        }
+        .boxed()
+    })
+}
+
+fn process(
+    app: &App,
+    dir: &Path,
+    function: &str,
+    workers: Workers,
+) -> anyhow::Result<Function> {
+    let mut env = app.settings.to_env();
+    env.push((FUNCTION.into(), function.into()));
+    for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+        env.push((name.into(), rowproof_local::ACCESS_KEY.into()));
+    }
+    env.push(("AWS_REGION".into(), rowproof_local::REGION.into()));
+    let log = dir.join(format!(".rowproof/{function}.log"));
+    Ok(Function {
+        name: function.to_owned(),
+        command: std::env::current_exe()?,
+        args: vec![],
+        env,
+        timeout: Duration::from_secs(TIMEOUT_SECONDS),
+        memory_mb: 1024,
+        environments_max: workers.count,
+        output: Output::File(log),
+    })
+}
+
+/// The function that this process was started to be.
+pub(crate) fn function_to_be() -> Option<String> {
+    read_env(FUNCTION).filter(|_| read_env("AWS_LAMBDA_RUNTIME_API").is_some())
+}
+
+/// Runs as a function under the Runtime API, as the Lambda binaries do.
+pub(crate) fn run_function(function: &str) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let result = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
+        runtime.block_on(async {
+            rowproof_io::telemetry::on_lambda(function);
+            let app = &App::load(Settings::from_env()?).await;
+            lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
+                let deadline = Deadline::at_epoch_ms(event.context.deadline);
+                let answer = match function {
+                    "ingest" => rowproof_ingest::handle(app, &event.payload, deadline).await,
+                    _ => rowproof_chunk::handle(app, &event.payload, deadline).await,
+                };
+                answer.map_err(lambda_runtime::Error::from)
+            }))
+            .await
+            .map_err(|error| anyhow::anyhow!("{error}"))
+        })
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
