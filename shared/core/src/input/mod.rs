@@ -54,7 +54,9 @@ pub enum InputError {
         advice: &'static str,
     },
     /// No such text encoding.
-    #[error("`{label}` is no known text encoding; write a WHATWG label such as `utf-8` or `windows-1252`")]
+    #[error(
+        "`{label}` is no known text encoding; write a WHATWG label such as `utf-8` or `windows-1252`"
+    )]
     UnknownEncoding {
         /// The label as declared.
         label: String,
@@ -68,7 +70,9 @@ pub enum InputError {
         at: u64,
     },
     /// The compressed stream breaks its own rules or checksum.
-    #[error("the {codec} stream is corrupt at byte {at}: {reason}; compress and upload the object again")]
+    #[error(
+        "the {codec} stream is corrupt at byte {at}: {reason}; compress and upload the object again"
+    )]
     Corrupt {
         /// Compression.
         codec: Codec,
@@ -84,7 +88,9 @@ pub enum InputError {
         max: u64,
     },
     /// More plain bytes for each compressed one than `ratio_max`.
-    #[error("the object decompresses to more than {max} times its size; it looks like a decompression bomb")]
+    #[error(
+        "the object decompresses to more than {max} times its size; it looks like a decompression bomb"
+    )]
     Ratio {
         /// The limit.
         max: u64,

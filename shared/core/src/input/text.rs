@@ -12,16 +12,22 @@ const BOM: &[u8] = b"\xEF\xBB\xBF";
 /// Turns text of one encoding into UTF-8, piece by piece, and drops a byte order mark at its start.
 pub(super) enum Text {
     /// Passed through; the bytes held back may be the start of a mark.
-    Utf8 { held: Option<Vec<u8>> },
+    Utf8 {
+        held: Option<Vec<u8>>,
+    },
     Other(Box<encoding_rs::Decoder>),
 }
 
 impl Text {
     pub(super) fn new(label: &str) -> Result<Text, InputError> {
-        let unknown = || InputError::UnknownEncoding { label: label.to_owned() };
+        let unknown = || InputError::UnknownEncoding {
+            label: label.to_owned(),
+        };
         let encoding = Encoding::for_label(label.as_bytes()).ok_or_else(unknown)?;
         Ok(if encoding == UTF_8 {
-            Text::Utf8 { held: Some(Vec::new()) }
+            Text::Utf8 {
+                held: Some(Vec::new()),
+            }
         } else if encoding == UTF_16LE || encoding == UTF_16BE {
             // The mark decides about the byte order.
             Text::Other(Box::new(encoding.new_decoder()))
@@ -57,7 +63,8 @@ fn transcode(decoder: &mut encoding_rs::Decoder, mut input: &[u8], last: bool, o
         let room = input.len().saturating_mul(3).saturating_add(16);
         out.resize(before + room, 0);
         let target = out.get_mut(before..).unwrap_or(&mut []);
-        let (result, read, written) = decoder.decode_to_utf8_without_replacement(input, target, last);
+        let (result, read, written) =
+            decoder.decode_to_utf8_without_replacement(input, target, last);
         out.truncate(before + written);
         input = input.get(read..).unwrap_or(&[]);
         match result {
