@@ -32,7 +32,9 @@ fn by_name(pipeline: &Pipeline, names: &[String]) -> Layout {
         };
         let mut field = None;
         for wanted in from {
-            let Some(at) = names.iter().position(|name| name == wanted) else { continue };
+            let Some(at) = names.iter().position(|name| name == wanted) else {
+                continue;
+            };
             field = field.or(Some(at));
             if let Some(named) = named.get_mut(at) {
                 *named = true;
@@ -62,8 +64,12 @@ fn in_order(pipeline: &Pipeline, csv: bool) -> Layout {
         }
         ColumnSource::Capture(_) => None,
     };
-    let field_of_column =
-        pipeline.columns.iter().map(|column| &column.from).map(field_of).collect();
+    let field_of_column = pipeline
+        .columns
+        .iter()
+        .map(|column| &column.from)
+        .map(field_of)
+        .collect();
     Layout {
         fields: if csv { fields } else { 0 },
         field_of_column,

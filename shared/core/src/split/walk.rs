@@ -41,7 +41,12 @@ pub(crate) struct Field {
 
 impl Field {
     fn plain(start: usize, end: usize) -> Field {
-        Field { start, end, quoted: false, escaped: false }
+        Field {
+            start,
+            end,
+            quoted: false,
+            escaped: false,
+        }
     }
 }
 
@@ -51,7 +56,11 @@ pub(crate) enum Step {
     /// A line without a record; the next one starts at `next`.
     Blank { next: usize },
     /// A record up to `end`, its terminator up to `next`. With `bad`, its fields mean nothing.
-    Record { end: usize, next: usize, bad: Option<RejectCode> },
+    Record {
+        end: usize,
+        next: usize,
+        bad: Option<RejectCode>,
+    },
     /// A record over the limit whose line end is not in the data.
     TooLong,
     /// Not decided without more bytes.
@@ -83,7 +92,13 @@ impl Splitter {
             blank_spaces: matches!(format, Format::Jsonl(_)),
             window: limits.record_bytes_max.min(RECORD_BYTES_MAX),
         };
-        if let Format::Csv(CsvDialect { delimiter, quote, escape, .. }) = format {
+        if let Format::Csv(CsvDialect {
+            delimiter,
+            quote,
+            escape,
+            ..
+        }) = format
+        {
             splitter.delimiter = Some(*delimiter);
             splitter.set(Class::Delimiter, Some(*delimiter), fields);
             splitter.set(Class::Escape, escape.filter(|_| quote.is_some()), true);
@@ -179,7 +194,11 @@ impl Splitter {
                     return Step::More;
                 }
                 field(Field::plain(field_start, data.len()));
-                return Step::Record { end: data.len(), next: data.len(), bad: None };
+                return Step::Record {
+                    end: data.len(),
+                    next: data.len(),
+                    bad: None,
+                };
             };
             let class = self.class(data, at);
             if at >= limit && (at > limit || class != Class::Line) {
@@ -205,10 +224,21 @@ impl Splitter {
                         }
                         Quoted::More => return Step::More,
                     };
-                    field(Field { start: at + 1, end: close, quoted: true, escaped });
+                    field(Field {
+                        start: at + 1,
+                        end: close,
+                        quoted: true,
+                        escaped,
+                    });
                     let after = close + 1;
                     match data.get(after) {
-                        None => return Step::Record { end: after, next: after, bad: None },
+                        None => {
+                            return Step::Record {
+                                end: after,
+                                next: after,
+                                bad: None,
+                            };
+                        }
                         Some(b'\n' | b'\r') => return end_at(data, last, cursor, after),
                         Some(_) if after >= limit => {
                             return self.too_long(data, last, cursor, limit);
@@ -229,7 +259,11 @@ impl Splitter {
         loop {
             let Some(at) = cursor.next() else {
                 let ended = last || data.len() > limit;
-                return if ended { Quoted::Bad { offending: None } } else { Quoted::More };
+                return if ended {
+                    Quoted::Bad { offending: None }
+                } else {
+                    Quoted::More
+                };
             };
             if at >= limit {
                 return Quoted::Bad { offending: None };
@@ -248,7 +282,9 @@ impl Splitter {
                         }
                         Class::Delimiter | Class::Line => return Quoted::Closed { at, escaped },
                         Class::Escape | Class::Other => {
-                            return Quoted::Bad { offending: Some(at) };
+                            return Quoted::Bad {
+                                offending: Some(at),
+                            };
                         }
                     },
                 },
@@ -290,7 +326,11 @@ impl Splitter {
             RejectCode::UnterminatedQuote
         };
         cursor.seek(next);
-        Step::Record { end, next, bad: Some(code) }
+        Step::Record {
+            end,
+            next,
+            bad: Some(code),
+        }
     }
 
     /// A record that reaches the limit outside quotes ends at the first line end from there.
@@ -305,7 +345,11 @@ impl Splitter {
             None => return Step::TooLong,
         };
         cursor.seek(next);
-        Step::Record { end, next, bad: Some(RejectCode::TooLarge) }
+        Step::Record {
+            end,
+            next,
+            bad: Some(RejectCode::TooLarge),
+        }
     }
 
     /// Whether a quote at `at`, outside quotes, stands at a field's start.
@@ -317,7 +361,8 @@ impl Splitter {
     #[inline]
     #[allow(clippy::indexing_slicing, reason = "256 entries, indexed by a byte")]
     fn class(&self, data: &[u8], at: usize) -> Class {
-        data.get(at).map_or(Class::Other, |byte| self.classes[usize::from(*byte)])
+        data.get(at)
+            .map_or(Class::Other, |byte| self.classes[usize::from(*byte)])
     }
 }
 
@@ -331,7 +376,11 @@ fn end_at(data: &[u8], last: bool, cursor: &mut Cursor<'_>, end: usize) -> Step 
     match line_end(data, end, last) {
         Some(next) => {
             cursor.seek(next);
-            Step::Record { end, next, bad: None }
+            Step::Record {
+                end,
+                next,
+                bad: None,
+            }
         }
         None => Step::More,
     }
