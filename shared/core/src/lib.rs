@@ -5,3 +5,4 @@ pub mod block;
 pub mod check;
 pub mod digest;
 pub mod pipeline;
+pub mod table;
