@@ -15,3 +15,4 @@ pub mod plan;
 pub mod receipt;
 pub mod split;
 pub mod time;
+pub mod table;
