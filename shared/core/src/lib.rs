@@ -14,5 +14,5 @@ pub mod pipeline;
 pub mod plan;
 pub mod receipt;
 pub mod split;
-pub mod time;
 pub mod table;
+pub mod time;
