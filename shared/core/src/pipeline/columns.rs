@@ -1,0 +1,450 @@
+//! `[columns]`: the contract.
+
+use super::column_type::{Moment, check_strftime, parse_type};
+use super::problem::{At, Report, dotted, quoted};
+use super::section::{Key, Section, key, scalar_of, shown, text_of, unsupported};
+use super::source::{ReadSource, known_capture};
+use super::tree::{Entry, Node, Value};
+use super::types::{
+    ArchivePolicy, Column, ColumnSource, ColumnType, CsvDialect, Format, TimestampFormat,
+};
+
+/// Columns that Rowproof adds.
+pub(super) const ADDED: [&str; 3] = ["_source_file", "_source_row", "_loaded_at"];
+
+/// Most columns of a contract.
+const COLUMNS_MAX: usize = 10_000;
+/// Longest name of a column, in bytes.
+const NAME_BYTES_MAX: usize = 255;
+
+pub(super) const KEYS: [Key; 15] = [
+    key("type"),
+    key("from"),
+    key("key"),
+    key("nullable"),
+    key("default"),
+    key("trim"),
+    key("format"),
+    key("pattern"),
+    key("one_of"),
+    key("min"),
+    key("max"),
+    key("min_length"),
+    key("max_length"),
+    key("archive"),
+    unsupported("sql", "`sql` columns are"),
+];
+
+/// A column and its line.
+pub(super) type ReadColumn = (At, Column);
+
+pub(super) fn read(
+    section: &Section<'_>,
+    source: Option<&ReadSource>,
+    report: &mut Report,
+) -> Vec<ReadColumn> {
+    let entries = &section.table().0;
+    if entries.is_empty() {
+        report.problem(
+            section.at,
+            "columns",
+            "names no column",
+            "a line such as id = \"int64\"",
+        );
+    }
+    if entries.len() > COLUMNS_MAX {
+        let what = format!(
+            "{} columns are over the limit of {COLUMNS_MAX}",
+            entries.len()
+        );
+        report.problem(section.at, "columns", what, "fewer columns");
+        return Vec::new();
+    }
+    let mut lower_names = std::collections::HashMap::new();
+    let mut columns = Vec::with_capacity(entries.len());
+    for entry in entries {
+        check_name(entry, report);
+        if let Some(other) = lower_names.insert(entry.key.to_lowercase(), &entry.key) {
+            let what = format!("differs from {} in case only", quoted(other));
+            let write = "another name, and from = for the field: engines ignore case";
+            report.problem(entry.at, &dotted("columns", &entry.key), what, write);
+        }
+        columns.extend(read_column(entry, source, report).map(|column| (entry.at, column)));
+    }
+    let fed = |(_, column): &ReadColumn| matches!(column.from, ColumnSource::Field(_));
+    if !columns.is_empty() && !columns.iter().any(fed) {
+        let what = "every column comes from a capture, so the rows themselves are not read";
+        report.problem(section.at, "columns", what, "a column that reads a field");
+    }
+    columns
+}
+
+fn check_name(entry: &Entry, report: &mut Report) {
+    let name = dotted("columns", &entry.key);
+    let lower = entry.key.to_lowercase();
+    if entry.key.trim().is_empty() || entry.key.chars().any(char::is_control) {
+        let what = "the name is blank or holds a control character";
+        report.problem(
+            entry.at,
+            &name,
+            what,
+            "a plain name, and from = for the field",
+        );
+    } else if entry.key.len() > NAME_BYTES_MAX {
+        let what = format!("the name is over {NAME_BYTES_MAX} bytes");
+        report.problem(
+            entry.at,
+            &name,
+            what,
+            "a shorter name, and from = for the field",
+        );
+    } else if let Some(added) = ADDED.iter().find(|added| lower.starts_with(**added)) {
+        let what = format!("names that start with {added} belong to rowproof");
+        report.problem(
+            entry.at,
+            &name,
+            what,
+            "another name, and from = for the field",
+        );
+    }
+}
+
+fn read_column(entry: &Entry, source: Option<&ReadSource>, report: &mut Report) -> Option<Column> {
+    let name = dotted("columns", &entry.key);
+    let node = &entry.node;
+    match &node.value {
+        Value::Text(text) => {
+            let data_type = read_type(node.at, &name, text, report)?;
+            Some(plain(&entry.key, data_type))
+        }
+        Value::Table(table) => {
+            let section = Section::open(&name, node.at, table, &KEYS, report);
+            read_table(&entry.key, &section, source, report)
+        }
+        other @ (Value::Integer(_)
+        | Value::Float(_)
+        | Value::Bool(_)
+        | Value::Time(_)
+        | Value::List(_)) => {
+            let what = format!("must be a type or a table, not {}", shown(other));
+            report.problem(node.at, &name, what, "\"string\" or { type = \"string\" }");
+            None
+        }
+    }
+}
+
+fn plain(name: &str, data_type: ColumnType) -> Column {
+    Column {
+        name: name.to_owned(),
+        data_type,
+        from: ColumnSource::Field(vec![name.to_owned()]),
+        key: false,
+        nullable: false,
+        default: None,
+        trim: false,
+        pattern: None,
+        one_of: None,
+        min: None,
+        max: None,
+        min_length: None,
+        max_length: None,
+        archive: ArchivePolicy::Full,
+    }
+}
+
+fn read_type(at: At, name: &str, text: &str, report: &mut Report) -> Option<ColumnType> {
+    match parse_type(text) {
+        Ok(data_type) => Some(data_type),
+        Err((what, write)) => {
+            report.problem(at, name, what, write);
+            None
+        }
+    }
+}
+
+fn read_table(
+    name: &str,
+    section: &Section<'_>,
+    source: Option<&ReadSource>,
+    report: &mut Report,
+) -> Option<Column> {
+    let data_type = match section.get("type") {
+        // `sql` columns have a type of their own; they are refused already.
+        None if section.get("sql").is_some() => None,
+        None => {
+            section.missing("type", "type = \"string\" or another type", report);
+            None
+        }
+        Some(node) => text_of(node, &section.full("type"), "\"string\"", report)
+            .and_then(|text| read_type(node.at, &section.full("type"), text, report)),
+    };
+    let archive = [
+        ("full", ArchivePolicy::Full),
+        ("mask", ArchivePolicy::Mask),
+        ("hash", ArchivePolicy::Hash),
+    ];
+    // Everything else is read even when the type is wrong: all problems at once.
+    let known_type = data_type.is_some();
+    let data_type = read_type_format(
+        section,
+        data_type.unwrap_or(ColumnType::String),
+        known_type,
+        report,
+    );
+    let mut column = plain(name, data_type);
+    column.from = read_from(name, section, source, report);
+    column.key = section.flag("key", report).unwrap_or(false);
+    column.nullable = section.flag("nullable", report).unwrap_or(false);
+    column.default = section.scalar("default", report);
+    column.trim = section.flag("trim", report).unwrap_or(false);
+    column.pattern = read_pattern(section, report);
+    column.one_of = read_one_of(section, report);
+    column.min = section.scalar("min", report);
+    column.max = section.scalar("max", report);
+    column.min_length = section.count_u32("min_length", report);
+    column.max_length = section.count_u32("max_length", report);
+    column.archive = section
+        .choice("archive", &archive, report)
+        .unwrap_or(ArchivePolicy::Full);
+    check_column(&column, section, known_type, report);
+    known_type.then_some(column)
+}
+
+fn read_type_format(
+    section: &Section<'_>,
+    data_type: ColumnType,
+    known_type: bool,
+    report: &mut Report,
+) -> ColumnType {
+    const STAMP: &str =
+        "\"rfc3339\", \"epoch_s\", \"epoch_ms\" or strftime, e.g. \"%d.%m.%Y %H:%M\"";
+    let Some(text) = section.text("format", STAMP, report) else {
+        return data_type;
+    };
+    let (moment, example) = match &data_type {
+        ColumnType::Date { .. } => (Moment::Date, "strftime, e.g. \"%d.%m.%Y\""),
+        ColumnType::Time { .. } => (Moment::Time, "strftime, e.g. \"%H:%M:%S\""),
+        ColumnType::Timestamp { .. } => (Moment::Timestamp, STAMP),
+        ColumnType::Bool
+        | ColumnType::Int(_)
+        | ColumnType::UInt(_)
+        | ColumnType::Float(_)
+        | ColumnType::Decimal { .. }
+        | ColumnType::String => {
+            if known_type {
+                let what = "is for date, time and timestamp columns only";
+                section.wrong("format", what, "no format, or another type", report);
+            }
+            return data_type;
+        }
+    };
+    let named = match (moment, text) {
+        (Moment::Timestamp, "rfc3339") => Some(TimestampFormat::Rfc3339),
+        (Moment::Timestamp, "epoch_s") => Some(TimestampFormat::EpochSeconds),
+        (Moment::Timestamp, "epoch_ms") => Some(TimestampFormat::EpochMillis),
+        _ => None,
+    };
+    if let Some(format) = named {
+        return ColumnType::Timestamp { format };
+    }
+    if let Err(what) = check_strftime(text, moment) {
+        section.wrong("format", what, example, report);
+    }
+    let text = text.to_owned();
+    match moment {
+        Moment::Date => ColumnType::Date { format: Some(text) },
+        Moment::Time => ColumnType::Time { format: Some(text) },
+        Moment::Timestamp => ColumnType::Timestamp {
+            format: TimestampFormat::Strftime(text),
+        },
+    }
+}
+
+fn read_from(
+    name: &str,
+    section: &Section<'_>,
+    source: Option<&ReadSource>,
+    report: &mut Report,
+) -> ColumnSource {
+    const EXAMPLE: &str = "\"field\", [\"field\", \"other name\"] or \"{capture}\"";
+    let own = || ColumnSource::Field(vec![name.to_owned()]);
+    let Some(node) = section.get("from") else {
+        return own();
+    };
+    let full_name = section.full("from");
+    let is_list = matches!(node.value, Value::List(_));
+    let texts = if is_list {
+        section.texts("from", EXAMPLE, report)
+    } else {
+        text_of(node, &full_name, EXAMPLE, report).map(|text| vec![(node.at, text)])
+    };
+    let Some(texts) = texts else { return own() };
+    if texts.is_empty() {
+        report.problem(node.at, &full_name, "names no field", EXAMPLE);
+    }
+    let mut fields: Vec<String> = Vec::new();
+    for (at, text) in &texts {
+        if let Some(capture) = text
+            .strip_prefix('{')
+            .and_then(|rest| rest.strip_suffix('}'))
+        {
+            if let Some(captures) = source.and_then(|source| source.captures.as_ref()) {
+                known_capture(capture, captures, *at, &full_name, report);
+            }
+            if !is_list {
+                return ColumnSource::Capture(capture.to_owned());
+            }
+            let what = "a capture stands alone, not in a list of fields";
+            report.problem(*at, &full_name, what, quoted(text));
+        }
+        if text.is_empty() || fields.iter().any(|other| other == text) {
+            let what = format!("{} is empty or stands twice", quoted(text));
+            report.problem(*at, &full_name, what, "each field name once");
+        }
+        fields.push((*text).to_owned());
+    }
+    let format = source.map(|source| &source.source.format);
+    if matches!(format, Some(Format::Csv(CsvDialect { header: false, .. }))) {
+        let what = "names a field, but the file has no header: fields are taken in column order";
+        report.problem(
+            node.at,
+            &full_name,
+            what,
+            "the columns in the order of the fields, without from",
+        );
+    }
+    ColumnSource::Field(fields)
+}
+
+fn read_pattern(section: &Section<'_>, report: &mut Report) -> Option<String> {
+    let text = section.text("pattern", "'^[A-Z]{3}$'", report)?;
+    if let Err(error) = regex::Regex::new(text) {
+        let error = error.to_string();
+        let reason = error.lines().last().unwrap_or_default();
+        let reason = reason.strip_prefix("error: ").unwrap_or(reason);
+        let what = format!("{} is not a regular expression: {reason}", quoted(text));
+        let write = "one that the Rust crate regex reads: no look-around, no back references";
+        section.wrong("pattern", what, write, report);
+    }
+    Some(text.to_owned())
+}
+
+fn read_one_of(section: &Section<'_>, report: &mut Report) -> Option<Vec<String>> {
+    const EXAMPLE: &str = "a list such as [\"EUR\", \"USD\"]";
+    let node = section.get("one_of")?;
+    let Value::List(items) = &node.value else {
+        section.wrong(
+            "one_of",
+            format!("must be a list, not {}", shown(&node.value)),
+            EXAMPLE,
+            report,
+        );
+        return None;
+    };
+    if items.is_empty() {
+        section.wrong("one_of", "allows nothing", EXAMPLE, report);
+    }
+    let name = section.full("one_of");
+    let mut values: Vec<String> = Vec::with_capacity(items.len());
+    let mut seen = std::collections::HashSet::new();
+    for item in items {
+        let Some(text) = scalar_of(item, &name, report) else {
+            continue;
+        };
+        if seen.insert(text.clone()) {
+            values.push(text);
+        } else {
+            report.warn(
+                item.at,
+                &name,
+                format!("{} stands twice", quoted(&text)),
+                "it once",
+            );
+        }
+    }
+    Some(values)
+}
+
+/// Rules that contradict the type or each other.
+fn check_column(column: &Column, section: &Section<'_>, known_type: bool, report: &mut Report) {
+    let is_string = column.data_type == ColumnType::String;
+    if known_type {
+        check_rules_fit(column, section, report);
+    }
+    if let (Some(min), Some(max)) = (column.min_length, column.max_length)
+        && min > max
+    {
+        let what = format!("{max} is below min_length {min}");
+        section.wrong(
+            "max_length",
+            what,
+            "a max_length of at least min_length",
+            report,
+        );
+    }
+    if column.key && column.nullable {
+        let what = "a key column always has a value";
+        section.wrong("nullable", what, "no nullable, or no key", report);
+    }
+    if column.nullable && column.default.is_some() {
+        let what = "has no effect: the default stands in for every NULL";
+        let at: &Node = match section.get("nullable") {
+            Some(node) => node,
+            None => return,
+        };
+        report.warn(
+            at.at,
+            &section.full("nullable"),
+            what,
+            "no nullable, or no default",
+        );
+    }
+    if let (true, Some(default), Some(allowed)) = (is_string, &column.default, &column.one_of)
+        && !allowed.contains(default)
+    {
+        let what = format!(
+            "{} is not in one_of, so it would reject every row",
+            quoted(default)
+        );
+        section.wrong("default", what, "one of the allowed values", report);
+    }
+}
+
+fn check_rules_fit(column: &Column, section: &Section<'_>, report: &mut Report) {
+    let is_string = column.data_type == ColumnType::String;
+    let ordered = !is_string && column.data_type != ColumnType::Bool;
+    for (rule, given, fits, types) in [
+        (
+            "min",
+            column.min.is_some(),
+            ordered,
+            "numbers, dates and times",
+        ),
+        (
+            "max",
+            column.max.is_some(),
+            ordered,
+            "numbers, dates and times",
+        ),
+        (
+            "min_length",
+            column.min_length.is_some(),
+            is_string,
+            "string columns",
+        ),
+        (
+            "max_length",
+            column.max_length.is_some(),
+            is_string,
+            "string columns",
+        ),
+    ] {
+        if given && !fits {
+            let write = match rule {
+                "min" | "max" if is_string => format!("{rule}_length, one_of or pattern"),
+                _ => format!("no {rule}, or another type"),
+            };
+            section.wrong(rule, format!("is for {types} only"), &write, report);
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! What is wrong in a pipeline file, where, and what to write instead.
+
+use std::fmt::{self, Write as _};
+
+use super::{Parsed, Pipeline};
+
+/// One thing wrong (or doubtful) in a pipeline file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// File it stands in: the pipeline file or one of its `extends` bases.
+    pub file: String,
+    /// Line in that file, from 1.
+    pub line: usize,
+    /// Dotted name of the key, e.g. `columns.amount.max`; empty for the file as a whole.
+    pub name: String,
+    /// What is wrong.
+    pub what: String,
+    /// What to write instead; empty when there is nothing to suggest.
+    pub write: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: ", self.file, self.line)?;
+        if !self.name.is_empty() {
+            write!(f, "{}: ", self.name)?;
+        }
+        f.write_str(&self.what)?;
+        if !self.write.is_empty() {
+            write!(f, "; write {}", self.write)?;
+        }
+        Ok(())
+    }
+}
+
+/// Everything wrong in a pipeline file, by file and line. Never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, problem) in self.0.iter().enumerate() {
+            if i > 0 {
+                f.write_char('\n')?;
+            }
+            write!(f, "{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// Where a key or value stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct At {
+    /// Index into [`Report::files`].
+    pub(super) file: usize,
+    /// Line, from 1.
+    pub(super) line: usize,
+}
+
+/// What has been found so far.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    /// Names of the files read, the pipeline file first.
+    pub(super) files: Vec<String>,
+    problems: Vec<(At, Problem)>,
+    warnings: Vec<(At, Problem)>,
+}
+
+impl Report {
+    pub(super) fn problem(
+        &mut self,
+        at: At,
+        name: &str,
+        what: impl Into<String>,
+        write: impl Into<String>,
+    ) {
+        let problem = self.entry(at, name, what.into(), write.into());
+        self.problems.push((at, problem));
+    }
+
+    pub(super) fn warn(
+        &mut self,
+        at: At,
+        name: &str,
+        what: impl Into<String>,
+        write: impl Into<String>,
+    ) {
+        let problem = self.entry(at, name, what.into(), write.into());
+        self.warnings.push((at, problem));
+    }
+
+    fn entry(&self, at: At, name: &str, what: String, write: String) -> Problem {
+        let file = self.files.get(at.file).cloned().unwrap_or_default();
+        Problem {
+            file,
+            line: at.line,
+            name: name.to_owned(),
+            what,
+            write,
+        }
+    }
+
+    /// The pipeline with the warnings, or everything wrong; both in the order of the files.
+    pub(super) fn finish(self, pipeline: Option<Pipeline>) -> Result<Parsed, Problems> {
+        match pipeline {
+            Some(pipeline) if self.problems.is_empty() => Ok(Parsed {
+                pipeline,
+                warnings: sorted(self.warnings),
+            }),
+            _ => Err(Problems(sorted(self.problems))),
+        }
+    }
+}
+
+fn sorted(mut found: Vec<(At, Problem)>) -> Vec<Problem> {
+    found.sort_by_key(|(at, _)| (at.file, at.line));
+    found.into_iter().map(|(_, problem)| problem).collect()
+}
+
+/// Characters of a user's text that a message repeats.
+const SHOWN_CHARS_MAX: usize = 80;
+
+/// `text` as a TOML basic string, control characters escaped and the rest cut after
+/// [`SHOWN_CHARS_MAX`]: safe on a terminal and ready to be pasted.
+pub(super) fn quoted(text: &str) -> String {
+    let cut = text.chars().count() > SHOWN_CHARS_MAX;
+    let shown: String = text.chars().take(SHOWN_CHARS_MAX).collect();
+    let quoted = toml_string(&shown);
+    if cut {
+        format!("{quoted} (cut)")
+    } else {
+        quoted
+    }
+}
+
+/// `text` as a complete TOML basic string.
+pub(crate) fn toml_string(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            // Direction marks and other format characters would change how the message reads.
+            c if c.is_control()
+                || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}') =>
+            {
+                out.push_str(&format!("\\u{:04X}", u32::from(c)));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// `text` as a TOML key: bare where that is possible.
+pub(crate) fn toml_key(text: &str) -> String {
+    let bare = !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    if bare {
+        text.to_owned()
+    } else {
+        toml_string(text)
+    }
+}
+
+/// `parent.key`, the key quoted where TOML would need it.
+pub(super) fn dotted(parent: &str, key: &str) -> String {
+    let key: String = key.chars().take(SHOWN_CHARS_MAX).collect();
+    if parent.is_empty() {
+        toml_key(&key)
+    } else {
+        format!("{parent}.{}", toml_key(&key))
+    }
+}
+
+/// The known word nearest to `word`, if it is near enough to be a slip.
+pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower: String = word
+        .chars()
+        .take(SHOWN_CHARS_MAX)
+        .collect::<String>()
+        .to_lowercase();
+    known
+        .into_iter()
+        .map(|candidate| {
+            (
+                strsim::jaro_winkler(&lower, &candidate.to_lowercase()),
+                candidate,
+            )
+        })
+        .filter(|(likeness, _)| *likeness >= 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
+/// `"a", "b" or "c"`.
+pub(super) fn either<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let words: Vec<String> = words.into_iter().map(quoted).collect();
+    match words.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        Some((last, _)) => last.clone(),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,293 @@
+//! The JSON Schema of the pipeline file, for editors. The types below are the file as it is written;
+//! they exist for their documentation only, and a test keeps their keys equal to those that are read.
+#![allow(dead_code, reason = "the fields are read by the derive, never by code")]
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+
+/// The JSON Schema (draft 2020-12) of a pipeline file, pretty and with a final line end.
+pub fn json_schema() -> String {
+    let generator = SchemaSettings::draft2020_12().into_generator();
+    let schema = generator.into_root_schema_for::<PipelineFile>();
+    // A `Value` with string keys always has a text.
+    let text = serde_json::to_string_pretty(schema.as_value()).unwrap_or_default();
+    text + "\n"
+}
+
+/// Rowproof pipeline file
+///
+/// One feed: where its files come from, the contract for their rows, and the sink.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "pipeline")]
+struct PipelineFile {
+    /// Version of the file format: 1.
+    #[schemars(range(min = 1, max = 1))]
+    version: u8,
+    /// Name of the pipeline: 1 to 64 of a-z, 0-9, _ and -, a letter first.
+    #[schemars(regex(pattern = "^[a-z][a-z0-9_-]{0,63}$"))]
+    name: String,
+    /// A pipeline file that this one changes: tables merge key by key, everything else replaces.
+    extends: Option<String>,
+    /// Where files come from and how their bytes are read.
+    source: SourceTable,
+    /// The contract: one key a column, in output order. "string" is short for { type = "string" }.
+    columns: BTreeMap<String, ColumnEntry>,
+    /// Where good rows go.
+    sink: SinkTable,
+    /// What happens to bad rows.
+    errors: Option<ErrorsTable>,
+}
+
+/// Where files come from and how their bytes are read.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct SourceTable {
+    /// Object keys to take: * stays within a folder, ** crosses folders, ? is one character, {name}
+    /// captures text and {name:%Y%m%d} a date.
+    #[schemars(rename = "match")]
+    pattern: String,
+    /// What a new file takes over. "key" (default): the rows of the same object key. A list of captures:
+    /// the rows of the file with the same values. []: the newest file is the whole table. "nothing":
+    /// every version counts.
+    replaces: Option<ReplacesValue>,
+    /// Text format. Compression (gzip, zstd) is recognised by itself.
+    format: FormatName,
+    /// How delimited text is written.
+    csv: Option<CsvTable>,
+    /// Options of JSON Lines.
+    jsonl: Option<JsonlTable>,
+    /// IANA zone of timestamps without an offset, e.g. "UTC"; without it they are rejected.
+    timezone: Option<String>,
+    /// A file column that the contract does not name: "ignore" (default) or "hold" the job.
+    on_new_column: Option<OnNewColumnName>,
+    /// A contract column that the header lacks: "hold" the job (default), or "null" where it may be.
+    on_missing_column: Option<OnMissingColumnName>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum ReplacesValue {
+    Word(ReplacesWord),
+    Captures(Vec<String>),
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum ReplacesWord {
+    Key,
+    Nothing,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum FormatName {
+    Csv,
+    Jsonl,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum OnNewColumnName {
+    Ignore,
+    Hold,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum OnMissingColumnName {
+    Hold,
+    Null,
+}
+
+/// How delimited text is written.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct CsvTable {
+    /// Field separator, one ASCII character. Default ",".
+    #[schemars(length(min = 1, max = 1))]
+    delimiter: Option<String>,
+    /// Quote, one ASCII character, or "" for no quoting. Default "\"".
+    #[schemars(length(max = 1))]
+    quote: Option<String>,
+    /// Escape inside quoted fields besides a doubled quote, e.g. "\\". Default none.
+    #[schemars(length(min = 1, max = 1))]
+    escape: Option<String>,
+    /// Whether the first record names the fields. Default true.
+    header: Option<bool>,
+    /// Lines before the header that are not records. Default 0.
+    skip_lines: Option<u32>,
+    /// Unquoted texts that mean NULL. Default [""].
+    null: Option<Vec<String>>,
+    /// A record with too few or too many fields: "reject" (default); "pad" missing ones with NULL;
+    /// "lenient" ignores extra ones as well.
+    ragged: Option<RaggedName>,
+    /// Text encoding, a WHATWG label. Default "utf-8".
+    encoding: Option<String>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum RaggedName {
+    Reject,
+    Pad,
+    Lenient,
+}
+
+/// Options of JSON Lines.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct JsonlTable {
+    /// A field outside the contract: "ignore" it (default) or "reject" its row.
+    unknown_fields: Option<UnknownFieldsName>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum UnknownFieldsName {
+    Ignore,
+    Reject,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum ColumnEntry {
+    Short(TypeName),
+    Full(Box<ColumnTable>),
+}
+
+/// bool, int8 to int64, uint8 to uint64, float32, float64, decimal(p,s), string, date, time or timestamp.
+#[derive(JsonSchema)]
+struct TypeName(
+    #[schemars(regex(
+        pattern = r"^(bool|u?int(8|16|32|64)|float(32|64)|decimal\( *[0-9]+ *(, *[0-9]+ *)?\)|string|date|time|timestamp)$"
+    ))]
+    String,
+);
+
+/// One output column and its rules.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct ColumnTable {
+    /// Output type.
+    #[schemars(rename = "type")]
+    data_type: TypeName,
+    /// The field it reads (default: its own name), a list of names of which the file has one, or
+    /// "{capture}" of source.match.
+    from: Option<OneOrMany>,
+    /// Part of the row's key. Default false.
+    key: Option<bool>,
+    /// Whether NULL is allowed. Default false.
+    nullable: Option<bool>,
+    /// Stands in for NULL.
+    default: Option<Scalar>,
+    /// Drop spaces and tabs around the text first. Default false.
+    trim: Option<bool>,
+    /// How a date, time or timestamp is written: strftime, or "rfc3339", "epoch_s", "epoch_ms".
+    format: Option<String>,
+    /// Regular expression that the text must match.
+    pattern: Option<String>,
+    /// Allowed values.
+    #[schemars(length(min = 1))]
+    one_of: Option<Vec<Scalar>>,
+    /// Smallest allowed value.
+    min: Option<Scalar>,
+    /// Largest allowed value.
+    max: Option<Scalar>,
+    /// Fewest characters of a string.
+    min_length: Option<u32>,
+    /// Most characters of a string.
+    max_length: Option<u32>,
+    /// The value in the failure archive and in reports: "full" (default), "mask" or "hash".
+    archive: Option<ArchiveName>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(#[schemars(length(min = 1))] Vec<String>),
+}
+
+/// A number, text, truth value, date or time.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum Scalar {
+    Text(String),
+    Number(f64),
+    Truth(bool),
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum ArchiveName {
+    Full,
+    Mask,
+    Hash,
+}
+
+/// Where good rows go: one sink.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct SinkTable {
+    /// Parquet files on S3.
+    parquet: ParquetTable,
+}
+
+/// Parquet files on S3.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct ParquetTable {
+    /// Key prefix in the output bucket, e.g. "curated/orders".
+    path: String,
+    /// Folders: a column, or year, month, day or hour of one, e.g. "day(created_at)". Default none.
+    partition_by: Option<Vec<String>>,
+    /// Columns to add after the contract's. Default none.
+    add: Option<Vec<AddedName>>,
+}
+
+#[derive(JsonSchema)]
+enum AddedName {
+    #[schemars(rename = "_source_file")]
+    SourceFile,
+    #[schemars(rename = "_source_row")]
+    SourceRow,
+    #[schemars(rename = "_loaded_at")]
+    LoadedAt,
+}
+
+/// What happens to bad rows.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct ErrorsTable {
+    /// Over it the job is HELD until approved or discarded; nothing is visible meanwhile. Default never.
+    hold_if: Option<HoldIfTable>,
+    /// What the failure archive keeps of a bad record: "full" (default), "masked" or "pointer".
+    archive_raw: Option<ArchiveRawName>,
+}
+
+/// Over it the job is HELD.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct HoldIfTable {
+    /// A number of rejected rows, or their share of all rows such as "5%".
+    rejected: RejectedValue,
+    /// Objects with fewer rows are not held. Default 0.
+    min_rows: Option<u64>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum RejectedValue {
+    Rows(u64),
+    Share(#[schemars(regex(pattern = r"^[0-9]{1,3}(\.[0-9]{1,4})? *%$"))] String),
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum ArchiveRawName {
+    Full,
+    Masked,
+    Pointer,
+}

@@ -1,0 +1,230 @@
+use super::*;
+
+fn column<'a>(pipeline: &'a Pipeline, name: &str) -> &'a Column {
+    pipeline
+        .columns
+        .iter()
+        .find(|column| column.name == name)
+        .expect("the column")
+}
+
+#[test]
+fn what_is_not_said_has_its_default() {
+    let pipeline = minimal();
+
+    let source = &pipeline.source;
+    assert_eq!(source.replaces, Replaces::Key);
+    assert_eq!(source.encoding, "utf-8");
+    assert_eq!(source.timezone, None);
+    assert_eq!(source.on_new_column, OnNewColumn::Ignore);
+    assert_eq!(source.on_missing_column, OnMissingColumn::Hold);
+    let Format::Csv(csv) = &source.format else {
+        panic!("csv")
+    };
+    assert_eq!(
+        (csv.delimiter, csv.quote, csv.escape),
+        (b',', Some(b'"'), None)
+    );
+    assert!(csv.header);
+    assert_eq!(csv.null, [""]);
+    assert_eq!(csv.ragged, Ragged::Reject);
+    let names: Vec<&str> = pipeline
+        .columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .collect();
+    assert_eq!(names, ["id", "status", "day", "at"]);
+    let id = column(&pipeline, "id");
+    assert_eq!(id.from, ColumnSource::Field(vec!["id".into()]));
+    assert!(!id.key && !id.nullable && !id.trim);
+    assert_eq!(
+        pipeline.errors,
+        ErrorPolicy {
+            hold_if: None,
+            archive_raw: ArchiveRaw::Full
+        }
+    );
+}
+
+#[test]
+fn every_option_is_read() {
+    let text = r#"
+version = 1
+name = "all-1_x"
+[source]
+match = "in/{supplier}_{day:%Y%m%d}.csv"
+replaces = ["supplier", "day"]
+format = "csv"
+csv = { delimiter = "\t", quote = "'", escape = "\\", skip_lines = 2, null = ["", "NULL"], ragged = "lenient", encoding = "Latin1" }
+timezone = "Europe/Berlin"
+on_new_column = "hold"
+on_missing_column = "null"
+[columns]
+supplier = { type = "string", from = "{supplier}" }
+amount = { type = "decimal(12,2)", from = ["amount", "Betrag"], min = 0, max = 1_000.5, default = "0" }
+flag = { type = "bool", default = true }
+day = { type = "date", format = "%d.%m.%Y", min = 2020-01-01 }
+seen = { type = "timestamp", format = "epoch_ms", nullable = true }
+sent = { type = "timestamp", format = "%d.%m.%Y %H:%M" }
+email = { type = "string", trim = true, pattern = '^[^@]+@[^@]+$', archive = "hash", min_length = 3, max_length = 9 }
+level = { type = "uint8", one_of = [1, 2, "3"], key = true, archive = "mask" }
+[sink.parquet]
+path = "curated/all"
+partition_by = ["supplier", "year(day)", "hour(sent)"]
+add = ["_loaded_at", "_source_row", "_source_file"]
+[errors]
+hold_if = { rejected = "2.5%", min_rows = 200 }
+archive_raw = "pointer"
+"#;
+    let Parsed { pipeline, warnings } = parse_text(text).unwrap_or_else(|e| panic!("{e}"));
+
+    assert_eq!(warnings, []);
+    let source = &pipeline.source;
+    assert_eq!(
+        source.replaces,
+        Replaces::Captures(vec!["supplier".into(), "day".into()])
+    );
+    assert_eq!(source.encoding, "windows-1252");
+    let Format::Csv(csv) = &source.format else {
+        panic!("csv")
+    };
+    assert_eq!(
+        (csv.delimiter, csv.quote, csv.escape),
+        (b'\t', Some(b'\''), Some(b'\\'))
+    );
+    assert_eq!(
+        (csv.skip_lines, csv.null.len(), csv.ragged),
+        (2, 2, Ragged::Lenient)
+    );
+    assert_eq!(
+        column(&pipeline, "supplier").from,
+        ColumnSource::Capture("supplier".into())
+    );
+    let amount = column(&pipeline, "amount");
+    assert_eq!(
+        amount.from,
+        ColumnSource::Field(vec!["amount".into(), "Betrag".into()])
+    );
+    assert_eq!(
+        (amount.min.as_deref(), amount.max.as_deref()),
+        (Some("0"), Some("1000.5"))
+    );
+    assert_eq!(column(&pipeline, "flag").default.as_deref(), Some("true"));
+    assert_eq!(column(&pipeline, "day").min.as_deref(), Some("2020-01-01"));
+    let millis = ColumnType::Timestamp {
+        format: TimestampFormat::EpochMillis,
+    };
+    assert_eq!(column(&pipeline, "seen").data_type, millis);
+    let level = column(&pipeline, "level");
+    assert_eq!(level.one_of, Some(vec!["1".into(), "2".into(), "3".into()]));
+    assert_eq!((level.key, level.archive), (true, ArchivePolicy::Mask));
+    let email = column(&pipeline, "email");
+    assert_eq!(
+        (email.trim, email.min_length, email.max_length),
+        (true, Some(3), Some(9))
+    );
+    assert_eq!(pipeline.sink.partition_by.len(), 3);
+    assert_eq!(pipeline.sink.add.first(), Some(&AddedColumn::LoadedAt));
+    let hold_if = HoldIf {
+        rejected: Rejected::PartsPerMillion(25_000),
+        min_rows: 200,
+    };
+    assert_eq!(pipeline.errors.hold_if, Some(hold_if));
+    assert_eq!(pipeline.errors.archive_raw, ArchiveRaw::Pointer);
+}
+
+#[test]
+fn what_a_file_replaces_has_four_forms() {
+    for (line, expected) in [
+        ("replaces = \"key\"", Replaces::Key),
+        ("replaces = \"nothing\"", Replaces::Nothing),
+        ("replaces = []", Replaces::Table),
+        (
+            "replaces = [\"supplier\"]",
+            Replaces::Captures(vec!["supplier".into()]),
+        ),
+    ] {
+        let parsed = parse_text(&with("[source]", line)).expect(line);
+        assert_eq!(parsed.pipeline.source.replaces, expected, "{line}");
+    }
+}
+
+#[test]
+fn json_lines_and_csv_without_quotes_are_read() {
+    let jsonl = MINIMAL.replace(
+        "\"csv\"",
+        "\"jsonl\"\njsonl = { unknown_fields = \"reject\" }",
+    );
+    let plain = with("[source]", "csv = { quote = \"\", header = false }");
+
+    let jsonl = parse_text(&jsonl).expect("parses").pipeline.source.format;
+    let plain = parse_text(&plain).expect("parses").pipeline.source.format;
+
+    assert_eq!(
+        jsonl,
+        Format::Jsonl(JsonlOptions {
+            unknown_fields: UnknownFields::Reject
+        })
+    );
+    assert!(matches!(
+        plain,
+        Format::Csv(CsvDialect {
+            quote: None,
+            header: false,
+            ..
+        })
+    ));
+}
+
+#[test]
+fn what_works_but_was_hardly_meant_is_a_warning() {
+    let nullable = with(
+        "[columns]",
+        "x = { type = \"int8\", nullable = true, default = 0 }",
+    );
+    let twice = with(
+        "[columns]",
+        "x = { type = \"string\", one_of = [\"a\", \"a\"] }",
+    );
+
+    let nullable = parse_text(&nullable).expect("parses").warnings;
+    let twice = parse_text(&twice).expect("parses").warnings;
+
+    assert_eq!((nullable.len(), nullable[0].line), (1, 7));
+    assert!(
+        nullable[0].what.contains("stands in for every NULL"),
+        "{nullable:?}"
+    );
+    assert!(twice[0].what.contains("\"a\" stands twice"), "{twice:?}");
+}
+
+#[test]
+fn canonical_json_comes_back_equal_and_hashes_equal() {
+    let pipeline = minimal();
+    let spaced = MINIMAL.replace(" = ", "   =   ") + "# a comment\n";
+
+    let back = Pipeline::from_json(&pipeline.to_json()).expect("comes back");
+
+    assert_eq!(back, pipeline);
+    assert_eq!(
+        parse_text(&spaced).expect("parses").pipeline.sha256(),
+        pipeline.sha256()
+    );
+    assert_eq!(pipeline.sha256().len(), 64);
+    let mut changed = pipeline.clone();
+    changed.sink.path.push('2');
+    assert_ne!(changed.sha256(), pipeline.sha256());
+}
+
+#[test]
+fn json_that_is_no_pipeline_is_refused() {
+    let mut pipeline = minimal();
+    pipeline.source.pattern = "in/{".into();
+
+    assert!(matches!(
+        Pipeline::from_json("{}"),
+        Err(CanonicalError::Json(_))
+    ));
+    let refused = Pipeline::from_json(&pipeline.to_json());
+    assert!(matches!(refused, Err(CanonicalError::Pattern(_))));
+}
