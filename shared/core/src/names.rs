@@ -98,7 +98,8 @@ pub fn intent_generation(key: &str) -> Option<i64> {
         .strip_prefix("manifests/")?
         .split('/');
     let (_slot, generation, _job) = (parts.next()?, parts.next()?, parts.next()?);
-    generation.parse().ok()
+    let of_an_intent = parts.next().is_none() && generation.bytes().all(|b| b.is_ascii_digit());
+    generation.parse().ok().filter(|_| of_an_intent)
 }
 
 /// The pointer to a slot's newest manifest.
@@ -109,3 +110,6 @@ pub fn current(slot: &SlotId) -> String {
 fn short(sha256: &str) -> &str {
     sha256.get(..16).unwrap_or(sha256)
 }
+
+#[cfg(test)]
+mod tests;
