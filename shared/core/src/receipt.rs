@@ -219,7 +219,7 @@ impl Manifest {
         plan: &Plan,
         outcomes: &[ChunkOutcome],
     ) -> Manifest {
-        let totals = totals(&facts.object, plan, outcomes);
+        let totals = totals(plan, outcomes);
         let problems = check_books(&facts.object, plan, outcomes, &totals);
         let files = outcomes
             .iter()
@@ -292,7 +292,7 @@ fn line(outcome: &ChunkOutcome) -> ChunkLine {
 }
 
 /// Sums the outcomes of a job.
-fn totals(object: &ObjectVersion, plan: &Plan, outcomes: &[ChunkOutcome]) -> Totals {
+fn totals(plan: &Plan, outcomes: &[ChunkOutcome]) -> Totals {
     let mut totals = Totals {
         chunks: u32::try_from(outcomes.len()).unwrap_or(u32::MAX),
         header_bytes: plan.data_start,
@@ -312,16 +312,14 @@ fn totals(object: &ObjectVersion, plan: &Plan, outcomes: &[ChunkOutcome]) -> Tot
     }
     totals.bytes_read = match plan.kind {
         PlanKind::Ranges => {
-            let read: u64 = outcomes
+            let lengths = outcomes
                 .iter()
-                .map(|outcome| outcome.end - outcome.start)
-                .sum();
-            (plan.data_start + read).min(object.size.max(read))
+                .map(|outcome| outcome.end.saturating_sub(outcome.start));
+            plan.data_start + lengths.sum::<u64>()
         }
         PlanKind::Chain => outcomes
-            .iter()
-            .rev()
-            .find_map(|outcome| outcome.packed_bytes)
+            .last()
+            .and_then(|outcome| outcome.packed_bytes)
             .unwrap_or(0),
     };
     totals.reasons = reasons
@@ -350,7 +348,13 @@ fn check_books(
                 "chunk {expected} is missing: found chunk {n} in its place"
             ));
         }
-        if outcome.start != byte || outcome.end < outcome.start {
+        if outcome.end < outcome.start {
+            problems.push(format!(
+                "chunk {n} ends at byte {}, before it begins",
+                outcome.end
+            ));
+        }
+        if outcome.start != byte {
             problems.push(format!(
                 "chunk {n} begins at byte {}, not {byte}",
                 outcome.start
@@ -422,3 +426,6 @@ pub fn over_limit(hold_if: Option<&HoldIf>, counts: &Counts) -> Option<String> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests;
