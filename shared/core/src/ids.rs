@@ -119,3 +119,6 @@ fn hash(parts: &[String], length: usize) -> String {
 pub fn sha256_hex(bytes: &[u8]) -> String {
     data_encoding::HEXLOWER.encode(&Sha256::digest(bytes))
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

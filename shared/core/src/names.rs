@@ -84,7 +84,8 @@ pub fn manifest(facts: &JobFacts, revision: u32) -> String {
 pub fn intent_generation(key: &str) -> Option<i64> {
     let mut parts = key.strip_suffix("-intent.json")?.strip_prefix("manifests/")?.split('/');
     let (_slot, generation, _job) = (parts.next()?, parts.next()?, parts.next()?);
-    generation.parse().ok()
+    let of_an_intent = parts.next().is_none() && generation.bytes().all(|b| b.is_ascii_digit());
+    generation.parse().ok().filter(|_| of_an_intent)
 }
 
 /// The pointer to a slot's newest manifest.
@@ -95,3 +96,6 @@ pub fn current(slot: &SlotId) -> String {
 fn short(sha256: &str) -> &str {
     sha256.get(..16).unwrap_or(sha256)
 }
+
+#[cfg(test)]
+mod tests;

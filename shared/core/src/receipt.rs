@@ -296,12 +296,15 @@ fn totals(plan: &Plan, outcomes: &[ChunkOutcome]) -> Totals {
     }
     totals.bytes_read = match plan.kind {
         PlanKind::Ranges => {
-            let read: u64 = outcomes.iter().map(|outcome| outcome.end - outcome.start).sum();
-            plan.data_start + read
+            let lengths = outcomes
+                .iter()
+                .map(|outcome| outcome.end.saturating_sub(outcome.start));
+            plan.data_start + lengths.sum::<u64>()
         }
-        PlanKind::Chain => {
-            outcomes.iter().rev().find_map(|outcome| outcome.packed_bytes).unwrap_or(0)
-        }
+        PlanKind::Chain => outcomes
+            .last()
+            .and_then(|outcome| outcome.packed_bytes)
+            .unwrap_or(0),
     };
     totals.reasons =
         reasons.into_iter().map(|((code, column), rows)| Reason { code, column, rows }).collect();
@@ -323,8 +326,17 @@ fn check_books(
         if usize::try_from(n) != Ok(expected) {
             problems.push(format!("chunk {expected} is missing: found chunk {n} in its place"));
         }
-        if outcome.start != byte || outcome.end < outcome.start {
-            problems.push(format!("chunk {n} begins at byte {}, not {byte}", outcome.start));
+        if outcome.end < outcome.start {
+            problems.push(format!(
+                "chunk {n} ends at byte {}, before it begins",
+                outcome.end
+            ));
+        }
+        if outcome.start != byte {
+            problems.push(format!(
+                "chunk {n} begins at byte {}, not {byte}",
+                outcome.start
+            ));
         }
         if outcome.first_row != row {
             problems.push(format!("chunk {n} begins at row {}, not {row}", outcome.first_row));
@@ -373,3 +385,6 @@ pub fn over_limit(hold_if: Option<&HoldIf>, counts: &Counts) -> Option<String> {
         format!("{} of {} rows were rejected; hold_if allows {limit}", counts.rejected, counts.read)
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -246,10 +246,20 @@ pub fn acquire(
     }
     // The owner is new for every acquisition, so the epoch and the owner together are this write.
     let effect = mine(&lease);
-    let write = Box::new(Write { name: "acquire", key: id.key(), guard, effect, set, remove });
-    match attempts {
-        used if used >= ATTEMPTS_MAX => Acquire::GiveUp(lease),
-        _ => Acquire::Try(write, lease),
+    let write = Box::new(Write {
+        name: "acquire",
+        key: id.key(),
+        guard,
+        effect,
+        set,
+        remove,
+    });
+    let lease_ends = stored.filter(|chunk| chunk.state == ChunkState::Leased);
+    match lease_ends.map(|chunk| chunk.lease_until) {
+        _ if attempts < ATTEMPTS_MAX => Acquire::Try(write, lease),
+        // T8 knows no runs: it waits for the end of any lease.
+        Some(until) if until >= now => Acquire::Busy(until),
+        Some(_) | None => Acquire::GiveUp(lease),
     }
 }
 
@@ -327,6 +337,8 @@ pub fn give_up(lease: &Lease, failure: &Failure, now: EpochSeconds) -> Write {
     let mut write = fenced("give_up", lease, set);
     let unowned = Guard::All(vec![
         Guard::Eq("epoch", Value::N(lease.epoch - 1)),
+        // Whoever gave the chunk back in good order since then charged no attempt.
+        Guard::Eq("attempts", Value::N(lease.attempts - 1)),
         Guard::Any(vec![
             Guard::Eq("state", Value::from(ChunkState::Ready.as_str())),
             Guard::Lt("lease_until", now.0),

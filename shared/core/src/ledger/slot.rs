@@ -183,6 +183,23 @@ pub fn commit_slot(job: &Job, manifest: &str) -> Write {
             ("committed_job", Value::from(job.facts.job.0.as_str())),
             ("manifest", Value::from(manifest)),
         ]),
+        remove: vec![],
+    }
+}
+
+/// After T11d: the slot leaves the index of unfinished work, if no newer version took its head. A
+/// newer head whose job nobody created yet must be found there.
+pub fn settle_slot(job: &Job) -> Write {
+    let id = || Value::from(job.facts.job.0.as_str());
+    Write {
+        name: "settle_slot",
+        key: Slot::key(&job.facts.slot),
+        guard: Guard::All(vec![
+            Guard::Eq("head_job", id()),
+            Guard::Eq("committed_job", id()),
+        ]),
+        effect: Guard::Missing("due_shard"),
+        set: BTreeMap::new(),
         remove: vec!["due_shard", "due_at"],
     }
 }

@@ -1,0 +1,10 @@
+//! The transitions on a store in memory, where [`super::Write::apply`] is the meaning of a write.
+
+mod clauses;
+mod fixtures;
+mod guards;
+mod guards_chunk;
+mod own_write;
+mod scenarios;
+mod scenarios_job;
+mod states;

@@ -1,0 +1,219 @@
+//! The own-write rule: a refused condition is judged by what is stored, never taken at its word.
+
+use super::fixtures::*;
+use crate::ledger::*;
+
+/// A lost answer: the write happened, and the SDK sends it once more under its id.
+#[derive(Clone)]
+struct Sent {
+    write: Write,
+    before: Option<Item>,
+}
+
+fn sent(write: Write, before: Option<Item>) -> Sent {
+    Sent { write, before }
+}
+
+fn job_writes() -> Vec<Sent> {
+    use JobState::*;
+    let at = |state| Some(job_item(state, 0));
+    let read = |state| job_in(state, 0);
+    let id = facts(1).job;
+    vec![
+        sent(create(&facts(1), NOW), None),
+        sent(save_planning(&read(Planning), "p", NOW), at(Planning)),
+        sent(
+            seal_plan(&read(Planning), &plan_ref("p"), Some(3), NOW),
+            at(Planning),
+        ),
+        sent(set_chunk_count(&id, 3), at(Running)),
+        sent(
+            begin_commit(&read(Running), &plan_ref("i"), NOW),
+            at(Running),
+        ),
+        sent(end_commit(&read(Committing), "m", NOW), at(Committing)),
+        sent(supersede_committing(&id, NOW), at(Committing)),
+        sent(supersede(&id, NOW), at(Held)),
+        sent(block(&id, &failure("poison"), NOW), at(Running)),
+        sent(
+            hold(&read(Running), HoldReason::Rejected, "m", "t", NOW),
+            at(Running),
+        ),
+        sent(
+            approve(&read(Held), "ann", "fine", 1, NOW).unwrap(),
+            at(Held),
+        ),
+        sent(discard(&read(Held), "ann", "no", NOW).unwrap(), at(Held)),
+        sent(fail(&read(Running), &failure("codec"), NOW), at(Running)),
+    ]
+}
+
+fn slot_writes() -> Vec<Sent> {
+    let head = |slot: Option<&Slot>, etag: &str, modified| match observe(
+        &slot_id(),
+        slot,
+        &object("a.csv", etag, modified),
+        NOW,
+    ) {
+        Observed::NewHead { write, .. } => *write,
+        other @ (Observed::IsHead { .. } | Observed::Older) => panic!("{other:?}"),
+    };
+    let first = head(None, "v1", 10);
+    let item = first.apply(None, "earlier").unwrap();
+    let second = head(Some(&Slot::from_item(&item).unwrap()), "v2", 20);
+    let job = job_in(JobState::Committing, 0);
+    let committed = commit_slot(&job, "m")
+        .apply(Some(&item), "earlier")
+        .unwrap();
+    vec![
+        sent(first, None),
+        sent(second, Some(item.clone())),
+        sent(commit_slot(&job, "m"), Some(item)),
+        sent(settle_slot(&job), Some(committed)),
+    ]
+}
+
+fn chunk_writes() -> Vec<Sent> {
+    let mut store = Store::default();
+    let (acquired, lease) = try_acquire(&store, &chunk_id(0), &worker("ann"), NOW);
+    store.must(&acquired);
+    let leased = || store.items.get(&chunk_id(0).key()).cloned();
+    let done = Chunk::from_item(&chunk_item(ChunkState::Done, 1, "ann", 0)).unwrap();
+    vec![
+        sent(acquired, None),
+        sent(renew(&lease, Stage::Decoding, NOW.plus(1)), leased()),
+        sent(give_back(&lease), leased()),
+        sent(complete(&lease, &outcome("o")), leased()),
+        sent(give_up(&lease, &failure("poison"), NOW), leased()),
+        sent(close_group(&facts(1).job, 0, 1, &[done]).unwrap(), None),
+    ]
+}
+
+fn all_writes() -> Vec<Sent> {
+    [job_writes(), slot_writes(), chunk_writes()].concat()
+}
+
+#[test]
+fn a_write_whose_answer_was_lost_stands_when_sent_again() {
+    for Sent { write, before } in all_writes() {
+        let after = write.apply(before.as_ref(), "mine").unwrap();
+        match write.apply(Some(&after), "mine") {
+            Some(again) => assert_eq!(again, after, "{} is not idempotent", write.name),
+            None => assert!(write.judge(Some(after), "mine").stands(), "{}", write.name),
+        }
+    }
+}
+
+#[test]
+fn its_own_id_is_enough_where_nothing_else_tells() {
+    for Sent { mut write, before } in all_writes() {
+        let after = write.apply(before.as_ref(), "mine").unwrap();
+        write.effect = Guard::Never;
+        assert!(write.judge(Some(after), "mine").stands(), "{}", write.name);
+    }
+}
+
+#[test]
+fn an_equal_write_of_somebody_else_stands() {
+    for Sent { write, before } in all_writes() {
+        let after = write.apply(before.as_ref(), "theirs").unwrap();
+        let stands = write.apply(Some(&after), "mine").is_some()
+            || write.judge(Some(after), "mine").stands();
+        assert!(stands, "{}", write.name);
+    }
+}
+
+#[test]
+fn what_is_refused_leaves_what_is_stored_to_decide_again() {
+    for Sent { write, before } in all_writes() {
+        let performed = write.judge(before.clone(), "mine");
+        // Before it happened there is no effect: a judgement that says otherwise loses the write.
+        assert_eq!(performed, Performed::Refused(before), "{}", write.name);
+    }
+}
+
+#[test]
+fn a_successors_state_is_a_refusal() {
+    let (live, past) = (NOW.0 + 60, NOW.0 - 60);
+    let mut store = Store::default();
+    let lease = hold_lease(&mut store, &chunk_id(0), &worker("ann"), NOW);
+    let successors = [
+        chunk_item(ChunkState::Leased, 2, "bob", live),
+        chunk_item(ChunkState::Leased, 2, "bob", past),
+        chunk_item(ChunkState::Ready, 2, "bob", past),
+    ];
+    for stored in successors {
+        for write in [
+            renew(&lease, Stage::Sinking, NOW),
+            give_back(&lease),
+            complete(&lease, &outcome("o")),
+            give_up(&lease, &failure("poison"), NOW),
+        ] {
+            assert_eq!(write.apply(Some(&stored), "mine"), None);
+            let judged = write.judge(Some(stored.clone()), "mine");
+            assert_eq!(
+                judged,
+                Performed::Refused(Some(stored.clone())),
+                "{}",
+                write.name
+            );
+        }
+    }
+}
+
+#[test]
+fn another_outcome_of_a_successor_is_a_refusal_and_an_equal_one_stands() {
+    let mut store = Store::default();
+    let first = hold_lease(&mut store, &chunk_id(0), &worker("ann"), NOW);
+    let second = hold_lease(&mut store, &chunk_id(0), &worker("bob"), NOW.plus(100));
+    store.must(&complete(&second, &outcome("same bytes")));
+    store.must_refuse(&complete(&first, &outcome("other bytes")));
+    store.must_refuse(&give_up(&first, &failure("poison"), NOW.plus(200)));
+    store.must(&complete(&first, &outcome("same bytes")));
+    assert_eq!(
+        store.chunk(&chunk_id(0)).unwrap().outcome,
+        Some(outcome("same bytes"))
+    );
+}
+
+#[test]
+fn a_write_that_lands_after_its_sender_was_fenced_changes_nothing() {
+    let mut store = Store::default();
+    let first = hold_lease(&mut store, &chunk_id(0), &worker("ann"), NOW);
+    let late = [
+        renew(&first, Stage::Sinking, NOW.plus(1)),
+        give_back(&first),
+        complete(&first, &outcome("ann's")),
+        give_up(&first, &failure("poison"), NOW.plus(1000)),
+    ];
+    let later = NOW.plus(100);
+    let second = hold_lease(&mut store, &chunk_id(0), &worker("bob"), later);
+    for write in &late {
+        store.must_refuse(write);
+    }
+    store.must(&give_back(&second));
+    for write in &late {
+        store.must_refuse(write);
+    }
+    let third = hold_lease(&mut store, &chunk_id(0), &worker("eve"), later);
+    store.must(&complete(&third, &outcome("eve's")));
+    for write in &late {
+        store.must_refuse(write);
+    }
+}
+
+#[test]
+fn an_acquisition_that_lands_late_is_refused_or_only_costs_time() {
+    let mut store = Store::default();
+    let (late, ghost) = try_acquire(&store, &chunk_id(0), &worker("ann"), NOW);
+    let lease = hold_lease(&mut store, &chunk_id(0), &worker("bob"), NOW);
+    store.must_refuse(&late);
+    store.must(&give_back(&lease));
+    store.must_refuse(&late);
+    // Nobody knows that this one landed: the lease runs out and the next worker goes on.
+    let (late, _) = try_acquire(&store, &chunk_id(0), &worker("ghost"), NOW);
+    store.must(&late);
+    let next = hold_lease(&mut store, &chunk_id(0), &worker("eve"), NOW.plus(100));
+    store.must_refuse(&complete(&ghost, &outcome("o")));
+    store.must(&complete(&next, &outcome("o")));
+}
