@@ -1,0 +1,263 @@
+//! Makes a new version of a key visible, or takes one away: condition and rename under one lock.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use s3s::dto::ETagCondition;
+use s3s::{S3Error, S3Result, s3_error};
+
+use super::bucket::{Bucket, is_absent, open_file};
+use super::meta::{Meta, hash_of, rename_making_parents};
+use crate::clock;
+
+/// What must hold of the key's present object for a write to happen.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct WriteCondition {
+    pub(crate) if_match: Option<ETagCondition>,
+    pub(crate) if_none_match: Option<ETagCondition>,
+}
+
+impl WriteCondition {
+    fn check(&self, current: Option<&Meta>) -> S3Result<()> {
+        if let Some(condition) = &self.if_match {
+            let Some(current) = current else {
+                return Err(s3_error!(NoSuchKey));
+            };
+            if !matches_etag(condition, current) {
+                return Err(precondition_failed("If-Match"));
+            }
+        }
+        match (&self.if_none_match, current) {
+            (Some(condition), Some(current)) if matches_etag(condition, current) => {
+                Err(precondition_failed("If-None-Match"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn is_none(&self) -> bool {
+        self.if_match.is_none() && self.if_none_match.is_none()
+    }
+}
+
+pub(crate) fn matches_etag(condition: &ETagCondition, meta: &Meta) -> bool {
+    condition.is_any()
+        || condition
+            .as_etag()
+            .is_some_and(|etag| etag.value() == meta.etag)
+}
+
+pub(crate) fn precondition_failed(header: &str) -> S3Error {
+    s3_error!(
+        PreconditionFailed,
+        "At least one of the pre-conditions you specified did not hold: {header}"
+    )
+}
+
+/// A file below `tmp` that goes away unless it is committed.
+#[derive(Debug)]
+pub(crate) struct Temp(pub(crate) PathBuf);
+
+impl Drop for Temp {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.0)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %self.0.display(), %error, "a temporary file stays behind");
+        }
+    }
+}
+
+pub(crate) fn io_error(error: io::Error) -> S3Error {
+    s3_error!(error, InternalError, "the local disk failed, see the log")
+}
+
+/// What a delete did.
+#[derive(Debug, Default)]
+pub(crate) struct Deleted {
+    pub(crate) version: Option<String>,
+    pub(crate) delete_marker: bool,
+}
+
+impl Bucket {
+    /// Makes `temp` the newest version of `meta.key` if the condition holds. Fills in the meta's
+    /// time, sequencer, version and size. The rename is the moment it happens; before and after it
+    /// every reader sees a whole object with the meta that belongs to it.
+    pub(crate) fn commit(
+        &self,
+        temp: &Temp,
+        mut meta: Meta,
+        condition: &WriteCondition,
+    ) -> S3Result<Meta> {
+        let key = meta.key.clone();
+        let _guard = self.lock(&key);
+        let versioned = self.is_versioned();
+        let current = if condition.is_none() && !versioned {
+            None
+        } else {
+            self.object_locked(&key)
+                .map_err(io_error)?
+                .map(|object| object.meta)
+        };
+        condition.check(current.as_ref())?;
+        self.publish(temp, &mut meta, current.as_ref(), versioned)
+            .map_err(io_error)?;
+        Ok(meta)
+    }
+
+    fn publish(
+        &self,
+        temp: &Temp,
+        meta: &mut Meta,
+        current: Option<&Meta>,
+        versioned: bool,
+    ) -> io::Result<()> {
+        let hash = hash_of(&meta.key);
+        let stat = fs::metadata(&temp.0)?;
+        meta.last_modified = clock::now_ms();
+        meta.sequencer = clock::next_sequence();
+        meta.version = None;
+        meta.stamp(&stat);
+        let target = self.path(&meta.key);
+        let old_inode = fs::metadata(&target)
+            .ok()
+            .filter(fs::Metadata::is_file)
+            .map(|old| old.ino());
+        if versioned {
+            if let Some(current) = current.filter(|current| current.version.is_none()) {
+                self.keep_null_version(current, &target)?;
+            }
+            self.keep_version(meta, &temp.0)?;
+        }
+        meta.write(&self.meta_path(&hash, stat.ino()), &self.scratch())?;
+        self.place(&temp.0, &target, &meta.key)?;
+        if let Some(old) = old_inode.filter(|old| *old != stat.ino()) {
+            remove_if_there(&self.meta_path(&hash, old))?;
+        }
+        Ok(())
+    }
+
+    /// Renames into the folder, or under `odd` where a file or a folder is in the way.
+    pub(super) fn place(&self, from: &Path, target: &Path, key: &str) -> io::Result<()> {
+        let odd = self.is_odd(key);
+        if !odd {
+            match rename_making_parents(from, target) {
+                Ok(()) => return Ok(()),
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::NotADirectory
+                            | io::ErrorKind::IsADirectory
+                            | io::ErrorKind::AlreadyExists
+                            | io::ErrorKind::DirectoryNotEmpty
+                            | io::ErrorKind::InvalidFilename
+                    ) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        fs::rename(from, self.odd_path(key))?;
+        self.mark_odd(key, true);
+        Ok(())
+    }
+
+    /// Puts the file at `path` beside the newest version, under a version id that it sets.
+    pub(super) fn keep_version(&self, meta: &mut Meta, path: &Path) -> io::Result<()> {
+        let id = format!("{:016x}{:08x}", meta.sequencer, fastrand::u32(..));
+        meta.version = Some(id.clone());
+        self.write_version(meta, &id, Some(path))
+    }
+
+    fn keep_null_version(&self, meta: &Meta, path: &Path) -> io::Result<()> {
+        let mut meta = meta.clone();
+        meta.version = Some("null".to_owned());
+        self.write_version(&meta, "null", Some(path))
+    }
+
+    fn write_version(&self, meta: &Meta, id: &str, path: Option<&Path>) -> io::Result<()> {
+        let folder = self.versions_of(&meta.key);
+        fs::create_dir_all(&folder)?;
+        if let Some(path) = path {
+            remove_if_there(&folder.join(id))?;
+            fs::hard_link(path, folder.join(id))?;
+        }
+        meta.write(&folder.join(format!("{id}.json")), &self.scratch())
+    }
+
+    pub(super) fn versions_of(&self, key: &str) -> PathBuf {
+        self.private.join("versions").join(hash_of(key))
+    }
+
+    /// Deletes the newest version (in a versioned bucket: covers it with a delete marker).
+    pub(crate) fn delete(&self, key: &str, if_match: Option<&ETagCondition>) -> S3Result<Deleted> {
+        let _guard = self.lock(key);
+        let versioned = self.is_versioned();
+        if versioned || if_match.is_some() {
+            let current = self.object_locked(key).map_err(io_error)?;
+            let condition = WriteCondition {
+                if_match: if_match.cloned(),
+                ..WriteCondition::default()
+            };
+            condition.check(current.as_ref().map(|object| &object.meta))?;
+            if versioned {
+                let current = current.map(|object| object.meta);
+                return self.cover(key, current.as_ref()).map_err(io_error);
+            }
+        }
+        self.unlink(key).map_err(io_error)?;
+        Ok(Deleted::default())
+    }
+
+    fn cover(&self, key: &str, current: Option<&Meta>) -> io::Result<Deleted> {
+        if let Some(current) = current.filter(|current| current.version.is_none()) {
+            self.keep_null_version(current, &self.path(key))?;
+        }
+        let mut marker = Meta {
+            key: key.to_owned(),
+            last_modified: clock::now_ms(),
+            sequencer: clock::next_sequence(),
+            delete_marker: true,
+            ..Meta::default()
+        };
+        let id = format!("{:016x}{:08x}", marker.sequencer, fastrand::u32(..));
+        marker.version = Some(id.clone());
+        self.write_version(&marker, &id, None)?;
+        self.unlink(key)?;
+        Ok(Deleted {
+            version: Some(id),
+            delete_marker: true,
+        })
+    }
+
+    /// Removes the object's file, its meta, and the folders that are empty then.
+    pub(super) fn unlink(&self, key: &str) -> io::Result<()> {
+        let path = self.path(key);
+        let Some(file) = open_file(&path)? else {
+            return Ok(());
+        };
+        fs::remove_file(&path)?;
+        remove_if_there(&self.meta_path(&hash_of(key), file.metadata()?.ino()))?;
+        if self.is_odd(key) {
+            self.mark_odd(key, false);
+            return Ok(());
+        }
+        let above = path
+            .ancestors()
+            .skip(1)
+            .take_while(|folder| *folder != self.files);
+        for folder in above {
+            if fs::remove_dir(folder).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if !is_absent(&error) => Err(error),
+        _ => Ok(()),
+    }
+}
