@@ -43,10 +43,7 @@ pub(crate) fn read_pipeline(path: &Path) -> anyhow::Result<Pipeline> {
 }
 
 /// Where each file goes; every file is there, is a file, and has a name of its own.
-pub(crate) fn place_inputs(
-    pipeline: &Pipeline,
-    paths: &[PathBuf],
-) -> anyhow::Result<Vec<Input>> {
+pub(crate) fn place_inputs(pipeline: &Pipeline, paths: &[PathBuf]) -> anyhow::Result<Vec<Input>> {
     let pattern = KeyPattern::compile(&pipeline.source.pattern)
         .map_err(|problem| Usage(format!("source.match: {problem}")))?;
     let mut inputs: Vec<Input> = vec![];
@@ -54,21 +51,30 @@ pub(crate) fn place_inputs(
         let metadata = std::fs::metadata(path)
             .map_err(|error| Usage(format!("{}: {error}; give a file to load", path.display())))?;
         if !metadata.is_file() {
-            return Err(Usage(format!("{} is not a file; name the files in it", path.display())).into());
+            return Err(
+                Usage(format!("{} is not a file; name the files in it", path.display())).into()
+            );
         }
         let name = path.file_name().and_then(|name| name.to_str());
         let name = name.with_context(|| format!("{}: the name is not UTF-8", path.display()))?;
         let key = format!("{}{name}", pattern.literal_directory());
         if let Some(other) = inputs.iter().find(|other| other.key == key) {
             let (a, b) = (other.path.display(), path.display());
-            return Err(Usage(format!("{a} and {b} have one name: run them one after the other")).into());
+            return Err(
+                Usage(format!("{a} and {b} have one name: run them one after the other")).into()
+            );
         }
         let captures = pattern.captures(&key);
         let fits = captures.is_some();
         if !fits {
             check_unfit(pipeline, path)?;
         }
-        inputs.push(Input { path: path.clone(), key, captures: captures.unwrap_or_default(), fits });
+        inputs.push(Input {
+            path: path.clone(),
+            key,
+            captures: captures.unwrap_or_default(),
+            fits,
+        });
     }
     Ok(inputs)
 }

@@ -12,7 +12,8 @@ pub(crate) struct Progress {
 impl Progress {
     /// Shown only on a terminal.
     pub(crate) fn new(on_terminal: bool) -> Progress {
-        let style = ProgressStyle::with_template("{msg} {wide_bar} {human_pos} rows ({per_sec}, {eta})");
+        let style =
+            ProgressStyle::with_template("{msg} {wide_bar} {human_pos} rows ({per_sec}, {eta})");
         let bar = on_terminal.then(|| ProgressBar::new(0));
         if let (Some(bar), Ok(style)) = (&bar, style) {
             bar.set_style(style);

@@ -92,7 +92,10 @@ impl World {
             local.create_queue(&dead, &QueueOptions::default());
             let visibility = Duration::from_millis(500);
             let redrive = Some((dead, 5));
-            local.create_queue(name, &QueueOptions { visibility, redrive, ..QueueOptions::default() });
+            local.create_queue(
+                name,
+                &QueueOptions { visibility, redrive, ..QueueOptions::default() },
+            );
         }
         let endpoint = local.endpoints().url.clone();
         let holder = Holder { pid: std::process::id(), endpoint: endpoint.clone() };
@@ -143,7 +146,8 @@ impl World {
         for (queue, function) in [("uploads", "ingest"), ("work", "chunk")] {
             let invoke = match workers.processes {
                 true => {
-                    let host = RuntimeHost::start(process(&self.app, &self.dir, function, workers)?);
+                    let host =
+                        RuntimeHost::start(process(&self.app, &self.dir, function, workers)?);
                     let invoke = host.invoke();
                     self.hosts.push(host);
                     invoke
@@ -215,9 +219,7 @@ fn run_id() -> String {
 
 /// Settings and clients for a local AWS.
 fn connect(endpoint: &str, run: Option<String>) -> anyhow::Result<App> {
-    let queue = |name: &str| {
-        format!("{endpoint}/{}/{name}", rowproof_local::ACCOUNT)
-    };
+    let queue = |name: &str| format!("{endpoint}/{}/{name}", rowproof_local::ACCOUNT);
     let variables = [
         ("ROWPROOF_TABLE", "rowproof".to_owned()),
         ("ROWPROOF_INPUT_BUCKET", "input".to_owned()),
@@ -268,12 +270,7 @@ fn in_process(app: Arc<App>, function: &'static str) -> Invoke {
     })
 }
 
-fn process(
-    app: &App,
-    dir: &Path,
-    function: &str,
-    workers: Workers,
-) -> anyhow::Result<Function> {
+fn process(app: &App, dir: &Path, function: &str, workers: Workers) -> anyhow::Result<Function> {
     let mut env = app.settings.to_env();
     env.push((FUNCTION.into(), function.into()));
     for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {

@@ -75,19 +75,13 @@ const NULL: u32 = u32::MAX;
 
 impl Cell {
     /// No value: a missing field, a JSON null.
-    pub const NULL: Cell = Cell {
-        start: 0,
-        len: NULL,
-    };
+    pub const NULL: Cell = Cell { start: 0, len: NULL };
 
     /// Text `[start, start + len)`; `quoted` text never means NULL. `len` is below 2^31 - 1.
     #[inline]
     pub fn new(start: u32, len: u32, quoted: bool) -> Cell {
         debug_assert!(len < QUOTED - 1, "field limits keep cells below 2 GiB");
-        Cell {
-            start,
-            len: if quoted { len | QUOTED } else { len },
-        }
+        Cell { start, len: if quoted { len | QUOTED } else { len } }
     }
 
     /// Whether there is no value.
@@ -268,9 +262,7 @@ impl Digest {
 
     /// Reads the 32 hex digits that `Display` writes.
     pub fn parse(text: &str) -> Option<Digest> {
-        (text.len() == 32)
-            .then(|| u128::from_str_radix(text, 16).ok().map(Digest))
-            .flatten()
+        (text.len() == 32).then(|| u128::from_str_radix(text, 16).ok().map(Digest)).flatten()
     }
 }
 

@@ -296,15 +296,10 @@ fn totals(plan: &Plan, outcomes: &[ChunkOutcome]) -> Totals {
     }
     totals.bytes_read = match plan.kind {
         PlanKind::Ranges => {
-            let lengths = outcomes
-                .iter()
-                .map(|outcome| outcome.end.saturating_sub(outcome.start));
+            let lengths = outcomes.iter().map(|outcome| outcome.end.saturating_sub(outcome.start));
             plan.data_start + lengths.sum::<u64>()
         }
-        PlanKind::Chain => outcomes
-            .last()
-            .and_then(|outcome| outcome.packed_bytes)
-            .unwrap_or(0),
+        PlanKind::Chain => outcomes.last().and_then(|outcome| outcome.packed_bytes).unwrap_or(0),
     };
     totals.reasons =
         reasons.into_iter().map(|((code, column), rows)| Reason { code, column, rows }).collect();
@@ -327,16 +322,10 @@ fn check_books(
             problems.push(format!("chunk {expected} is missing: found chunk {n} in its place"));
         }
         if outcome.end < outcome.start {
-            problems.push(format!(
-                "chunk {n} ends at byte {}, before it begins",
-                outcome.end
-            ));
+            problems.push(format!("chunk {n} ends at byte {}, before it begins", outcome.end));
         }
         if outcome.start != byte {
-            problems.push(format!(
-                "chunk {n} begins at byte {}, not {byte}",
-                outcome.start
-            ));
+            problems.push(format!("chunk {n} begins at byte {}, not {byte}", outcome.start));
         }
         if outcome.first_row != row {
             problems.push(format!("chunk {n} begins at row {}, not {row}", outcome.first_row));

@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
-use aws_sdk_dynamodb::types::{AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType, ReturnValuesOnConditionCheckFailure, ScalarAttributeType};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement,
+    KeyType, Projection, ProjectionType, ReturnValuesOnConditionCheckFailure, ScalarAttributeType,
+};
 use rowproof_core::ids::{JobId, SlotId};
 use rowproof_core::ledger::{
     Chunk, ChunkId, Fields, Guard, Item, Job, Key, Performed, Slot, Value, WRITE_ID, Write,
@@ -66,7 +69,9 @@ impl Ledger {
             .await;
         match answer {
             Ok(_) => Ok(()),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) => {
+            Err(error)
+                if error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) =>
+            {
                 Ok(())
             }
             Err(error) => Err(AwsError::of(format!("CreateTable {}", self.table), error)),

@@ -35,7 +35,11 @@ impl Ready {
             let texts: Vec<_> = problems.iter().map(|problem| problem.to_string()).collect();
             StepError::Pipeline(format!("pipeline {}: {}", pipeline.name, texts.join("; ")))
         })?;
-        Ok(Ready { sha256: pipeline.sha256(), contract: Arc::new(contract), pipeline: Arc::new(pipeline) })
+        Ok(Ready {
+            sha256: pipeline.sha256(),
+            contract: Arc::new(contract),
+            pipeline: Arc::new(pipeline),
+        })
     }
 }
 
@@ -205,7 +209,8 @@ fn parse(
     if name.ends_with(".json") {
         return Some(Pipeline::from_json(text).map_err(|error| format!("{name}: {error}")));
     }
-    if !name.ends_with(".toml") || pipeline::is_base(text) {
+    // What only others extend is in a folder of its own.
+    if !name.ends_with(".toml") || name.contains('/') {
         return None;
     }
     let load = |base: &str| {

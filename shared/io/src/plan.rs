@@ -111,7 +111,9 @@ async fn read_start(app: &App, job: &Job, ready: &Ready) -> Result<Start, StepEr
             match read
                 .map_err(|error| StepError::object("bad_header", format!("{uri}: {error}")))?
             {
-                HeaderRead::Read { names, data_start } => return Ok((names, data_start)),
+                HeaderRead::Read { names, data_start } => {
+                    return Ok::<_, StepError>((names, data_start));
+                }
                 HeaderRead::NeedMore => want = block.len().saturating_mul(2).max(want),
             }
         }
@@ -195,12 +197,12 @@ async fn plan_ranges(
     let mut scanner = ChunkScanner::new(&pipeline.source.format, &app.limits, planning.byte);
     let mut chunks: Vec<PlannedChunk> = vec![];
     let take = |scanner: &mut ChunkScanner, chunks: &mut Vec<PlannedChunk>| {
-        chunks.extend(
-            scanner
-                .take()
-                .into_iter()
-                .map(|chunk| PlannedChunk { first_row: chunk.first_row + first_row, ..chunk }),
-        );
+        chunks.extend(scanner.take().into_iter().map(|chunk| PlannedChunk {
+            start: chunk.start,
+            end: chunk.end,
+            first_row: chunk.first_row + first_row,
+            rows: chunk.rows,
+        }));
     };
     if planning.byte < size {
         let mut body = open(app, &job.facts, planning.byte, size).await?;

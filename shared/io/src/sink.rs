@@ -25,7 +25,7 @@ pub(crate) async fn stage_chunk(
     stream::iter(files)
         .map(|file| async move {
             let key = names::staged(id, &file.sha256);
-            let bytes = file.bytes.clone();
+            let bytes = Bytes::from(file.bytes.clone());
             let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
             app.store.put_new(&app.settings.output_bucket, &key, bytes, &id.job.0).await?;
             Ok(StagedFile {
@@ -49,7 +49,7 @@ pub(crate) async fn write_rejects(
 ) -> Result<Option<ArchivedFile>, StepError> {
     let Some(file) = file else { return Ok(None) };
     let key = names::archived(&job.facts, id.chunk, 0, &file.sha256);
-    let bytes = file.bytes.clone();
+    let bytes = Bytes::from(file.bytes.clone());
     app.store.put_new(&app.settings.failures_bucket, &key, bytes, &id.job.0).await?;
     Ok(Some(ArchivedFile { key, sha256: file.sha256.clone(), rows: file.rows }))
 }

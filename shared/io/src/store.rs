@@ -272,7 +272,11 @@ impl Store {
 
     /// Size and CRC-64/NVME (base64) of what is under the key; `None` when nothing is, or when it
     /// was stored without one.
-    pub async fn checksum(&self, bucket: &str, key: &str) -> Result<Option<(u64, String)>, AwsError> {
+    pub async fn checksum(
+        &self,
+        bucket: &str,
+        key: &str,
+    ) -> Result<Option<(u64, String)>, AwsError> {
         let request = self.client.head_object().bucket(bucket).key(key);
         let head = match request.checksum_mode(ChecksumMode::Enabled).send().await {
             Ok(head) => head,

@@ -24,9 +24,7 @@ pub(crate) struct Trailers(Arc<Mutex<HeaderMap>>);
 impl Trailers {
     pub(crate) fn get(&self, name: &str) -> Option<String> {
         let map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        map.get(name)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned)
+        map.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
     }
 }
 
@@ -52,22 +50,13 @@ impl<B> ChunkedBody<B> {
     /// `length` is the number of bytes after decoding, as the request announced it.
     pub(crate) fn new(inner: B, length: u64, trailers: Trailers) -> Self {
         let (buffered, line) = (Bytes::new(), BytesMut::new());
-        Self {
-            inner,
-            buffered,
-            line,
-            state: State::SizeLine,
-            remaining: length,
-            trailers,
-        }
+        Self { inner, buffered, line, state: State::SizeLine, remaining: length, trailers }
     }
 
     /// Takes one line out of the buffer, without its line end. `None` if it has not all come yet.
     fn take_line(&mut self) -> Result<Option<Bytes>, BoxError> {
         let end = self.buffered.iter().position(|&byte| byte == b'\n');
-        let part = self
-            .buffered
-            .split_to(end.map_or(self.buffered.len(), |end| end + 1));
+        let part = self.buffered.split_to(end.map_or(self.buffered.len(), |end| end + 1));
         self.line.extend_from_slice(&part);
         if self.line.len() > LINE_BYTES_MAX {
             return Err("aws-chunked body: a size line or trailer is too long".into());
@@ -88,16 +77,11 @@ impl<B> ChunkedBody<B> {
 
     fn keep_trailer(&self, line: &[u8]) -> Result<(), BoxError> {
         let text = std::str::from_utf8(line)?;
-        let (name, value) = text
-            .split_once(':')
-            .ok_or("aws-chunked body: a trailer has no colon")?;
+        let (name, value) =
+            text.split_once(':').ok_or("aws-chunked body: a trailer has no colon")?;
         let name = HeaderName::from_bytes(name.trim().to_ascii_lowercase().as_bytes())?;
         let value = HeaderValue::from_str(value.trim())?;
-        self.trailers
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name, value);
+        self.trailers.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name, value);
         Ok(())
     }
 
@@ -110,23 +94,13 @@ impl<B> ChunkedBody<B> {
                         return Ok(None);
                     };
                     let size = Self::size_of(&line)?;
-                    self.state = if size == 0 {
-                        State::Trailer
-                    } else {
-                        State::Data(size)
-                    };
+                    self.state = if size == 0 { State::Trailer } else { State::Data(size) };
                 }
                 State::Data(left) => {
-                    let take = usize::try_from(left)
-                        .unwrap_or(usize::MAX)
-                        .min(self.buffered.len());
+                    let take = usize::try_from(left).unwrap_or(usize::MAX).min(self.buffered.len());
                     let data = self.buffered.split_to(take);
                     let left = left - data.len() as u64;
-                    self.state = if left == 0 {
-                        State::DataEnd
-                    } else {
-                        State::Data(left)
-                    };
+                    self.state = if left == 0 { State::DataEnd } else { State::Data(left) };
                     self.remaining = self.remaining.saturating_sub(data.len() as u64);
                     return Ok(Some(data));
                 }
@@ -205,16 +179,11 @@ mod tests {
     use http_body_util::{BodyExt, StreamBody};
 
     async fn decode(pieces: &[&'static [u8]], length: u64) -> Result<(Bytes, Trailers), BoxError> {
-        let frames: Vec<Result<Frame<Bytes>, BoxError>> = pieces
-            .iter()
-            .map(|piece| Ok(Frame::data(Bytes::from_static(piece))))
-            .collect();
+        let frames: Vec<Result<Frame<Bytes>, BoxError>> =
+            pieces.iter().map(|piece| Ok(Frame::data(Bytes::from_static(piece)))).collect();
         let trailers = Trailers::default();
-        let body = ChunkedBody::new(
-            StreamBody::new(stream::iter(frames)),
-            length,
-            trailers.clone(),
-        );
+        let body =
+            ChunkedBody::new(StreamBody::new(stream::iter(frames)), length, trailers.clone());
         Ok((body.collect().await?.to_bytes(), trailers))
     }
 

@@ -81,14 +81,8 @@ impl Forward {
         let (mut head, body) = request.into_parts();
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
         head.uri = format!("http://{}{path}", self.address).parse()?;
-        let body = Limited::new(body, REQUEST_BYTES_MAX)
-            .collect()
-            .await?
-            .to_bytes();
-        let response = self
-            .client
-            .request(Request::from_parts(head, Full::new(body)))
-            .await?;
+        let body = Limited::new(body, REQUEST_BYTES_MAX).collect().await?.to_bytes();
+        let response = self.client.request(Request::from_parts(head, Full::new(body))).await?;
         let (head, body) = response.into_parts();
         let body = body.collect().await?.to_bytes();
         Ok(Response::from_parts(head, Full::new(body)))

@@ -53,24 +53,15 @@ pub(crate) struct Events {
 
 impl Events {
     pub(crate) fn new(queues: Queues) -> Self {
-        Self {
-            queues,
-            notifications: Arc::default(),
-        }
+        Self { queues, notifications: Arc::default() }
     }
 
     pub(crate) fn add(&self, notification: Notification) {
-        self.notifications
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(notification);
+        self.notifications.write().unwrap_or_else(PoisonError::into_inner).push(notification);
     }
 
     pub(crate) fn created(&self, created: &Created<'_>) {
-        let all = self
-            .notifications
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let all = self.notifications.read().unwrap_or_else(PoisonError::into_inner);
         let hit =
             |n: &&Notification| n.bucket == created.bucket && created.key.starts_with(&n.prefix);
         for notification in all.iter().filter(hit) {
@@ -79,10 +70,7 @@ impl Events {
                 EventShape::S3 => created.records(),
             };
             if !self.queues.send(&notification.queue, body.to_string()) {
-                tracing::warn!(
-                    queue = notification.queue,
-                    "no queue for the events of a bucket"
-                );
+                tracing::warn!(queue = notification.queue, "no queue for the events of a bucket");
             }
         }
     }

@@ -91,10 +91,7 @@ async fn connection(socket: TcpStream, front: Front, stop: CancellationToken) {
 
 impl Front {
     async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, io::Error> {
-        let target = request
-            .headers()
-            .get("x-amz-target")
-            .map(HeaderValue::as_bytes);
+        let target = request.headers().get("x-amz-target").map(HeaderValue::as_bytes);
         match target {
             _ if !is_signed(&request) => {
                 Ok(refused(StatusCode::FORBIDDEN, "AccessDenied", UNSIGNED))
@@ -135,10 +132,7 @@ fn full(body: Full<Bytes>) -> Body {
 /// Signatures are not computed again, that would cost a hash over every upload and prove nothing
 /// on loopback. But there has to be one: no web page can make a browser send it.
 fn is_signed(request: &Request<Incoming>) -> bool {
-    let header = request
-        .headers()
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
+    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let query = request.uri().query().unwrap_or_default();
     header.is_some_and(|value| value.contains("Credential=")) || query.contains("X-Amz-Signature=")
 }
@@ -160,11 +154,7 @@ fn refused(status: StatusCode, code: &str, message: &str) -> Response<Body> {
 fn prepare(request: Request<Incoming>) -> Result<Request<s3s::Body>, BoxError> {
     let (mut head, body) = request.into_parts();
     head.headers.remove(AUTHORIZATION);
-    if let Some(query) = head
-        .uri
-        .query()
-        .filter(|query| query.contains("X-Amz-Signature="))
-    {
+    if let Some(query) = head.uri.query().filter(|query| query.contains("X-Amz-Signature=")) {
         let kept = query.split('&').filter(|pair| !pair.starts_with("X-Amz-"));
         let kept = kept.collect::<Vec<_>>().join("&");
         head.uri = format!("{}?{kept}", head.uri.path()).parse()?;
@@ -182,10 +172,7 @@ fn prepare(request: Request<Incoming>) -> Result<Request<s3s::Body>, BoxError> {
     let bytes: u64 = length.to_str()?.trim().parse()?;
     head.headers.insert(CONTENT_LENGTH, length);
     head.headers.remove(hyper::header::TRANSFER_ENCODING);
-    let encodings = head
-        .headers
-        .get(CONTENT_ENCODING)
-        .and_then(|value| value.to_str().ok());
+    let encodings = head.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok());
     let encodings: Vec<&str> = encodings
         .into_iter()
         .flat_map(|list| list.split(','))

@@ -122,20 +122,15 @@ impl LocalAws {
     pub async fn start(options: Options) -> Result<Self, LocalError> {
         let temporary = match options.dir {
             Some(_) => None,
-            None => Some(tempfile::tempdir().map_err(|error| LocalError::Disk {
-                dir: std::env::temp_dir(),
-                error,
-            })?),
+            None => Some(
+                tempfile::tempdir()
+                    .map_err(|error| LocalError::Disk { dir: std::env::temp_dir(), error })?,
+            ),
         };
         let in_memory = options.dir.is_none();
-        let dir = options
-            .dir
-            .or_else(|| Some(temporary.as_ref()?.path().to_owned()));
+        let dir = options.dir.or_else(|| Some(temporary.as_ref()?.path().to_owned()));
         let dir = dir.unwrap_or_default();
-        let disk = |error| LocalError::Disk {
-            dir: dir.clone(),
-            error,
-        };
+        let disk = |error| LocalError::Disk { dir: dir.clone(), error };
         let private = dir.join(".rowproof");
         std::fs::create_dir_all(&private).map_err(disk)?;
 
@@ -162,17 +157,9 @@ impl LocalAws {
             url: url.as_str().into(),
         };
         let connections = TaskTracker::new();
-        connections.spawn(front::serve(
-            listener,
-            front,
-            stop.clone(),
-            connections.clone(),
-        ));
+        connections.spawn(front::serve(listener, front, stop.clone(), connections.clone()));
         Ok(Self {
-            endpoints: Endpoints {
-                url,
-                dynamodb: format!("http://{}", dynamodb.address),
-            },
+            endpoints: Endpoints { url, dynamodb: format!("http://{}", dynamodb.address) },
             storage,
             queues,
             events,
@@ -196,10 +183,7 @@ impl LocalAws {
     ///
     /// If the folder cannot be written.
     pub fn create_bucket(&self, name: &str, versioned: bool) -> Result<(), LocalError> {
-        let disk = |error| LocalError::Disk {
-            dir: name.into(),
-            error,
-        };
+        let disk = |error| LocalError::Disk { dir: name.into(), error };
         self.storage.create_bucket(name).map_err(disk)?;
         self.storage.set_versioned(name, versioned).map_err(disk)
     }
@@ -222,8 +206,7 @@ impl LocalAws {
     /// If there is no such queue.
     pub fn send(&self, queue: &str, body: String) -> Result<(), LocalError> {
         let sent = self.queues.send(queue, body);
-        sent.then_some(())
-            .ok_or_else(|| LocalError::NoQueue(queue.to_owned()))
+        sent.then_some(()).ok_or_else(|| LocalError::NoQueue(queue.to_owned()))
     }
 
     /// How many messages a queue holds; `None` if there is no such queue.
@@ -245,8 +228,7 @@ impl LocalAws {
     pub fn map(&self, mapping: Mapping, invoke: Invoke) -> Result<(), LocalError> {
         let queue = self.queues.get(&mapping.queue);
         let queue = queue.ok_or_else(|| LocalError::NoQueue(mapping.queue.clone()))?;
-        self.mappings
-            .start(self.queues.clone(), queue, mapping, invoke);
+        self.mappings.start(self.queues.clone(), queue, mapping, invoke);
         Ok(())
     }
 

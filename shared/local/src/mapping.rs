@@ -72,13 +72,7 @@ impl Mappings {
         invoke: Invoke,
     ) {
         let in_flight = Arc::clone(&self.in_flight);
-        let poller = Arc::new(Poller {
-            queues,
-            queue,
-            mapping,
-            invoke,
-            in_flight,
-        });
+        let poller = Arc::new(Poller { queues, queue, mapping, invoke, in_flight });
         let (stop, tasks) = (self.stop.clone(), self.tasks.clone());
         self.tasks.spawn(async move {
             stop.run_until_cancelled(poller.poll(&tasks)).await;
@@ -92,10 +86,7 @@ impl Poller {
         // The semaphore is never closed.
         while let Ok(permit) = Arc::clone(&free).acquire_owned().await {
             let (max, visibility) = (self.mapping.batch_size.max(1), self.mapping.visibility);
-            let messages = self
-                .queues
-                .receive(&self.queue, max, Some(visibility), POLL)
-                .await;
+            let messages = self.queues.receive(&self.queue, max, Some(visibility), POLL).await;
             if messages.is_empty() {
                 continue;
             }
@@ -128,20 +119,13 @@ impl Poller {
             let receipt = message.receipt();
             let done = if retried.holds(&message.id) {
                 let doublings = message.receives.saturating_sub(1).min(16);
-                let wait = RETRY_FIRST
-                    .saturating_mul(1 << doublings)
-                    .min(self.mapping.visibility);
+                let wait = RETRY_FIRST.saturating_mul(1 << doublings).min(self.mapping.visibility);
                 self.queue.change_visibility(&receipt, wait)
             } else {
                 self.queue.delete(&receipt)
             };
             if let Err(error) = done {
-                tracing::debug!(
-                    queue = self.queue.name,
-                    id = message.id,
-                    ?error,
-                    "late receipt"
-                );
+                tracing::debug!(queue = self.queue.name, id = message.id, ?error, "late receipt");
             }
         }
     }
@@ -208,10 +192,7 @@ fn attributes(own: &Map<String, Value>) -> Map<String, Value> {
             "binaryListValues": [],
             "dataType": value["DataType"],
         });
-        for (from, to) in [
-            ("StringValue", "stringValue"),
-            ("BinaryValue", "binaryValue"),
-        ] {
+        for (from, to) in [("StringValue", "stringValue"), ("BinaryValue", "binaryValue")] {
             if let Some(text) = value[from].as_str() {
                 renamed[to] = text.into();
             }
@@ -226,9 +207,7 @@ mod tests {
     use super::*;
 
     fn batch() -> Vec<Message> {
-        (0..2)
-            .map(|n| Message::new(n.to_string(), Map::new()))
-            .collect()
+        (0..2).map(|n| Message::new(n.to_string(), Map::new())).collect()
     }
 
     #[test]
@@ -259,9 +238,6 @@ mod tests {
             let answer = json!({"batchItemFailures": [{"itemIdentifier": messages[0].id}, {"itemIdentifier": id}]});
             assert_eq!(failures(&answer, &messages), Retried::All);
         }
-        assert_eq!(
-            failures(&json!({"batchItemFailures": "x"}), &messages),
-            Retried::All
-        );
+        assert_eq!(failures(&json!({"batchItemFailures": "x"}), &messages), Retried::All);
     }
 }

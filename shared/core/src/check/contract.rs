@@ -22,6 +22,16 @@ pub struct ColumnProblem {
     pub message: String,
 }
 
+impl std::fmt::Display for ColumnProblem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { column, key, message } = self;
+        match column.as_str() {
+            "" => write!(f, "source.{key}: {message}"),
+            column => write!(f, "columns.{column}.{key}: {message}"),
+        }
+    }
+}
+
 /// The columns of a pipeline with their types and rules compiled.
 #[derive(Debug, Clone)]
 pub struct Contract {

@@ -31,10 +31,7 @@ impl CsvReader {
             fields: vec![Cell::NULL; layout.fields],
             found: 0,
             escaped: false,
-            columns: columns
-                .iter()
-                .map(|field| field.unwrap_or(NO_FIELD))
-                .collect(),
+            columns: columns.iter().map(|field| field.unwrap_or(NO_FIELD)).collect(),
             quote: dialect.quote,
             escape: dialect.escape,
             ragged: dialect.ragged,
@@ -53,11 +50,8 @@ impl CsvReader {
     #[inline]
     pub(super) fn field(&mut self, field: Field) {
         if let Some(cell) = self.fields.get_mut(self.found) {
-            *cell = Cell::new(
-                position(field.start),
-                position(field.end - field.start),
-                field.quoted,
-            );
+            *cell =
+                Cell::new(position(field.start), position(field.end - field.start), field.quoted);
         }
         self.found += 1;
         self.escaped |= field.escaped;
@@ -73,10 +67,7 @@ impl CsvReader {
     ) -> Result<(), Fault> {
         if record_len > self.field_bytes_max {
             let kept = self.fields.iter().take(self.found);
-            if kept
-                .into_iter()
-                .any(|cell| cell.text(data).len() > self.field_bytes_max)
-            {
+            if kept.into_iter().any(|cell| cell.text(data).len() > self.field_bytes_max) {
                 return Err(RejectCode::TooLarge.into());
             }
         }
@@ -103,15 +94,9 @@ impl CsvReader {
         };
         if !allowed {
             let fields_found = Some(u32::try_from(self.found).unwrap_or(u32::MAX));
-            return Err(Fault {
-                fields_found,
-                ..RejectCode::FieldCount.into()
-            });
+            return Err(Fault { fields_found, ..RejectCode::FieldCount.into() });
         }
-        self.fields
-            .iter_mut()
-            .skip(self.found)
-            .for_each(|cell| *cell = Cell::NULL);
+        self.fields.iter_mut().skip(self.found).for_each(|cell| *cell = Cell::NULL);
         Ok(())
     }
 

@@ -75,10 +75,7 @@ pub fn header(
         return Ok(HeaderRead::NeedMore);
     };
     let Format::Csv(dialect) = &source.format else {
-        return Ok(HeaderRead::Read {
-            names: None,
-            data_start: at,
-        });
+        return Ok(HeaderRead::Read { names: None, data_start: at });
     };
     for _ in 0..dialect.skip_lines {
         match skip_line(prefix.get(at..).unwrap_or(&[]), last) {
@@ -87,10 +84,7 @@ pub fn header(
         }
     }
     if !dialect.header {
-        return Ok(HeaderRead::Read {
-            names: None,
-            data_start: at,
-        });
+        return Ok(HeaderRead::Read { names: None, data_start: at });
     }
     names(source, dialect, prefix, last, limits, at)
 }
@@ -108,9 +102,7 @@ fn need_more(prefix: &[u8], limits: &Limits) -> Result<HeaderRead, HeaderError> 
         return Err(HeaderError::NotText { at });
     }
     if prefix.len() > limits.record_bytes_max.saturating_add(1) {
-        return Err(HeaderError::TooLong {
-            max: limits.record_bytes_max,
-        });
+        return Err(HeaderError::TooLong { max: limits.record_bytes_max });
     }
     Ok(HeaderRead::NeedMore)
 }
@@ -122,13 +114,7 @@ fn not_text(bytes: &[u8], from: usize, whole: bool) -> Option<usize> {
         Err(error) if whole || error.error_len().is_some() => Some(from + error.valid_up_to()),
         Err(_) => None,
     };
-    invalid.or_else(|| {
-        bytes
-            .iter()
-            .skip(from)
-            .position(|byte| *byte == 0)
-            .map(|at| from + at)
-    })
+    invalid.or_else(|| bytes.iter().skip(from).position(|byte| *byte == 0).map(|at| from + at))
 }
 
 fn names(
@@ -160,33 +146,22 @@ fn names(
                 }
                 match bad {
                     Some(RejectCode::TooLarge) => {
-                        return Err(HeaderError::TooLong {
-                            max: limits.record_bytes_max,
-                        });
+                        return Err(HeaderError::TooLong { max: limits.record_bytes_max });
                     }
                     Some(_) => return Err(HeaderError::Quotes),
                     None if found > limits.columns_max => {
-                        return Err(HeaderError::TooManyColumns {
-                            found,
-                            max: limits.columns_max,
-                        });
+                        return Err(HeaderError::TooManyColumns { found, max: limits.columns_max });
                     }
                     None => {}
                 }
                 let names = Some(unique(texts(dialect, prefix, &fields))?);
-                return Ok(HeaderRead::Read {
-                    names,
-                    data_start: next,
-                });
+                return Ok(HeaderRead::Read { names, data_start: next });
             }
             Step::TooLong | Step::More => return need_more(prefix, limits),
         }
     }
     if last {
-        return Ok(HeaderRead::Read {
-            names: None,
-            data_start: at,
-        });
+        return Ok(HeaderRead::Read { names: None, data_start: at });
     }
     need_more(prefix, limits)
 }
@@ -206,10 +181,7 @@ fn texts(dialect: &CsvDialect, prefix: &[u8], fields: &[Field]) -> Vec<String> {
 /// Fields without a name may be several: nothing can refer to them.
 fn unique(names: Vec<String>) -> Result<Vec<String>, HeaderError> {
     let mut seen = HashSet::new();
-    if let Some(name) = names
-        .iter()
-        .find(|name| !name.is_empty() && !seen.insert(name.as_str()))
-    {
+    if let Some(name) = names.iter().find(|name| !name.is_empty() && !seen.insert(name.as_str())) {
         return Err(HeaderError::Duplicate { name: name.clone() });
     }
     Ok(names)

@@ -54,13 +54,7 @@ impl JsonReader {
             for name in from {
                 let next = names.len();
                 let name = names.entry(name.as_str().into());
-                ids.extend(
-                    name.or_insert(Name {
-                        known: Some(next),
-                        row: 0,
-                    })
-                    .known,
-                );
+                ids.extend(name.or_insert(Name { known: Some(next), row: 0 }).known);
             }
             wanted.push(ids);
         }
@@ -83,10 +77,7 @@ impl JsonReader {
         let text = str::from_utf8(line).map_err(|_| Fault::from(RejectCode::Encoding))?;
         self.begin();
         let mut parser = serde_json::Deserializer::from_str(text);
-        let object = Object {
-            reader: self,
-            line: text,
-        };
+        let object = Object { reader: self, line: text };
         parser.deserialize_map(object).map_err(|_| bad_json)?;
         parser.end().map_err(|_| bad_json)?;
         if self.unknown && self.reject_unknown {
@@ -95,9 +86,8 @@ impl JsonReader {
         let line_start = offset(data, line);
         let mut fault = None;
         for (column, names) in self.columns.iter().enumerate() {
-            let mut values = names
-                .iter()
-                .filter_map(|name| self.values.get(*name).copied().flatten());
+            let mut values =
+                names.iter().filter_map(|name| self.values.get(*name).copied().flatten());
             let cell = match values.next() {
                 None => Cell::NULL,
                 Some((start, end)) if end - start > self.field_bytes_max => {
@@ -109,10 +99,7 @@ impl JsonReader {
                         Some(cell) => cell,
                         None => {
                             let column = Some(position(column));
-                            fault = fault.or(Some(Fault {
-                                column,
-                                ..RejectCode::Type.into()
-                            }));
+                            fault = fault.or(Some(Fault { column, ..RejectCode::Type.into() }));
                             Cell::NULL
                         }
                     }
@@ -250,9 +237,7 @@ impl Visitor<'_> for NameSeed<'_> {
     }
 
     fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Self::Value, E> {
-        self.0
-            .name(name)
-            .map_err(|()| E::custom("a name stands twice"))
+        self.0.name(name).map_err(|()| E::custom("a name stands twice"))
     }
 }
 

@@ -64,12 +64,8 @@ fn in_order(pipeline: &Pipeline, csv: bool) -> Layout {
         }
         ColumnSource::Capture(_) => None,
     };
-    let field_of_column = pipeline
-        .columns
-        .iter()
-        .map(|column| &column.from)
-        .map(field_of)
-        .collect();
+    let field_of_column =
+        pipeline.columns.iter().map(|column| &column.from).map(field_of).collect();
     Layout {
         fields: if csv { fields } else { 0 },
         field_of_column,

@@ -37,10 +37,7 @@ pub struct Budget {
 
 impl Budget {
     /// No bound: the caller knows where the chunk ends.
-    pub const UNLIMITED: Budget = Budget {
-        bytes: u64::MAX,
-        records: u64::MAX,
-    };
+    pub const UNLIMITED: Budget = Budget { bytes: u64::MAX, records: u64::MAX };
 }
 
 /// Decodes the blocks of one chunk in order.
@@ -69,9 +66,7 @@ struct Skip {
 
 impl fmt::Debug for Skip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Skip")
-            .field("bytes", &self.bytes)
-            .finish_non_exhaustive()
+        f.debug_struct("Skip").field("bytes", &self.bytes).finish_non_exhaustive()
     }
 }
 
@@ -85,11 +80,7 @@ struct Fault {
 
 impl From<RejectCode> for Fault {
     fn from(code: RejectCode) -> Fault {
-        Fault {
-            code,
-            fields_found: None,
-            column: None,
-        }
+        Fault { code, fields_found: None, column: None }
     }
 }
 
@@ -130,11 +121,7 @@ impl Decoder {
         }
         // A block is like the one before it; a little more keeps its vectors from growing.
         self.rows_expected = out.decoded.records.len() + out.decoded.records.len() / 16;
-        let Output {
-            mut decoded,
-            mut copies,
-            ..
-        } = out;
+        let Output { mut decoded, mut copies, .. } = out;
         block.append(&mut copies);
         decoded.buffer = block;
         decoded
@@ -181,8 +168,7 @@ impl Decoder {
             let step = match &mut self.reader {
                 Reader::Csv(reader) => {
                     reader.begin();
-                    self.splitter
-                        .step(data, last, &mut cursor, at, |field| reader.field(field))
+                    self.splitter.step(data, last, &mut cursor, at, |field| reader.field(field))
                 }
                 Reader::Json(_) => self.splitter.step(data, last, &mut cursor, at, |_| {}),
             };
@@ -210,10 +196,7 @@ impl Decoder {
                     let bytes = data.get(at..).unwrap_or(&[]);
                     let mut hash = Box::new(Xxh3::new());
                     hash.update(bytes);
-                    self.skipping = Some(Skip {
-                        hash,
-                        bytes: bytes.len() as u64,
-                    });
+                    self.skipping = Some(Skip { hash, bytes: bytes.len() as u64 });
                     at = data.len();
                 }
                 Step::More => {
@@ -266,60 +249,34 @@ impl Output {
             records: Vec::with_capacity(rows_expected),
             ..Decoded::default()
         };
-        Output {
-            decoded,
-            copies: Vec::new(),
-        }
+        Output { decoded, copies: Vec::new() }
     }
 
     #[inline]
     fn next_record(&mut self, start: usize, end: usize) -> Record {
         let ordinal = position(self.decoded.counts.records as usize);
         self.decoded.counts.records += 1;
-        Record {
-            start: position(start),
-            end: position(end),
-            ordinal,
-        }
+        Record { start: position(start), end: position(end), ordinal }
     }
 
     /// Records a defect and drops the cells that its row may have begun.
     fn defect(&mut self, record: Record, fault: Fault, earlier: u64) {
-        self.decoded
-            .cells
-            .truncate(self.decoded.records.len() * self.decoded.width);
-        let Fault {
-            code,
-            fields_found,
-            column,
-        } = fault;
-        self.decoded.defects.push(Defect {
-            record,
-            code,
-            fields_found,
-            column,
-            earlier,
-        });
+        self.decoded.cells.truncate(self.decoded.records.len() * self.decoded.width);
+        let Fault { code, fields_found, column } = fault;
+        self.decoded.defects.push(Defect { record, code, fields_found, column, earlier });
     }
 
     /// The quoted cell that was appended to the copies from `copy_start` on.
     fn copied_cell(&self, copy_start: usize) -> Result<Cell, Fault> {
         let start = u32::try_from(self.decoded.block_len + copy_start)
             .map_err(|_| Fault::from(RejectCode::TooLarge))?;
-        Ok(Cell::new(
-            start,
-            position(self.copies.len() - copy_start),
-            true,
-        ))
+        Ok(Cell::new(start, position(self.copies.len() - copy_start), true))
     }
 }
 
 /// A position in a block, which is bound to 2^30 bytes.
 #[inline]
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "a block's positions are at most 2^30"
-)]
+#[allow(clippy::cast_possible_truncation, reason = "a block's positions are at most 2^30")]
 fn position(value: usize) -> u32 {
     value as u32
 }

@@ -21,9 +21,7 @@ impl Invalid {
             };
             let position = at + error.valid_up_to();
             self.positions.push(position);
-            let Some(line) = data
-                .get(position..)
-                .and_then(|rest| memchr2(b'\n', b'\r', rest))
+            let Some(line) = data.get(position..).and_then(|rest| memchr2(b'\n', b'\r', rest))
             else {
                 break;
             };
@@ -34,15 +32,9 @@ impl Invalid {
     /// Whether bytes `[start, end)` hold one. Starts must not go back.
     #[inline]
     pub(super) fn within(&mut self, start: usize, end: usize) -> bool {
-        while self
-            .positions
-            .get(self.next)
-            .is_some_and(|position| *position < start)
-        {
+        while self.positions.get(self.next).is_some_and(|position| *position < start) {
             self.next += 1;
         }
-        self.positions
-            .get(self.next)
-            .is_some_and(|position| *position < end)
+        self.positions.get(self.next).is_some_and(|position| *position < end)
     }
 }

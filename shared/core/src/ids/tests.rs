@@ -8,24 +8,15 @@ pub(crate) fn pipeline(name: &str, replaces: Replaces) -> Pipeline {
         source: Source {
             pattern: "{supplier}/{day}.csv".into(),
             replaces,
-            format: Format::Jsonl(JsonlOptions {
-                unknown_fields: UnknownFields::Ignore,
-            }),
+            format: Format::Jsonl(JsonlOptions { unknown_fields: UnknownFields::Ignore }),
             encoding: "utf-8".into(),
             timezone: None,
             on_new_column: OnNewColumn::Ignore,
             on_missing_column: OnMissingColumn::Hold,
         },
         columns: vec![],
-        sink: ParquetSink {
-            path: "curated/orders".into(),
-            partition_by: vec![],
-            add: vec![],
-        },
-        errors: ErrorPolicy {
-            hold_if: None,
-            archive_raw: ArchiveRaw::Full,
-        },
+        sink: ParquetSink { path: "curated/orders".into(), partition_by: vec![], add: vec![] },
+        errors: ErrorPolicy { hold_if: None, archive_raw: ArchiveRaw::Full },
     }
 }
 
@@ -42,10 +33,7 @@ pub(crate) fn object(key: &str, etag: &str, version_id: Option<&str>) -> ObjectV
 }
 
 fn captures(supplier: &str, day: &str) -> BTreeMap<String, String> {
-    BTreeMap::from([
-        ("supplier".into(), supplier.into()),
-        ("day".into(), day.into()),
-    ])
+    BTreeMap::from([("supplier".into(), supplier.into()), ("day".into(), day.into())])
 }
 
 fn slot(
@@ -62,14 +50,8 @@ fn by_key_a_slot_is_the_object_key_in_every_version() {
     let of = |key, etag, version| slot(&by, &object(key, etag, version), &captures("x", "1"));
     assert_eq!(of("a", "v1", None), of("a", "v2", Some("id")));
     assert_ne!(of("a", "v1", None), of("b", "v1", None));
-    let elsewhere = ObjectVersion {
-        bucket: "other".into(),
-        ..object("a", "v1", None)
-    };
-    assert_ne!(
-        of("a", "v1", None),
-        slot(&by, &elsewhere, &captures("x", "1"))
-    );
+    let elsewhere = ObjectVersion { bucket: "other".into(), ..object("a", "v1", None) };
+    assert_ne!(of("a", "v1", None), slot(&by, &elsewhere, &captures("x", "1")));
 }
 
 #[test]
@@ -78,11 +60,7 @@ fn by_captures_a_slot_is_their_values_whatever_the_key() {
     let of = |key, supplier, day| slot(&by, &object(key, "v", None), &captures(supplier, day));
     assert_eq!(of("a", "x", "1"), of("b", "x", "1"));
     assert_ne!(of("a", "x", "1"), of("a", "x", "2"));
-    assert_ne!(
-        of("a", "x1", ""),
-        of("a", "x", "1"),
-        "values do not run together"
-    );
+    assert_ne!(of("a", "x1", ""), of("a", "x", "1"), "values do not run together");
     let by = Replaces::Captures(vec!["supplier".into()]);
     let of = |day| slot(&by, &object("a", "v", None), &captures("x", day));
     assert_eq!(of("1"), of("2"));
@@ -103,11 +81,7 @@ fn by_nothing_every_version_has_its_slot() {
     let by = Replaces::Nothing;
     let of = |etag, version| slot(&by, &object("a", etag, version), &captures("x", "1"));
     assert_ne!(of("v1", None), of("v2", None));
-    assert_ne!(
-        of("v1", Some("1")),
-        of("v1", Some("2")),
-        "the same bytes stored twice"
-    );
+    assert_ne!(of("v1", Some("1")), of("v1", Some("2")), "the same bytes stored twice");
     assert_eq!(of("v1", Some("1")), of("v1", Some("1")));
 }
 
@@ -130,10 +104,7 @@ fn the_ways_to_replace_never_share_a_slot() {
 #[test]
 fn jobs_differ_by_slot_object_version_and_generation() {
     let (slot, other) = (SlotId("s".into()), SlotId("t".into()));
-    let larger = ObjectVersion {
-        size: 101,
-        ..object("a", "v1", None)
-    };
+    let larger = ObjectVersion { size: 101, ..object("a", "v1", None) };
     let jobs = [
         job_id(&slot, &object("a", "v1", None), 1),
         job_id(&slot, &object("a", "v1", None), 2),
@@ -151,11 +122,7 @@ fn jobs_differ_by_slot_object_version_and_generation() {
 
 #[test]
 fn ids_never_change_between_releases() {
-    let slot = slot(
-        &Replaces::Key,
-        &object("a.csv", "v1", None),
-        &BTreeMap::new(),
-    );
+    let slot = slot(&Replaces::Key, &object("a.csv", "v1", None), &BTreeMap::new());
     let job = job_id(&slot, &object("a.csv", "v1", None), 1);
     assert_eq!(
         (slot.0.as_str(), job.0.as_str()),

@@ -44,14 +44,8 @@ pub struct Inflate {
 
 enum Stream {
     Plain,
-    Gzip {
-        member: Member,
-        inflate: Box<Decompress>,
-    },
-    Zstd {
-        at_frame_end: bool,
-        decoder: Box<Decoder<'static>>,
-    },
+    Gzip { member: Member, inflate: Box<Decompress> },
+    Zstd { at_frame_end: bool, decoder: Box<Decoder<'static>> },
 }
 
 /// Where a gzip stream stands.
@@ -81,10 +75,7 @@ impl Inflate {
                 member: Member::First,
                 inflate: Box::new(Decompress::new_gzip(GZIP_WINDOW_LOG)),
             },
-            Codec::Zstd => Stream::Zstd {
-                at_frame_end: true,
-                decoder: Box::new(zstd_decoder()?),
-            },
+            Codec::Zstd => Stream::Zstd { at_frame_end: true, decoder: Box::new(zstd_decoder()?) },
         };
         Ok(Inflate {
             codec,
@@ -130,10 +121,7 @@ impl Inflate {
             Stream::Zstd { at_frame_end, .. } => *at_frame_end && self.compressed > 0,
         };
         if !complete {
-            return Err(InputError::Truncated {
-                codec: self.codec,
-                at: self.compressed,
-            });
+            return Err(InputError::Truncated { codec: self.codec, at: self.compressed });
         }
         let start = out.len();
         self.text.push(&[], true, out);
@@ -157,10 +145,7 @@ impl Inflate {
             let part = input.get(..STEP_BYTES).unwrap_or(input);
             self.text.push(part, false, out);
             self.count(part.len(), part.len())?;
-            return Ok(Progress {
-                used: part.len(),
-                pending: false,
-            });
+            return Ok(Progress { used: part.len(), pending: false });
         }
         let room = STEP_BYTES.min(self.block_bytes);
         let progress = if self.text.is_passing() {
@@ -186,18 +171,14 @@ impl Inflate {
         self.compressed += used as u64;
         self.decompressed += made as u64;
         if self.decompressed > self.bytes_max {
-            return Err(InputError::TooManyBytes {
-                max: self.bytes_max,
-            });
+            return Err(InputError::TooManyBytes { max: self.bytes_max });
         }
         let allowed = self.compressed.saturating_mul(self.ratio_max);
         if self.codec != Codec::None
             && self.decompressed > self.ratio_after_bytes
             && self.decompressed > allowed
         {
-            return Err(InputError::Ratio {
-                max: self.ratio_max,
-            });
+            return Err(InputError::Ratio { max: self.ratio_max });
         }
         Ok(())
     }
@@ -221,15 +202,11 @@ fn decompress(
     room: usize,
 ) -> Result<Progress, InputError> {
     match stream {
-        Stream::Plain => Ok(Progress {
-            used: 0,
-            pending: false,
-        }),
+        Stream::Plain => Ok(Progress { used: 0, pending: false }),
         Stream::Gzip { member, inflate } => gunzip(member, inflate, at, input, out, room),
-        Stream::Zstd {
-            at_frame_end,
-            decoder,
-        } => unzstd(at_frame_end, decoder, at, input, out, room),
+        Stream::Zstd { at_frame_end, decoder } => {
+            unzstd(at_frame_end, decoder, at, input, out, room)
+        }
     }
 }
 
@@ -241,18 +218,11 @@ fn gunzip(
     out: &mut Vec<u8>,
     room: usize,
 ) -> Result<Progress, InputError> {
-    let corrupt = |reason| InputError::Corrupt {
-        codec: Codec::Gzip,
-        at,
-        reason,
-    };
+    let corrupt = |reason| InputError::Corrupt { codec: Codec::Gzip, at, reason };
     match (*member, input.first()) {
         (Member::First, Some(_)) => *member = Member::Inside,
         (Member::First | Member::Between | Member::Padding, None) => {
-            return Ok(Progress {
-                used: 0,
-                pending: false,
-            });
+            return Ok(Progress { used: 0, pending: false });
         }
         (Member::Between, Some(0x1F)) => {
             inflate.reset(true);
@@ -261,10 +231,7 @@ fn gunzip(
         (Member::Between | Member::Padding, Some(0)) => {
             *member = Member::Padding;
             let zeros = input.iter().take_while(|byte| **byte == 0).count();
-            return Ok(Progress {
-                used: zeros,
-                pending: false,
-            });
+            return Ok(Progress { used: zeros, pending: false });
         }
         (Member::Between | Member::Padding, Some(_)) => {
             return Err(corrupt("bytes follow the last member that are no gzip"));
@@ -286,10 +253,7 @@ fn gunzip(
     if used == 0 && out.len() == made_before && status != Status::StreamEnd && !input.is_empty() {
         return Err(corrupt("the data makes no progress"));
     }
-    Ok(Progress {
-        used,
-        pending: filled && *member == Member::Inside,
-    })
+    Ok(Progress { used, pending: filled && *member == Member::Inside })
 }
 
 fn gzip_reason(message: Option<&str>) -> &'static str {
@@ -313,15 +277,9 @@ fn with_room<T>(out: &mut Vec<u8>, room: usize, write: impl FnOnce(&mut [u8]) ->
 }
 
 fn zstd_decoder() -> Result<Decoder<'static>, InputError> {
-    let failed = |_| InputError::Corrupt {
-        codec: Codec::Zstd,
-        at: 0,
-        reason: "no decoder",
-    };
+    let failed = |_| InputError::Corrupt { codec: Codec::Zstd, at: 0, reason: "no decoder" };
     let mut decoder = Decoder::new().map_err(failed)?;
-    decoder
-        .set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX))
-        .map_err(failed)?;
+    decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX)).map_err(failed)?;
     Ok(decoder)
 }
 
@@ -334,10 +292,7 @@ fn unzstd(
     room: usize,
 ) -> Result<Progress, InputError> {
     if *at_frame_end && input.is_empty() {
-        return Ok(Progress {
-            used: 0,
-            pending: false,
-        });
+        return Ok(Progress { used: 0, pending: false });
     }
     let mut source = InBuffer::around(input);
     let (filled, hint) = with_room(out, room, |target| {
@@ -347,17 +302,10 @@ fn unzstd(
     });
     let hint = hint.map_err(|error| {
         let reason = zstd_reason(&error.to_string());
-        InputError::Corrupt {
-            codec: Codec::Zstd,
-            at,
-            reason,
-        }
+        InputError::Corrupt { codec: Codec::Zstd, at, reason }
     })?;
     *at_frame_end = hint == 0;
-    Ok(Progress {
-        used: source.pos(),
-        pending: filled && hint != 0,
-    })
+    Ok(Progress { used: source.pos(), pending: filled && hint != 0 })
 }
 
 fn zstd_reason(message: &str) -> &'static str {

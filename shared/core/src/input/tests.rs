@@ -32,11 +32,7 @@ fn inflate_as(
         loop {
             let mut out = Vec::new();
             let more = inflate.push(&mut part, &mut out)?;
-            assert!(
-                out.len() <= limits.block_bytes + 3 * (64 << 10),
-                "{}",
-                out.len()
-            );
+            assert!(out.len() <= limits.block_bytes + 3 * (64 << 10), "{}", out.len());
             all.append(&mut out);
             if !more {
                 break;
@@ -63,15 +59,7 @@ fn compression_is_told_by_magic_bytes() {
     assert_eq!(sniff(&gzip(b"a")), Ok(Codec::Gzip));
     assert_eq!(sniff(&zstd(b"a")), Ok(Codec::Zstd));
     assert_eq!(sniff(b"\x50\x2A\x4D\x18\0\0\0\0"), Ok(Codec::Zstd));
-    for plain in [
-        &b""[..],
-        b"\x1F",
-        b"id,name\n",
-        b"BZh9,a\n",
-        b"PK,a\n",
-        b"PAR\n",
-        b"(\xB5\n",
-    ] {
+    for plain in [&b""[..], b"\x1F", b"id,name\n", b"BZh9,a\n", b"PK,a\n", b"PAR\n", b"(\xB5\n"] {
         assert_eq!(sniff(plain), Ok(Codec::None), "{plain:?}");
     }
 }
@@ -99,17 +87,10 @@ fn formats_that_are_not_read_are_named() {
 #[test]
 fn members_and_frames_are_joined_wherever_the_input_is_cut() {
     let parts: [&[u8]; 4] = [b"id,name\n1,a\n", b"", b"2,\"b\n", b"\"\n"];
-    for (codec, pack) in [
-        (Codec::Gzip, gzip as fn(&[u8]) -> Vec<u8>),
-        (Codec::Zstd, zstd),
-    ] {
+    for (codec, pack) in [(Codec::Gzip, gzip as fn(&[u8]) -> Vec<u8>), (Codec::Zstd, zstd)] {
         let packed: Vec<u8> = parts.iter().flat_map(|part| pack(part)).collect();
         for piece in 1..=packed.len() {
-            assert_eq!(
-                inflate(codec, &packed, piece),
-                Ok(parts.concat()),
-                "{codec} {piece}"
-            );
+            assert_eq!(inflate(codec, &packed, piece), Ok(parts.concat()), "{codec} {piece}");
         }
     }
 }
@@ -121,32 +102,20 @@ fn gzip_headers_with_extra_fields_and_names_are_read() {
         .comment("c")
         .extra(vec![1, 2, 3])
         .read(&b"1,a\n"[..], flate2::Compression::fast());
-    let packed: Vec<u8> = std::io::Read::bytes(packed)
-        .map(|byte| byte.unwrap())
-        .collect();
+    let packed: Vec<u8> = std::io::Read::bytes(packed).map(|byte| byte.unwrap()).collect();
     assert_eq!(inflate(Codec::Gzip, &packed, 1), Ok(b"1,a\n".to_vec()));
 }
 
 #[test]
 fn a_stream_that_is_cut_off_fails_at_every_byte() {
-    for (codec, packed) in [
-        (Codec::Gzip, gzip(b"1,a\n2,b\n")),
-        (Codec::Zstd, zstd(b"1,a\n2,b\n")),
-    ] {
+    for (codec, packed) in [(Codec::Gzip, gzip(b"1,a\n2,b\n")), (Codec::Zstd, zstd(b"1,a\n2,b\n"))]
+    {
         for end in 0..packed.len() {
-            assert_eq!(
-                code(inflate(codec, &packed[..end], 5)),
-                "truncated",
-                "{codec} {end}"
-            );
+            assert_eq!(code(inflate(codec, &packed[..end], 5)), "truncated", "{codec} {end}");
         }
         let twice = [packed.clone(), packed.clone()].concat();
         for end in packed.len() + 1..twice.len() {
-            assert_eq!(
-                code(inflate(codec, &twice[..end], 5)),
-                "truncated",
-                "{codec} {end}"
-            );
+            assert_eq!(code(inflate(codec, &twice[..end], 5)), "truncated", "{codec} {end}");
         }
     }
 }
@@ -203,18 +172,10 @@ fn a_bomb_stops_at_the_limits_and_is_never_held() {
         let ratio = inflate(codec, &bomb, bomb.len());
         assert_eq!(ratio, Err(InputError::Ratio { max: 200 }));
         let max = 1 << 20;
-        let limits = Limits {
-            decompressed_bytes_max: max,
-            block_bytes: 1000,
-            ..Limits::default()
-        };
+        let limits = Limits { decompressed_bytes_max: max, block_bytes: 1000, ..Limits::default() };
         let total = inflate_as(codec, "utf-8", &bomb, bomb.len(), &limits);
         assert_eq!(total, Err(InputError::TooManyBytes { max }));
-        let limits = Limits {
-            ratio_max: u64::MAX,
-            block_bytes: 70_000,
-            ..Limits::default()
-        };
+        let limits = Limits { ratio_max: u64::MAX, block_bytes: 70_000, ..Limits::default() };
         let all = inflate_as(codec, "utf-8", &bomb, bomb.len(), &limits);
         assert_eq!(all.map(|all| all.len()), Ok(zeros.len()));
     }

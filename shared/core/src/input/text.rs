@@ -20,14 +20,10 @@ pub(super) enum Text {
 
 impl Text {
     pub(super) fn new(label: &str) -> Result<Text, InputError> {
-        let unknown = || InputError::UnknownEncoding {
-            label: label.to_owned(),
-        };
+        let unknown = || InputError::UnknownEncoding { label: label.to_owned() };
         let encoding = Encoding::for_label(label.as_bytes()).ok_or_else(unknown)?;
         Ok(if encoding == UTF_8 {
-            Text::Utf8 {
-                held: Some(Vec::new()),
-            }
+            Text::Utf8 { held: Some(Vec::new()) }
         } else if encoding == UTF_16LE || encoding == UTF_16BE {
             // The mark decides about the byte order.
             Text::Other(Box::new(encoding.new_decoder()))

@@ -246,14 +246,7 @@ pub fn acquire(
     }
     // The owner is new for every acquisition, so the epoch and the owner together are this write.
     let effect = mine(&lease);
-    let write = Box::new(Write {
-        name: "acquire",
-        key: id.key(),
-        guard,
-        effect,
-        set,
-        remove,
-    });
+    let write = Box::new(Write { name: "acquire", key: id.key(), guard, effect, set, remove });
     let lease_ends = stored.filter(|chunk| chunk.state == ChunkState::Leased);
     match lease_ends.map(|chunk| chunk.lease_until) {
         _ if attempts < ATTEMPTS_MAX => Acquire::Try(write, lease),

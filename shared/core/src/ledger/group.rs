@@ -13,9 +13,7 @@ pub fn group_key(job: &JobId, group: u32) -> Key {
 
 /// Chunks that belong to a group of a job with this many chunks.
 pub fn group_len(chunk_count: u32, group: u32) -> u32 {
-    chunk_count
-        .saturating_sub(group.saturating_mul(CHUNKS_PER_GROUP))
-        .min(CHUNKS_PER_GROUP)
+    chunk_count.saturating_sub(group.saturating_mul(CHUNKS_PER_GROUP)).min(CHUNKS_PER_GROUP)
 }
 
 /// Groups of a job with this many chunks.

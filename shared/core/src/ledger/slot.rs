@@ -194,10 +194,7 @@ pub fn settle_slot(job: &Job) -> Write {
     Write {
         name: "settle_slot",
         key: Slot::key(&job.facts.slot),
-        guard: Guard::All(vec![
-            Guard::Eq("head_job", id()),
-            Guard::Eq("committed_job", id()),
-        ]),
+        guard: Guard::All(vec![Guard::Eq("head_job", id()), Guard::Eq("committed_job", id())]),
         effect: Guard::Missing("due_shard"),
         set: BTreeMap::new(),
         remove: vec!["due_shard", "due_at"],

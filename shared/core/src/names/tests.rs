@@ -19,25 +19,13 @@ fn facts(generation: i64) -> JobFacts {
 
 #[test]
 fn names_are_as_documented() {
-    let id = ChunkId {
-        job: JobId("job".into()),
-        chunk: 7,
-    };
+    let id = ChunkId { job: JobId("job".into()), chunk: 7 };
     let day = [("day".to_owned(), "2026-11-23".to_owned())];
     let names = [
         (plan(&id.job, SHA), "_plans/job/plan-0123456789abcdef.json"),
-        (
-            segment(&id.job, 3, SHA),
-            "_plans/job/0003-0123456789abcdef.json",
-        ),
-        (
-            outcome(&id, SHA),
-            "_staging/job/000007-0123456789abcdef.json",
-        ),
-        (
-            staged(&id, SHA),
-            "_staging/job/000007-0123456789abcdef.parquet",
-        ),
+        (segment(&id.job, 3, SHA), "_plans/job/0003-0123456789abcdef.json"),
+        (outcome(&id, SHA), "_staging/job/000007-0123456789abcdef.json"),
+        (staged(&id, SHA), "_staging/job/000007-0123456789abcdef.parquet"),
         (
             published("curated/orders", &day, &facts(2), 7, SHA),
             "curated/orders/day=2026-11-23/000002-job-000007-0123456789abcdef.parquet",

@@ -89,10 +89,7 @@ impl CaptureFormat {
     /// Compiles strftime digits.
     pub(super) fn compile(text: &str) -> Result<CaptureFormat, PatternError> {
         const WRITE: &str = "digits of %Y %m %d %j %y %H %M %S, e.g. %Y%m%d or %Y-%m-%dT%H";
-        let wrong = |what: String| PatternError {
-            what,
-            write: WRITE.to_owned(),
-        };
+        let wrong = |what: String| PatternError { what, write: WRITE.to_owned() };
         let mut parts = Vec::new();
         let mut chars = text.chars();
         while let Some(c) = chars.next() {
@@ -104,9 +101,7 @@ impl CaptureFormat {
                 continue;
             }
             let specifier = chars.next().map(String::from).unwrap_or_default();
-            let known = Field::ALL
-                .iter()
-                .find(|(letter, _)| specifier == letter.to_string());
+            let known = Field::ALL.iter().find(|(letter, _)| specifier == letter.to_string());
             let Some((_, field)) = known else {
                 return Err(wrong(format!("holds {}", quoted(&format!("%{specifier}")))));
             };
@@ -204,12 +199,7 @@ fn precision(parts: &[Part]) -> Option<Precision> {
         (true, true) => return None,
         (long, short) => long || short,
     };
-    let date = match (
-        year,
-        has(Field::Month),
-        has(Field::Day),
-        has(Field::DayOfYear),
-    ) {
+    let date = match (year, has(Field::Month), has(Field::Day), has(Field::DayOfYear)) {
         (false, false, false, false) => Date::None,
         (true, false, false, false) => Date::Year,
         (true, true, false, false) => Date::Month,

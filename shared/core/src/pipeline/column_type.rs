@@ -86,10 +86,7 @@ fn parse_decimal(text: &str) -> Option<Result<ColumnType, (String, String)>> {
     let (precision, scale) = inside.split_once(',').unwrap_or((inside, "0"));
     let number = |digits: &str| -> Option<u8> {
         let digits = digits.trim_matches(' ');
-        digits
-            .bytes()
-            .all(|b| b.is_ascii_digit())
-            .then(|| digits.parse().ok())?
+        digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
     };
     Some(match (number(precision), number(scale)) {
         (Some(precision @ 1..=38), Some(scale)) if scale <= precision => {
@@ -107,15 +104,9 @@ fn unknown_type(text: &str) -> (String, String) {
     let what = format!("{} is not a type", quoted(text));
     let word = text.to_lowercase();
     let word = word.split('(').next().unwrap_or("").trim();
-    let alias = ALIASES
-        .iter()
-        .find(|(alias, _)| *alias == word)
-        .map(|(_, name)| *name);
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == word).map(|(_, name)| *name);
     let near = alias.or_else(|| nearest(word, NAMES));
-    (
-        what,
-        near.map_or_else(|| format!("one of {}", NAMES.join(", ")), quoted),
-    )
+    (what, near.map_or_else(|| format!("one of {}", NAMES.join(", ")), quoted))
 }
 
 /// What a strftime format must be able to say.
@@ -141,9 +132,7 @@ pub(super) fn check_strftime(format: &str, moment: Moment) -> Result<(), String>
     let (written, read_back, what) = match moment {
         Moment::Date => {
             let written = write(date.format_with_items(items.iter()));
-            let read = written
-                .as_deref()
-                .map(|t| NaiveDate::parse_from_str(t, format) == Ok(date));
+            let read = written.as_deref().map(|t| NaiveDate::parse_from_str(t, format) == Ok(date));
             (written.is_some(), read, "a whole date: year, month and day")
         }
         Moment::Time => {
@@ -157,19 +146,12 @@ pub(super) fn check_strftime(format: &str, moment: Moment) -> Result<(), String>
         Moment::Timestamp => {
             let written = write(example.format_with_items(items.iter()));
             let to_minute = |t: NaiveDateTime| {
-                t.signed_duration_since(example.naive_utc())
-                    .num_seconds()
-                    .abs()
-                    < 60
+                t.signed_duration_since(example.naive_utc()).num_seconds().abs() < 60
             };
             let read = written
                 .as_deref()
                 .map(|t| NaiveDateTime::parse_from_str(t, format).is_ok_and(to_minute));
-            (
-                written.is_some(),
-                read,
-                "a whole date and time: year, month, day, hour and minute",
-            )
+            (written.is_some(), read, "a whole date and time: year, month, day, hour and minute")
         }
     };
     if written && read_back == Some(true) {
@@ -246,11 +228,7 @@ mod tests {
             ("%H:%M", Timestamp, false),
             ("%", Timestamp, false),
         ] {
-            assert_eq!(
-                check_strftime(format, moment).is_ok(),
-                expected,
-                "{format} {moment:?}"
-            );
+            assert_eq!(check_strftime(format, moment).is_ok(), expected, "{format} {moment:?}");
         }
     }
 }

@@ -45,18 +45,10 @@ pub(super) fn read(
 ) -> Vec<ReadColumn> {
     let entries = &section.table().0;
     if entries.is_empty() {
-        report.problem(
-            section.at,
-            "columns",
-            "names no column",
-            "a line such as id = \"int64\"",
-        );
+        report.problem(section.at, "columns", "names no column", "a line such as id = \"int64\"");
     }
     if entries.len() > COLUMNS_MAX {
-        let what = format!(
-            "{} columns are over the limit of {COLUMNS_MAX}",
-            entries.len()
-        );
+        let what = format!("{} columns are over the limit of {COLUMNS_MAX}", entries.len());
         report.problem(section.at, "columns", what, "fewer columns");
         return Vec::new();
     }
@@ -84,28 +76,13 @@ fn check_name(entry: &Entry, report: &mut Report) {
     let lower = entry.key.to_lowercase();
     if entry.key.trim().is_empty() || entry.key.chars().any(char::is_control) {
         let what = "the name is blank or holds a control character";
-        report.problem(
-            entry.at,
-            &name,
-            what,
-            "a plain name, and from = for the field",
-        );
+        report.problem(entry.at, &name, what, "a plain name, and from = for the field");
     } else if entry.key.len() > NAME_BYTES_MAX {
         let what = format!("the name is over {NAME_BYTES_MAX} bytes");
-        report.problem(
-            entry.at,
-            &name,
-            what,
-            "a shorter name, and from = for the field",
-        );
+        report.problem(entry.at, &name, what, "a shorter name, and from = for the field");
     } else if let Some(added) = ADDED.iter().find(|added| lower.starts_with(**added)) {
         let what = format!("names that start with {added} belong to rowproof");
-        report.problem(
-            entry.at,
-            &name,
-            what,
-            "another name, and from = for the field",
-        );
+        report.problem(entry.at, &name, what, "another name, and from = for the field");
     }
 }
 
@@ -185,12 +162,8 @@ fn read_table(
     ];
     // Everything else is read even when the type is wrong: all problems at once.
     let known_type = data_type.is_some();
-    let data_type = read_type_format(
-        section,
-        data_type.unwrap_or(ColumnType::String),
-        known_type,
-        report,
-    );
+    let data_type =
+        read_type_format(section, data_type.unwrap_or(ColumnType::String), known_type, report);
     let mut column = plain(name, data_type);
     column.from = read_from(name, section, source, report);
     column.key = section.flag("key", report).unwrap_or(false);
@@ -203,9 +176,7 @@ fn read_table(
     column.max = section.scalar("max", report);
     column.min_length = section.count_u32("min_length", report);
     column.max_length = section.count_u32("max_length", report);
-    column.archive = section
-        .choice("archive", &archive, report)
-        .unwrap_or(ArchivePolicy::Full);
+    column.archive = section.choice("archive", &archive, report).unwrap_or(ArchivePolicy::Full);
     check_column(&column, section, known_type, report);
     known_type.then_some(column)
 }
@@ -254,9 +225,7 @@ fn read_type_format(
     match moment {
         Moment::Date => ColumnType::Date { format: Some(text) },
         Moment::Time => ColumnType::Time { format: Some(text) },
-        Moment::Timestamp => ColumnType::Timestamp {
-            format: TimestampFormat::Strftime(text),
-        },
+        Moment::Timestamp => ColumnType::Timestamp { format: TimestampFormat::Strftime(text) },
     }
 }
 
@@ -284,10 +253,7 @@ fn read_from(
     }
     let mut fields: Vec<String> = Vec::new();
     for (at, text) in &texts {
-        if let Some(capture) = text
-            .strip_prefix('{')
-            .and_then(|rest| rest.strip_suffix('}'))
-        {
+        if let Some(capture) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
             if let Some(captures) = source.and_then(|source| source.captures.as_ref()) {
                 known_capture(capture, captures, *at, &full_name, report);
             }
@@ -354,12 +320,7 @@ fn read_one_of(section: &Section<'_>, report: &mut Report) -> Option<Vec<String>
         if seen.insert(text.clone()) {
             values.push(text);
         } else {
-            report.warn(
-                item.at,
-                &name,
-                format!("{} stands twice", quoted(&text)),
-                "it once",
-            );
+            report.warn(item.at, &name, format!("{} stands twice", quoted(&text)), "it once");
         }
     }
     Some(values)
@@ -375,12 +336,7 @@ fn check_column(column: &Column, section: &Section<'_>, known_type: bool, report
         && min > max
     {
         let what = format!("{max} is below min_length {min}");
-        section.wrong(
-            "max_length",
-            what,
-            "a max_length of at least min_length",
-            report,
-        );
+        section.wrong("max_length", what, "a max_length of at least min_length", report);
     }
     if column.key && column.nullable {
         let what = "a key column always has a value";
@@ -392,20 +348,12 @@ fn check_column(column: &Column, section: &Section<'_>, known_type: bool, report
             Some(node) => node,
             None => return,
         };
-        report.warn(
-            at.at,
-            &section.full("nullable"),
-            what,
-            "no nullable, or no default",
-        );
+        report.warn(at.at, &section.full("nullable"), what, "no nullable, or no default");
     }
     if let (true, Some(default), Some(allowed)) = (is_string, &column.default, &column.one_of)
         && !allowed.contains(default)
     {
-        let what = format!(
-            "{} is not in one_of, so it would reject every row",
-            quoted(default)
-        );
+        let what = format!("{} is not in one_of, so it would reject every row", quoted(default));
         section.wrong("default", what, "one of the allowed values", report);
     }
 }
@@ -414,30 +362,10 @@ fn check_rules_fit(column: &Column, section: &Section<'_>, report: &mut Report) 
     let is_string = column.data_type == ColumnType::String;
     let ordered = !is_string && column.data_type != ColumnType::Bool;
     for (rule, given, fits, types) in [
-        (
-            "min",
-            column.min.is_some(),
-            ordered,
-            "numbers, dates and times",
-        ),
-        (
-            "max",
-            column.max.is_some(),
-            ordered,
-            "numbers, dates and times",
-        ),
-        (
-            "min_length",
-            column.min_length.is_some(),
-            is_string,
-            "string columns",
-        ),
-        (
-            "max_length",
-            column.max_length.is_some(),
-            is_string,
-            "string columns",
-        ),
+        ("min", column.min.is_some(), ordered, "numbers, dates and times"),
+        ("max", column.max.is_some(), ordered, "numbers, dates and times"),
+        ("min_length", column.min_length.is_some(), is_string, "string columns"),
+        ("max_length", column.max_length.is_some(), is_string, "string columns"),
     ] {
         if given && !fits {
             let write = match rule {

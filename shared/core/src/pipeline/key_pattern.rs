@@ -33,10 +33,7 @@ pub struct PatternError {
 }
 
 fn wrong(what: impl Into<String>, write: impl Into<String>) -> PatternError {
-    PatternError {
-        what: what.into(),
-        write: write.into(),
-    }
+    PatternError { what: what.into(), write: write.into() }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,12 +74,7 @@ impl KeyPattern {
             Some((directory, _)) => format!("{directory}/"),
             None => String::new(),
         };
-        Ok(KeyPattern {
-            steps,
-            captures,
-            literal_directory: directory,
-            regex,
-        })
+        Ok(KeyPattern { steps, captures, literal_directory: directory, regex })
     }
 
     /// The values of the captures, dates and times as ISO 8601; `None` when the key does not match.
@@ -118,11 +110,7 @@ impl KeyPattern {
 
 impl Step {
     fn literal(&self) -> Option<char> {
-        if let Step::Literal(c) = self {
-            Some(*c)
-        } else {
-            None
-        }
+        if let Step::Literal(c) = self { Some(*c) } else { None }
     }
 }
 
@@ -161,19 +149,13 @@ fn check_key(text: &str, steps: &[Step]) -> Result<(), PatternError> {
         return Err(wrong(what, quoted(rest.trim_start_matches('/'))));
     }
     if text.strip_prefix("s3://").is_some() {
-        return Err(wrong(
-            "is an address, not a key",
-            "the part after the bucket's name",
-        ));
+        return Err(wrong("is an address, not a key", "the part after the bucket's name"));
     }
     if text.ends_with('/') {
         let what = "ends with a slash, so it matches folder markers only";
         return Err(wrong(what, quoted(&format!("{text}*"))));
     }
-    if text
-        .split('/')
-        .any(|segment| matches!(segment, "" | "." | ".."))
-    {
+    if text.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
         let what = "holds an empty, \".\" or \"..\" folder";
         return Err(wrong(what, "the key as S3 lists it"));
     }
@@ -192,11 +174,7 @@ struct Scanner<'a> {
 
 impl<'a> Scanner<'a> {
     fn scan(text: &'a str) -> Result<(Vec<Step>, Vec<Capture>), PatternError> {
-        let mut scanner = Scanner {
-            rest: text,
-            steps: Vec::new(),
-            captures: Vec::new(),
-        };
+        let mut scanner = Scanner { rest: text, steps: Vec::new(), captures: Vec::new() };
         while let Some(c) = scanner.rest.chars().next() {
             scanner.step(c)?;
         }
@@ -210,10 +188,8 @@ impl<'a> Scanner<'a> {
                 "** to cross folders, * to stay in one",
             ));
         }
-        let at_folder = matches!(
-            self.steps.last(),
-            None | Some(Step::Literal('/') | Step::Folders)
-        );
+        let at_folder =
+            matches!(self.steps.last(), None | Some(Step::Literal('/') | Step::Folders));
         let step = if at_folder && self.take("**/") {
             Step::Folders
         } else if self.take("**") {
@@ -225,10 +201,7 @@ impl<'a> Scanner<'a> {
         } else if self.take("{") {
             self.capture()?
         } else if c == '}' {
-            return Err(wrong(
-                "holds a } without its {",
-                "{name}, or ? for the brace itself",
-            ));
+            return Err(wrong("holds a } without its {", "{name}, or ? for the brace itself"));
         } else {
             self.rest = self.rest.get(c.len_utf8()..).unwrap_or("");
             Step::Literal(c)
@@ -245,10 +218,7 @@ impl<'a> Scanner<'a> {
 
     fn capture(&mut self) -> Result<Step, PatternError> {
         let Some((inside, rest)) = self.rest.split_once('}') else {
-            return Err(wrong(
-                "holds a { without its }",
-                "{name}, or ? for the brace itself",
-            ));
+            return Err(wrong("holds a { without its }", "{name}, or ? for the brace itself"));
         };
         self.rest = rest;
         let (name, format) = match inside.split_once(':') {
@@ -259,27 +229,15 @@ impl<'a> Scanner<'a> {
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         if !is_name {
             let what = format!("{} is no name for a capture", quoted(name));
-            return Err(wrong(
-                what,
-                "letters, digits and _, e.g. {supplier} or {day:%Y%m%d}",
-            ));
+            return Err(wrong(what, "letters, digits and _, e.g. {supplier} or {day:%Y%m%d}"));
         }
         if self.captures.iter().any(|capture| capture.name == name) {
-            return Err(wrong(
-                format!("captures {name} twice"),
-                "another name for one of them",
-            ));
+            return Err(wrong(format!("captures {name} twice"), "another name for one of them"));
         }
         if let Some(Step::Capture(before, _)) = self.steps.last() {
-            let before = self
-                .captures
-                .get(*before)
-                .map_or("", |capture| capture.name.as_str());
+            let before = self.captures.get(*before).map_or("", |capture| capture.name.as_str());
             let what = format!("nothing stands between the captures {before} and {name}");
-            return Err(wrong(
-                what,
-                format!("a separator such as {{{before}}}_{{{name}}}"),
-            ));
+            return Err(wrong(what, format!("a separator such as {{{before}}}_{{{name}}}")));
         }
         let format = match format {
             Some(text) => Some(CaptureFormat::compile(text).map_err(|error| {
@@ -287,10 +245,7 @@ impl<'a> Scanner<'a> {
             })?),
             None => None,
         };
-        self.captures.push(Capture {
-            name: name.to_owned(),
-            format: format.clone(),
-        });
+        self.captures.push(Capture { name: name.to_owned(), format: format.clone() });
         Ok(Step::Capture(self.captures.len() - 1, format))
     }
 }

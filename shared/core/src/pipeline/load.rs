@@ -37,61 +37,34 @@ pub(super) fn load(
         let from = chain.last().map_or("", |path| split_folder(path).0);
         let Some(path) = join(from, &base) else {
             let what = format!("{} is not a path relative to this file", quoted(&base));
-            report.problem(
-                entry.node.at,
-                "extends",
-                what,
-                "a file name such as \"base.toml\"",
-            );
+            report.problem(entry.node.at, "extends", what, "a file name such as \"base.toml\"");
             return None;
         };
         if chain.contains(&path) {
             let what = format!("{} extends itself in the end", quoted(&path));
-            report.problem(
-                entry.node.at,
-                "extends",
-                what,
-                "a base that stands on its own",
-            );
+            report.problem(entry.node.at, "extends", what, "a base that stands on its own");
             return None;
         }
         if chain.len() == CHAIN_MAX {
             let what = format!("more than {CHAIN_MAX} files in the chain");
-            report.problem(
-                entry.node.at,
-                "extends",
-                what,
-                "the keys into a nearer base",
-            );
+            report.problem(entry.node.at, "extends", what, "the keys into a nearer base");
             return None;
         }
         match load(&path) {
             Ok(text) => next_text = text,
             Err(error) => {
                 let what = format!("{} cannot be read: {error}", quoted(&path));
-                report.problem(
-                    entry.node.at,
-                    "extends",
-                    what,
-                    "the path of a file that exists",
-                );
+                report.problem(entry.node.at, "extends", what, "the path of a file that exists");
                 return None;
             }
         }
-        report
-            .files
-            .push(join(folder, &path).unwrap_or_else(|| format!("{folder}{path}")));
+        report.files.push(join(folder, &path).unwrap_or_else(|| format!("{folder}{path}")));
         chain.push(path);
     }
-    Some(
-        layers
-            .into_iter()
-            .rev()
-            .fold(Table::default(), |mut below, above| {
-                below.overlay(above);
-                below
-            }),
-    )
+    Some(layers.into_iter().rev().fold(Table::default(), |mut below, above| {
+        below.overlay(above);
+        below
+    }))
 }
 
 fn read_file(
@@ -102,20 +75,10 @@ fn read_file(
 ) -> Option<Table> {
     if text.len() > FILE_BYTES_MAX {
         let at = super::problem::At { file, line: 1 };
-        report.problem(
-            at,
-            "",
-            format!("the file is over {FILE_BYTES_MAX} bytes"),
-            "",
-        );
+        report.problem(at, "", format!("the file is over {FILE_BYTES_MAX} bytes"), "");
         return None;
     }
-    tree::read(
-        file,
-        text.strip_prefix('\u{feff}').unwrap_or(text),
-        env,
-        report,
-    )
+    tree::read(file, text.strip_prefix('\u{feff}').unwrap_or(text), env, report)
 }
 
 /// The folder with its slash, and the file's own name.

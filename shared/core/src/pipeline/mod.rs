@@ -114,10 +114,8 @@ fn read_version(root: &Section<'_>, report: &mut Report) {
         return;
     };
     if !matches!(&node.value, Value::Integer(digits) if digits == "1") {
-        let what = format!(
-            "{} is not a version that this rowproof reads",
-            section::shown(&node.value)
-        );
+        let what =
+            format!("{} is not a version that this rowproof reads", section::shown(&node.value));
         root.wrong("version", what, "version = 1", report);
     }
 }
@@ -131,10 +129,8 @@ fn read_name(root: &Section<'_>, report: &mut Report) -> Option<String> {
     if is_name(name) {
         return Some(name.to_owned());
     }
-    let what = format!(
-        "{} is not 1 to {NAME_BYTES_MAX} of a-z 0-9 _ - with a letter first",
-        quoted(name)
-    );
+    let what =
+        format!("{} is not 1 to {NAME_BYTES_MAX} of a-z 0-9 _ - with a letter first", quoted(name));
     let near = name_from(name);
     let write = near.map_or_else(|| EXAMPLE.to_owned(), |near| quoted(&near));
     root.wrong("name", what, &write, report);
@@ -144,9 +140,7 @@ fn read_name(root: &Section<'_>, report: &mut Report) -> Option<String> {
 fn is_name(name: &str) -> bool {
     name.len() <= NAME_BYTES_MAX
         && name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name
-            .bytes()
-            .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
+        && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
 }
 
 /// The nearest valid name for a pipeline, if there are letters to make one of.

@@ -94,22 +94,15 @@ impl Report {
 
     fn entry(&self, at: At, name: &str, what: String, write: String) -> Problem {
         let file = self.files.get(at.file).cloned().unwrap_or_default();
-        Problem {
-            file,
-            line: at.line,
-            name: name.to_owned(),
-            what,
-            write,
-        }
+        Problem { file, line: at.line, name: name.to_owned(), what, write }
     }
 
     /// The pipeline with the warnings, or everything wrong; both in the order of the files.
     pub(super) fn finish(self, pipeline: Option<Pipeline>) -> Result<Parsed, Problems> {
         match pipeline {
-            Some(pipeline) if self.problems.is_empty() => Ok(Parsed {
-                pipeline,
-                warnings: sorted(self.warnings),
-            }),
+            Some(pipeline) if self.problems.is_empty() => {
+                Ok(Parsed { pipeline, warnings: sorted(self.warnings) })
+            }
             _ => Err(Problems(sorted(self.problems))),
         }
     }
@@ -129,11 +122,7 @@ pub(super) fn quoted(text: &str) -> String {
     let cut = text.chars().count() > SHOWN_CHARS_MAX;
     let shown: String = text.chars().take(SHOWN_CHARS_MAX).collect();
     let quoted = toml_string(&shown);
-    if cut {
-        format!("{quoted} (cut)")
-    } else {
-        quoted
-    }
+    if cut { format!("{quoted} (cut)") } else { quoted }
 }
 
 /// `text` as a complete TOML basic string.
@@ -163,41 +152,22 @@ pub(crate) fn toml_string(text: &str) -> String {
 /// `text` as a TOML key: bare where that is possible.
 pub(crate) fn toml_key(text: &str) -> String {
     let bare = !text.is_empty()
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-    if bare {
-        text.to_owned()
-    } else {
-        toml_string(text)
-    }
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    if bare { text.to_owned() } else { toml_string(text) }
 }
 
 /// `parent.key`, the key quoted where TOML would need it.
 pub(super) fn dotted(parent: &str, key: &str) -> String {
     let key: String = key.chars().take(SHOWN_CHARS_MAX).collect();
-    if parent.is_empty() {
-        toml_key(&key)
-    } else {
-        format!("{parent}.{}", toml_key(&key))
-    }
+    if parent.is_empty() { toml_key(&key) } else { format!("{parent}.{}", toml_key(&key)) }
 }
 
 /// The known word nearest to `word`, if it is near enough to be a slip.
 pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let lower: String = word
-        .chars()
-        .take(SHOWN_CHARS_MAX)
-        .collect::<String>()
-        .to_lowercase();
+    let lower: String = word.chars().take(SHOWN_CHARS_MAX).collect::<String>().to_lowercase();
     known
         .into_iter()
-        .map(|candidate| {
-            (
-                strsim::jaro_winkler(&lower, &candidate.to_lowercase()),
-                candidate,
-            )
-        })
+        .map(|candidate| (strsim::jaro_winkler(&lower, &candidate.to_lowercase()), candidate))
         .filter(|(likeness, _)| *likeness >= 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)

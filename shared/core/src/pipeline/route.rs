@@ -47,16 +47,9 @@ impl Router {
         };
         let others: Vec<String> = found.map(|(other, _)| other.name.clone()).collect();
         if others.is_empty() {
-            return Route::One {
-                pipeline: Arc::clone(pipeline),
-                captures,
-            };
+            return Route::One { pipeline: Arc::clone(pipeline), captures };
         }
-        Route::Ambiguous(
-            std::iter::once(pipeline.name.clone())
-                .chain(others)
-                .collect(),
-        )
+        Route::Ambiguous(std::iter::once(pipeline.name.clone()).chain(others).collect())
     }
 }
 

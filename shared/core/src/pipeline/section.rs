@@ -20,18 +20,12 @@ pub(super) struct Key {
 
 /// A key that is read.
 pub(super) const fn key(name: &'static str) -> Key {
-    Key {
-        name,
-        unsupported: None,
-    }
+    Key { name, unsupported: None }
 }
 
 /// A key that is refused: `what` is not built.
 pub(super) const fn unsupported(name: &'static str, what: &'static str) -> Key {
-    Key {
-        name,
-        unsupported: Some(what),
-    }
+    Key { name, unsupported: Some(what) }
 }
 
 /// The refusal of a feature that this version lacks.
@@ -51,10 +45,7 @@ impl<'a> Section<'a> {
         for entry in &table.0 {
             let full_name = dotted(name, &entry.key);
             match keys.iter().find(|key| key.name == entry.key) {
-                Some(Key {
-                    unsupported: Some(what),
-                    ..
-                }) => {
+                Some(Key { unsupported: Some(what), .. }) => {
                     report.problem(entry.at, &full_name, not_supported(what), "");
                 }
                 Some(_) => {}
@@ -71,11 +62,7 @@ impl<'a> Section<'a> {
                 }
             }
         }
-        Section {
-            name: name.to_owned(),
-            at,
-            table,
-        }
+        Section { name: name.to_owned(), at, table }
     }
 
     /// Opens the table under `key`.
@@ -86,13 +73,7 @@ impl<'a> Section<'a> {
         report: &mut Report,
     ) -> Option<Section<'a>> {
         let section = self.any_section(key, report)?;
-        Some(Section::open(
-            &section.name,
-            section.at,
-            section.table,
-            keys,
-            report,
-        ))
+        Some(Section::open(&section.name, section.at, section.table, keys, report))
     }
 
     /// Opens the table under `key`, whose keys are the user's.
@@ -100,11 +81,7 @@ impl<'a> Section<'a> {
         let node = self.get(key)?;
         let name = self.full(key);
         if let Value::Table(table) = &node.value {
-            return Some(Section {
-                name,
-                at: node.at,
-                table,
-            });
+            return Some(Section { name, at: node.at, table });
         }
         let what = format!("must be a table, not {}", node.value.kind());
         report.problem(node.at, &name, what, format!("[{name}] and its keys below"));
@@ -173,12 +150,7 @@ impl<'a> Section<'a> {
         let count = self.count(key, report)?;
         let small = u32::try_from(count).ok();
         if small.is_none() {
-            self.wrong(
-                key,
-                format!("is over {}", u32::MAX),
-                "a smaller number",
-                report,
-            );
+            self.wrong(key, format!("is over {}", u32::MAX), "a smaller number", report);
         }
         small
     }
@@ -195,12 +167,7 @@ impl<'a> Section<'a> {
             return Some(*choice);
         }
         let write = nearest(text, words()).map_or_else(|| either(words()), quoted);
-        self.wrong(
-            key,
-            format!("{} is not known here", quoted(text)),
-            &write,
-            report,
-        );
+        self.wrong(key, format!("{} is not known here", quoted(text)), &write, report);
         None
     }
 

@@ -9,10 +9,7 @@ use super::types::{
     Rejected,
 };
 
-pub(super) const KEYS: [Key; 2] = [
-    key("parquet"),
-    unsupported("postgres", "the Postgres sink is"),
-];
+pub(super) const KEYS: [Key; 2] = [key("parquet"), unsupported("postgres", "the Postgres sink is")];
 pub(super) const PARQUET_KEYS: [Key; 3] = [key("path"), key("partition_by"), key("add")];
 pub(super) const ERROR_KEYS: [Key; 2] = [key("hold_if"), key("archive_raw")];
 pub(super) const HOLD_KEYS: [Key; 2] = [key("rejected"), key("min_rows")];
@@ -37,19 +34,10 @@ pub(super) fn read(
 ) -> Option<ParquetSink> {
     let named = |sink: &str| section.get(sink).is_some();
     if !named("parquet") && !named("postgres") {
-        section.missing(
-            "parquet",
-            "[sink.parquet] with path = \"curated/name\"",
-            report,
-        );
+        section.missing("parquet", "[sink.parquet] with path = \"curated/name\"", report);
     }
     if named("parquet") && named("postgres") {
-        report.problem(
-            section.at,
-            "sink",
-            "names two sinks",
-            "one sink for each pipeline",
-        );
+        report.problem(section.at, "sink", "names two sinks", "one sink for each pipeline");
     }
     let parquet = section.section("parquet", &PARQUET_KEYS, report)?;
     let path = read_path(&parquet, report);
@@ -58,11 +46,7 @@ pub(super) fn read(
         Some(columns) => read_partitions(&parquet, &levels.unwrap_or_default(), columns, report),
         None => Vec::new(),
     };
-    Some(ParquetSink {
-        path,
-        partition_by,
-        add: read_added(&parquet, report),
-    })
+    Some(ParquetSink { path, partition_by, add: read_added(&parquet, report) })
 }
 
 fn read_partitions(
@@ -108,36 +92,22 @@ fn read_path(parquet: &Section<'_>, report: &mut Report) -> String {
     let (what, write) = if path.is_empty() || trimmed.is_empty() {
         ("is empty".to_owned(), EXAMPLE.to_owned())
     } else if path.contains("://") {
-        (
-            "is an address, not a key".to_owned(),
-            "the part after the bucket's name".to_owned(),
-        )
+        ("is an address, not a key".to_owned(), "the part after the bucket's name".to_owned())
     } else if trimmed != path {
         ("starts or ends with a slash".to_owned(), quoted(trimmed))
     } else if trimmed.split('/').any(str::is_empty) {
-        (
-            "holds an empty folder".to_owned(),
-            "single slashes".to_owned(),
-        )
+        ("holds an empty folder".to_owned(), "single slashes".to_owned())
     } else if trimmed.split('/').any(hidden) {
         let what = "holds a folder that starts with _ or . and engines do not read those";
         (what.to_owned(), "another name".to_owned())
     } else if OWN_FOLDERS.contains(&first) {
-        (
-            format!("{first}/ holds rowproof's own books"),
-            quoted(&format!("data/{path}")),
-        )
+        (format!("{first}/ holds rowproof's own books"), quoted(&format!("data/{path}")))
     } else if let Some(c) = path.chars().find(|c| special(*c)) {
-        let what = format!(
-            "holds {} which engines read as more than a name",
-            quoted(&c.to_string())
-        );
+        let what =
+            format!("holds {} which engines read as more than a name", quoted(&c.to_string()));
         (what, "letters, digits, - and _".to_owned())
     } else if path.len() > PATH_BYTES_MAX {
-        (
-            format!("is over {PATH_BYTES_MAX} bytes"),
-            "a shorter path".to_owned(),
-        )
+        (format!("is over {PATH_BYTES_MAX} bytes"), "a shorter path".to_owned())
     } else {
         return path.to_owned();
     };
@@ -188,14 +158,9 @@ fn read_partition(
         report.problem(at, NAME, what, "a column of letters, digits and _");
     }
     if part.is_some()
-        && columns
-            .iter()
-            .any(|(_, column)| column.name.to_lowercase() == folder.to_lowercase())
+        && columns.iter().any(|(_, column)| column.name.to_lowercase() == folder.to_lowercase())
     {
-        let what = format!(
-            "the folders would be named {} like a column",
-            quoted(&folder)
-        );
+        let what = format!("the folders would be named {} like a column", quoted(&folder));
         report.problem(at, NAME, what, "another name for that column");
     }
     let column = name.to_owned();
@@ -208,10 +173,9 @@ fn read_partition(
 /// What to write when a column of this type cannot be partitioned by in this way.
 fn unfit(part: Option<DatePart>, name: &str, data_type: &ColumnType) -> Option<String> {
     match (data_type, part) {
-        (ColumnType::Date { .. }, Some(DatePart::Hour)) => Some(format!(
-            "{}: a date has no hours",
-            quoted(&format!("day({name})"))
-        )),
+        (ColumnType::Date { .. }, Some(DatePart::Hour)) => {
+            Some(format!("{}: a date has no hours", quoted(&format!("day({name})"))))
+        }
         (ColumnType::Date { .. }, _) | (ColumnType::Timestamp { .. }, Some(_)) => None,
         (ColumnType::Timestamp { .. }, None) => Some(quoted(&format!("day({name})"))),
         (
@@ -221,10 +185,7 @@ fn unfit(part: Option<DatePart>, name: &str, data_type: &ColumnType) -> Option<S
         (
             ColumnType::Bool | ColumnType::Int(_) | ColumnType::UInt(_) | ColumnType::String,
             Some(_),
-        ) => Some(format!(
-            "{}: only dates and timestamps have parts",
-            quoted(name)
-        )),
+        ) => Some(format!("{}: only dates and timestamps have parts", quoted(name))),
         (ColumnType::Float(_) | ColumnType::Decimal { .. } | ColumnType::Time { .. }, _) => {
             Some("a bool, integer, string, date or timestamp column".to_owned())
         }
@@ -244,21 +205,11 @@ fn read_added(parquet: &Section<'_>, report: &mut Report) -> Vec<AddedColumn> {
         let Some((_, column)) = known.iter().find(|(word, _)| *word == text) else {
             let write = nearest(text, known.map(|(word, _)| word))
                 .map_or_else(|| format!("any of {EXAMPLE}"), quoted);
-            report.problem(
-                at,
-                &name,
-                format!("{} cannot be added", quoted(text)),
-                write,
-            );
+            report.problem(at, &name, format!("{} cannot be added", quoted(text)), write);
             continue;
         };
         if added.contains(column) {
-            report.problem(
-                at,
-                &name,
-                format!("{} stands twice", quoted(text)),
-                "it once",
-            );
+            report.problem(at, &name, format!("{} stands twice", quoted(text)), "it once");
         }
         added.push(*column);
     }
@@ -266,10 +217,7 @@ fn read_added(parquet: &Section<'_>, report: &mut Report) -> Vec<AddedColumn> {
 }
 
 pub(super) fn read_errors(section: Option<&Section<'_>>, report: &mut Report) -> ErrorPolicy {
-    let mut policy = ErrorPolicy {
-        hold_if: None,
-        archive_raw: ArchiveRaw::Full,
-    };
+    let mut policy = ErrorPolicy { hold_if: None, archive_raw: ArchiveRaw::Full };
     let Some(section) = section else {
         return policy;
     };
@@ -278,9 +226,7 @@ pub(super) fn read_errors(section: Option<&Section<'_>>, report: &mut Report) ->
         ("masked", ArchiveRaw::Masked),
         ("pointer", ArchiveRaw::Pointer),
     ];
-    policy.archive_raw = section
-        .choice("archive_raw", &words, report)
-        .unwrap_or(ArchiveRaw::Full);
+    policy.archive_raw = section.choice("archive_raw", &words, report).unwrap_or(ArchiveRaw::Full);
     if let Some(hold_if) = section.section("hold_if", &HOLD_KEYS, report) {
         let min_rows = hold_if.count("min_rows", report).unwrap_or(0);
         let rejected = read_rejected(&hold_if, report);

@@ -49,10 +49,7 @@ pub(super) fn read(section: &Section<'_>, report: &mut Report) -> ReadSource {
     let replaces = read_replaces(section, captures.as_deref(), report);
     let (format, encoding) = read_format(section, report);
     let on_new = [("ignore", OnNewColumn::Ignore), ("hold", OnNewColumn::Hold)];
-    let on_missing = [
-        ("hold", OnMissingColumn::Hold),
-        ("null", OnMissingColumn::Null),
-    ];
+    let on_missing = [("hold", OnMissingColumn::Hold), ("null", OnMissingColumn::Null)];
     let source = Source {
         pattern,
         replaces,
@@ -115,17 +112,10 @@ fn read_replaces(
             Some(near) => quoted(near),
             None => EXAMPLE.to_owned(),
         };
-        section.wrong(
-            "replaces",
-            format!("{} is not known here", quoted(text)),
-            &write,
-            report,
-        );
+        section.wrong("replaces", format!("{} is not known here", quoted(text)), &write, report);
         return Replaces::Key;
     }
-    let names = section
-        .texts("replaces", EXAMPLE, report)
-        .unwrap_or_default();
+    let names = section.texts("replaces", EXAMPLE, report).unwrap_or_default();
     let mut chosen: Vec<String> = Vec::new();
     for (at, name) in names {
         if let Some(captures) = captures {
@@ -137,11 +127,7 @@ fn read_replaces(
         }
         chosen.push(name.to_owned());
     }
-    if chosen.is_empty() {
-        Replaces::Table
-    } else {
-        Replaces::Captures(chosen)
-    }
+    if chosen.is_empty() { Replaces::Table } else { Replaces::Captures(chosen) }
 }
 
 /// Reports a capture that `match` does not have.
@@ -172,11 +158,7 @@ fn read_format(section: &Section<'_>, report: &mut Report) -> (Format, String) {
         Jsonl,
         Parquet,
     }
-    let kinds = [
-        ("csv", Kind::Csv),
-        ("jsonl", Kind::Jsonl),
-        ("parquet", Kind::Parquet),
-    ];
+    let kinds = [("csv", Kind::Csv), ("jsonl", Kind::Jsonl), ("parquet", Kind::Parquet)];
     let kind = if section.get("format").is_none() {
         section.missing("format", "format = \"csv\" or format = \"jsonl\"", report);
         None
@@ -196,21 +178,13 @@ fn read_format(section: &Section<'_>, report: &mut Report) -> (Format, String) {
         && section.get(options).is_some()
     {
         let what = format!("these options have no effect with format = \"{format}\"");
-        section.wrong(
-            options,
-            what,
-            &format!("{format} = {{ ... }}, or remove them"),
-            report,
-        );
+        section.wrong(options, what, &format!("{format} = {{ ... }}, or remove them"), report);
     }
     let csv = section.section("csv", &CSV_KEYS, report);
     let encoding = csv.as_ref().and_then(|csv| read_encoding(csv, report));
     let dialect = read_csv(csv.as_ref(), report);
     let jsonl = section.section("jsonl", &JSONL_KEYS, report);
-    let words = [
-        ("ignore", UnknownFields::Ignore),
-        ("reject", UnknownFields::Reject),
-    ];
+    let words = [("ignore", UnknownFields::Ignore), ("reject", UnknownFields::Reject)];
     let unknown_fields = jsonl.and_then(|jsonl| jsonl.choice("unknown_fields", &words, report));
     let format = if kind == Some(Kind::Jsonl) {
         let unknown_fields = unknown_fields.unwrap_or(UnknownFields::Ignore);
@@ -247,14 +221,8 @@ fn read_csv(csv: Option<&Section<'_>>, report: &mut Report) -> CsvDialect {
     check_bytes(csv, &dialect, report);
     dialect.header = csv.flag("header", report).unwrap_or(true);
     dialect.skip_lines = csv.count_u32("skip_lines", report).unwrap_or(0);
-    let policies = [
-        ("reject", Ragged::Reject),
-        ("pad", Ragged::Pad),
-        ("lenient", Ragged::Lenient),
-    ];
-    dialect.ragged = csv
-        .choice("ragged", &policies, report)
-        .unwrap_or(Ragged::Reject);
+    let policies = [("reject", Ragged::Reject), ("pad", Ragged::Pad), ("lenient", Ragged::Lenient)];
+    dialect.ragged = csv.choice("ragged", &policies, report).unwrap_or(Ragged::Reject);
     if let Some(texts) = csv.texts("null", "[\"\", \"NULL\"]", report) {
         read_nulls(&texts, &mut dialect, report);
     }
@@ -298,20 +266,10 @@ fn read_nulls(texts: &[(At, &str)], dialect: &mut CsvDialect, report: &mut Repor
     dialect.null.clear();
     for (at, text) in texts {
         let breaks = |b: u8| b == dialect.delimiter || b == b'\n' || b == b'\r';
-        let opens = dialect
-            .quote
-            .is_some_and(|quote| text.as_bytes().first() == Some(&quote));
+        let opens = dialect.quote.is_some_and(|quote| text.as_bytes().first() == Some(&quote));
         if text.bytes().any(breaks) || opens {
-            let what = format!(
-                "{} is never the whole text of an unquoted field",
-                quoted(text)
-            );
-            report.problem(
-                *at,
-                "source.csv.null",
-                what,
-                "the text between two delimiters",
-            );
+            let what = format!("{} is never the whole text of an unquoted field", quoted(text));
+            report.problem(*at, "source.csv.null", what, "the text between two delimiters");
         }
         if dialect.null.iter().any(|other| other == text) {
             let what = format!("{} stands twice", quoted(text));

@@ -85,15 +85,7 @@ pub(super) fn read(
 ) -> Option<Table> {
     let lines = Lines::of(text);
     match DeTable::parse(text) {
-        Ok(root) => Some(
-            Builder {
-                file,
-                lines,
-                env,
-                report,
-            }
-            .table("", root.get_ref()),
-        ),
+        Ok(root) => Some(Builder { file, lines, env, report }.table("", root.get_ref())),
         Err(error) => {
             let line = lines.line(error.span().map_or(0, |span| span.start));
             let what = format!("not valid TOML: {}", error.message().replace('\n', ", "));
@@ -108,11 +100,7 @@ struct Lines(Vec<usize>);
 
 impl Lines {
     fn of(text: &str) -> Lines {
-        let starts = text
-            .bytes()
-            .enumerate()
-            .filter(|(_, b)| *b == b'\n')
-            .map(|(i, _)| i + 1);
+        let starts = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i + 1);
         Lines(std::iter::once(0).chain(starts).collect())
     }
 
@@ -130,10 +118,7 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     fn at<T>(&self, spanned: &Spanned<T>) -> At {
-        At {
-            file: self.file,
-            line: self.lines.line(spanned.span().start),
-        }
+        At { file: self.file, line: self.lines.line(spanned.span().start) }
     }
 
     fn table(&mut self, name: &str, table: &DeTable<'_>) -> Table {
@@ -182,8 +167,7 @@ impl Builder<'_> {
             }
             Err(ExpandError::Malformed) => {
                 let what = format!("{} holds a ${{ that names no variable", quoted(text));
-                self.report
-                    .problem(at, name, what, "${NAME} or ${NAME:-default}, or $${ for ${");
+                self.report.problem(at, name, what, "${NAME} or ${NAME:-default}, or $${ for ${");
                 text.to_owned()
             }
         }

@@ -44,16 +44,9 @@ fn outcome(chunk: u32, (start, end): (u64, u64), first_row: u64, counts: Counts)
         rows: counts.loaded,
         bytes: 1000,
     };
-    let archive = ArchivedFile {
-        key: format!("archive{chunk}"),
-        sha256: "a".into(),
-        rows: counts.rejected,
-    };
-    let reason = |code: &str, rows| Reason {
-        code: code.into(),
-        column: None,
-        rows,
-    };
+    let archive =
+        ArchivedFile { key: format!("archive{chunk}"), sha256: "a".into(), rows: counts.rejected };
+    let reason = |code: &str, rows| Reason { code: code.into(), column: None, rows };
     ChunkOutcome {
         chunk,
         start,
@@ -74,22 +67,9 @@ fn outcome(chunk: u32, (start, end): (u64, u64), first_row: u64, counts: Counts)
 }
 
 fn good() -> Vec<ChunkOutcome> {
-    let first = Counts {
-        read: 3,
-        loaded: 3,
-        ..Counts::default()
-    };
-    let second = Counts {
-        read: 5,
-        loaded: 1,
-        filtered: 1,
-        rejected: 3,
-        ..Counts::default()
-    };
-    vec![
-        outcome(0, (10, 40), 0, first),
-        outcome(1, (40, 100), 3, second),
-    ]
+    let first = Counts { read: 3, loaded: 3, ..Counts::default() };
+    let second = Counts { read: 5, loaded: 1, filtered: 1, rejected: 3, ..Counts::default() };
+    vec![outcome(0, (10, 40), 0, first), outcome(1, (40, 100), 3, second)]
 }
 
 fn build(plan: &Plan, outcomes: &[ChunkOutcome]) -> Manifest {
@@ -102,55 +82,20 @@ fn balanced_books_have_no_problem_and_add_up() {
     assert_eq!(manifest.problems, Vec::<String>::new());
     assert!(manifest.balanced());
     let totals = &manifest.totals;
-    assert_eq!(
-        (
-            totals.counts.read,
-            totals.counts.loaded,
-            totals.counts.rejected
-        ),
-        (8, 4, 3)
-    );
-    assert_eq!(
-        (totals.chunks, totals.bytes_read, totals.header_bytes),
-        (2, 100, 10)
-    );
+    assert_eq!((totals.counts.read, totals.counts.loaded, totals.counts.rejected), (8, 4, 3));
+    assert_eq!((totals.chunks, totals.bytes_read, totals.header_bytes), (2, 100, 10));
     assert_eq!((totals.blank_lines, totals.loaded_digest), (2, Digest(14)));
-    assert_eq!(
-        totals.source_digest,
-        Digest(u128::MAX - 1),
-        "digests add mod 2^128"
-    );
-    let codes: Vec<_> = totals
-        .reasons
-        .iter()
-        .map(|r| (r.code.as_str(), r.rows))
-        .collect();
+    assert_eq!(totals.source_digest, Digest(u128::MAX - 1), "digests add mod 2^128");
+    let codes: Vec<_> = totals.reasons.iter().map(|r| (r.code.as_str(), r.rows)).collect();
     assert_eq!(codes, [("type", 2), ("range", 1)]);
-    assert_eq!(
-        manifest.files[1].key,
-        "curated/orders/day=1/000002-job-000001-file1.parquet"
-    );
-    assert_eq!(
-        manifest.files[1].staged,
-        "_staging/job/000001-file1.parquet"
-    );
-    assert_eq!(
-        (
-            manifest.files.len(),
-            manifest.failures.len(),
-            manifest.chunks.len()
-        ),
-        (2, 1, 2)
-    );
+    assert_eq!(manifest.files[1].key, "curated/orders/day=1/000002-job-000001-file1.parquet");
+    assert_eq!(manifest.files[1].staged, "_staging/job/000001-file1.parquet");
+    assert_eq!((manifest.files.len(), manifest.failures.len(), manifest.chunks.len()), (2, 1, 2));
 }
 
 #[test]
 fn a_file_without_rows_balances_with_no_chunk_at_all() {
-    let plan = Plan {
-        data_start: 100,
-        rows: Some(0),
-        ..plan(PlanKind::Ranges)
-    };
+    let plan = Plan { data_start: 100, rows: Some(0), ..plan(PlanKind::Ranges) };
     assert_eq!(build(&plan, &[]).problems, Vec::<String>::new());
 }
 
@@ -176,15 +121,9 @@ fn each_way_not_to_balance_has_its_text() {
     let lost_row = problems(|chunks| chunks[1].counts.filtered = 0);
     assert_eq!(lost_row, ["chunk 1: its classes do not add up to its rows"]);
     let file = problems(|chunks| chunks[0].files[0].rows = 2);
-    assert_eq!(
-        file,
-        ["chunk 0: its files hold 2 rows, not the loaded ones"]
-    );
+    assert_eq!(file, ["chunk 0: its files hold 2 rows, not the loaded ones"]);
     let archive = problems(|chunks| chunks[1].failures = None);
-    assert_eq!(
-        archive,
-        ["chunk 1: its archive holds 0 rows, not the rejected"]
-    );
+    assert_eq!(archive, ["chunk 1: its archive holds 0 rows, not the rejected"]);
     let gap = problems(|chunks| chunks[1].start = 41);
     let short = "99 bytes were read of 100";
     assert_eq!(gap, ["chunk 1 begins at byte 41, not 40", short]);
@@ -235,10 +174,7 @@ fn rows_that_the_plan_counted_and_no_chunk_read_are_missed() {
 fn chunks_past_the_end_of_the_object_do_not_balance_even_if_the_plan_agrees() {
     let mut outcomes = good();
     outcomes[1].end = 110;
-    let plan = Plan {
-        text_bytes: Some(110),
-        ..plan(PlanKind::Ranges)
-    };
+    let plan = Plan { text_bytes: Some(110), ..plan(PlanKind::Ranges) };
     let problems = build(&plan, &outcomes).problems;
     assert_eq!(problems, ["110 bytes were read of 100"]);
 }
@@ -281,11 +217,7 @@ fn every_class_is_part_of_the_balance() {
 
 #[test]
 fn a_job_is_held_over_its_limit_and_not_at_it() {
-    let counts = |read, rejected| Counts {
-        read,
-        rejected,
-        ..Counts::default()
-    };
+    let counts = |read, rejected| Counts { read, rejected, ..Counts::default() };
     let rows = |rows| Rejected::Rows(rows);
     let five_percent = Rejected::PartsPerMillion(50_000);
     let table = [
@@ -302,12 +234,7 @@ fn a_job_is_held_over_its_limit_and_not_at_it() {
         (five_percent, 200, counts(200, 10), false),
         (five_percent, 200, counts(200, 11), true),
         (Rejected::PartsPerMillion(0), 0, counts(u64::MAX, 1), true),
-        (
-            Rejected::PartsPerMillion(1_000_000),
-            0,
-            counts(u64::MAX, u64::MAX),
-            false,
-        ),
+        (Rejected::PartsPerMillion(1_000_000), 0, counts(u64::MAX, u64::MAX), false),
     ];
     for (rejected, min_rows, counts, held) in table {
         let hold_if = HoldIf { rejected, min_rows };
@@ -320,15 +247,8 @@ fn a_job_is_held_over_its_limit_and_not_at_it() {
 #[test]
 fn a_hold_says_how_many_and_how_many_are_allowed() {
     let text = |rejected| {
-        let hold_if = HoldIf {
-            rejected,
-            min_rows: 0,
-        };
-        let counts = Counts {
-            read: 200,
-            rejected: 11,
-            ..Counts::default()
-        };
+        let hold_if = HoldIf { rejected, min_rows: 0 };
+        let counts = Counts { read: 200, rejected: 11, ..Counts::default() };
         over_limit(Some(&hold_if), &counts).unwrap()
     };
     let percent = "11 of 200 rows were rejected; hold_if allows 2.5 %";

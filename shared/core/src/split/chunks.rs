@@ -52,12 +52,7 @@ impl ChunkScanner {
             retry_at: 0,
             position: start_byte,
             skipping: false,
-            open: ChunkRange {
-                start: start_byte,
-                end: start_byte,
-                first_row: 0,
-                rows: 0,
-            },
+            open: ChunkRange { start: start_byte, end: start_byte, first_row: 0, rows: 0 },
             ready: Vec::new(),
         }
     }
@@ -92,8 +87,7 @@ impl ChunkScanner {
             self.pending = data;
         }
         let used = self.scan(bytes, false);
-        self.pending
-            .extend_from_slice(bytes.get(used..).unwrap_or(&[]));
+        self.pending.extend_from_slice(bytes.get(used..).unwrap_or(&[]));
     }
 
     /// Ends the object.
@@ -163,12 +157,7 @@ impl ChunkScanner {
 
     fn cut(&mut self, end: u64) {
         self.ready.push(ChunkRange { end, ..self.open });
-        self.open = ChunkRange {
-            start: end,
-            end,
-            first_row: self.rows(),
-            rows: 0,
-        };
+        self.open = ChunkRange { start: end, end, first_row: self.rows(), rows: 0 };
     }
 }
 
@@ -187,10 +176,7 @@ pub(crate) fn skip_line(data: &[u8], last: bool) -> Skipped {
             Some(next) => Skipped::Ended { end, next },
             None => Skipped::Open { used: end },
         },
-        None if last => Skipped::Ended {
-            end: data.len(),
-            next: data.len(),
-        },
+        None if last => Skipped::Ended { end: data.len(), next: data.len() },
         None => Skipped::Open { used: data.len() },
     }
 }

@@ -24,26 +24,20 @@ impl Index {
         let needles = marks.map(u8x16::splat);
         let (blocks, tail) = data.as_chunks::<64>();
         self.words.clear();
-        self.words
-            .extend(blocks.iter().map(|block| block_mask(block, &needles)));
+        self.words.extend(blocks.iter().map(|block| block_mask(block, &needles)));
         if !tail.is_empty() {
             let mut last = [0; 64];
             for (to, from) in last.iter_mut().zip(tail) {
                 *to = *from;
             }
             // The padding may equal a mark.
-            self.words
-                .push(block_mask(&last, &needles) & ((1 << tail.len()) - 1));
+            self.words.push(block_mask(&last, &needles) & ((1 << tail.len()) - 1));
         }
     }
 
     /// A cursor before the first mark at or after `position`.
     pub(crate) fn cursor(&self, position: usize) -> Cursor<'_> {
-        let mut cursor = Cursor {
-            words: &self.words,
-            word: 0,
-            bits: 0,
-        };
+        let mut cursor = Cursor { words: &self.words, word: 0, bits: 0 };
         cursor.seek(position);
         cursor
     }
@@ -77,10 +71,8 @@ impl Cursor<'_> {
     #[inline]
     pub(crate) fn seek(&mut self, position: usize) {
         self.word = position / 64;
-        self.bits = self
-            .words
-            .get(self.word)
-            .map_or(0, |bits| bits & (u64::MAX << (position % 64)));
+        self.bits =
+            self.words.get(self.word).map_or(0, |bits| bits & (u64::MAX << (position % 64)));
     }
 
     /// The next mark, which is thereby passed.
@@ -110,9 +102,8 @@ mod tests {
                 index.fill(part, marks);
                 let mut cursor = index.cursor(0);
                 let found: Vec<usize> = std::iter::from_fn(|| cursor.next()).collect();
-                let expected: Vec<usize> = (0..part.len())
-                    .filter(|i| marks.contains(&part[*i]))
-                    .collect();
+                let expected: Vec<usize> =
+                    (0..part.len()).filter(|i| marks.contains(&part[*i])).collect();
                 assert_eq!(found, expected);
             }
         }

@@ -41,12 +41,7 @@ pub(crate) struct Field {
 
 impl Field {
     fn plain(start: usize, end: usize) -> Field {
-        Field {
-            start,
-            end,
-            quoted: false,
-            escaped: false,
-        }
+        Field { start, end, quoted: false, escaped: false }
     }
 }
 
@@ -56,11 +51,7 @@ pub(crate) enum Step {
     /// A line without a record; the next one starts at `next`.
     Blank { next: usize },
     /// A record up to `end`, its terminator up to `next`. With `bad`, its fields mean nothing.
-    Record {
-        end: usize,
-        next: usize,
-        bad: Option<RejectCode>,
-    },
+    Record { end: usize, next: usize, bad: Option<RejectCode> },
     /// A record over the limit whose line end is not in the data.
     TooLong,
     /// Not decided without more bytes.
@@ -92,13 +83,7 @@ impl Splitter {
             blank_spaces: matches!(format, Format::Jsonl(_)),
             window: limits.record_bytes_max.min(RECORD_BYTES_MAX),
         };
-        if let Format::Csv(CsvDialect {
-            delimiter,
-            quote,
-            escape,
-            ..
-        }) = format
-        {
+        if let Format::Csv(CsvDialect { delimiter, quote, escape, .. }) = format {
             splitter.delimiter = Some(*delimiter);
             splitter.set(Class::Delimiter, Some(*delimiter), fields);
             splitter.set(Class::Escape, escape.filter(|_| quote.is_some()), true);
@@ -194,11 +179,7 @@ impl Splitter {
                     return Step::More;
                 }
                 field(Field::plain(field_start, data.len()));
-                return Step::Record {
-                    end: data.len(),
-                    next: data.len(),
-                    bad: None,
-                };
+                return Step::Record { end: data.len(), next: data.len(), bad: None };
             };
             let class = self.class(data, at);
             if at >= limit && (at > limit || class != Class::Line) {
@@ -224,20 +205,11 @@ impl Splitter {
                         }
                         Quoted::More => return Step::More,
                     };
-                    field(Field {
-                        start: at + 1,
-                        end: close,
-                        quoted: true,
-                        escaped,
-                    });
+                    field(Field { start: at + 1, end: close, quoted: true, escaped });
                     let after = close + 1;
                     match data.get(after) {
                         None => {
-                            return Step::Record {
-                                end: after,
-                                next: after,
-                                bad: None,
-                            };
+                            return Step::Record { end: after, next: after, bad: None };
                         }
                         Some(b'\n' | b'\r') => return end_at(data, last, cursor, after),
                         Some(_) if after >= limit => {
@@ -259,11 +231,7 @@ impl Splitter {
         loop {
             let Some(at) = cursor.next() else {
                 let ended = last || data.len() > limit;
-                return if ended {
-                    Quoted::Bad { offending: None }
-                } else {
-                    Quoted::More
-                };
+                return if ended { Quoted::Bad { offending: None } } else { Quoted::More };
             };
             if at >= limit {
                 return Quoted::Bad { offending: None };
@@ -282,9 +250,7 @@ impl Splitter {
                         }
                         Class::Delimiter | Class::Line => return Quoted::Closed { at, escaped },
                         Class::Escape | Class::Other => {
-                            return Quoted::Bad {
-                                offending: Some(at),
-                            };
+                            return Quoted::Bad { offending: Some(at) };
                         }
                     },
                 },
@@ -326,11 +292,7 @@ impl Splitter {
             RejectCode::UnterminatedQuote
         };
         cursor.seek(next);
-        Step::Record {
-            end,
-            next,
-            bad: Some(code),
-        }
+        Step::Record { end, next, bad: Some(code) }
     }
 
     /// A record that reaches the limit outside quotes ends at the first line end from there.
@@ -345,11 +307,7 @@ impl Splitter {
             None => return Step::TooLong,
         };
         cursor.seek(next);
-        Step::Record {
-            end,
-            next,
-            bad: Some(RejectCode::TooLarge),
-        }
+        Step::Record { end, next, bad: Some(RejectCode::TooLarge) }
     }
 
     /// Whether a quote at `at`, outside quotes, stands at a field's start.
@@ -361,8 +319,7 @@ impl Splitter {
     #[inline]
     #[allow(clippy::indexing_slicing, reason = "256 entries, indexed by a byte")]
     fn class(&self, data: &[u8], at: usize) -> Class {
-        data.get(at)
-            .map_or(Class::Other, |byte| self.classes[usize::from(*byte)])
+        data.get(at).map_or(Class::Other, |byte| self.classes[usize::from(*byte)])
     }
 }
 
@@ -376,11 +333,7 @@ fn end_at(data: &[u8], last: bool, cursor: &mut Cursor<'_>, end: usize) -> Step 
     match line_end(data, end, last) {
         Some(next) => {
             cursor.seek(next);
-            Step::Record {
-                end,
-                next,
-                bad: None,
-            }
+            Step::Record { end, next, bad: None }
         }
         None => Step::More,
     }

@@ -47,10 +47,7 @@ pub(super) fn properties(first: &RecordBatch, listed: impl Fn(&str) -> bool) -> 
 }
 
 /// The encoding where no dictionary is used; `None` is the writer's own (plain).
-#[allow(
-    clippy::wildcard_enum_match_arm,
-    reason = "the other types are stored plain"
-)]
+#[allow(clippy::wildcard_enum_match_arm, reason = "the other types are stored plain")]
 fn encoding(data_type: &DataType) -> Option<Encoding> {
     match data_type {
         DataType::Utf8 => Some(Encoding::DELTA_LENGTH_BYTE_ARRAY),

@@ -33,40 +33,25 @@ impl Level {
             PartitionBy::Column(name) => (name, None),
             PartitionBy::Part { part, column } => (column, Some(*part)),
         };
-        let refuse = |message: String| TableError::PartitionBy {
-            column: name.clone(),
-            message,
-        };
+        let refuse = |message: String| TableError::PartitionBy { column: name.clone(), message };
         let Some((column, field)) = schema.column_with_name(name) else {
             return Err(refuse("the pipeline has no such column".to_owned()));
         };
         let Some(part) = part else {
             value::check_type(field.data_type())?;
-            return Ok(Level {
-                folder: name.clone(),
-                column,
-                part: None,
-            });
+            return Ok(Level { folder: name.clone(), column, part: None });
         };
         let is_date = matches!(field.data_type(), DataType::Date32);
         let is_instant = matches!(field.data_type(), DataType::Timestamp(_, _));
         if !is_instant && !(is_date && part != DatePart::Hour) {
             let (part, found) = (part_name(part), field.data_type());
-            return Err(refuse(format!(
-                "{part}() needs a timestamp or date column, not {found}"
-            )));
+            return Err(refuse(format!("{part}() needs a timestamp or date column, not {found}")));
         }
         let folder = format!("{name}_{}", part_name(part));
         if schema.column_with_name(&folder).is_some() {
-            return Err(refuse(format!(
-                "its folder {folder} has the name of another column"
-            )));
+            return Err(refuse(format!("its folder {folder} has the name of another column")));
         }
-        Ok(Level {
-            folder,
-            column,
-            part: Some(part),
-        })
+        Ok(Level { folder, column, part: Some(part) })
     }
 
     /// Whether the folder holds the column itself.
@@ -78,9 +63,7 @@ impl Level {
     fn values(&self, array: &ArrayRef) -> Result<(Vec<u32>, Vec<String>), TableError> {
         if let Some(texts) = array.as_string_opt::<i32>() {
             let (codes, distinct) = numbered(texts.iter());
-            let values = distinct
-                .into_iter()
-                .map(|text| self.checked(value::encode(text)));
+            let values = distinct.into_iter().map(|text| self.checked(value::encode(text)));
             return Ok((codes, values.collect::<Result<_, _>>()?));
         }
         let keys = value::keys(array.as_ref()).unwrap_or_else(|| vec![None; array.len()]);
@@ -126,11 +109,7 @@ impl Level {
     fn checked(&self, value: String) -> Result<String, TableError> {
         if value.len() > VALUE_BYTES_MAX {
             let (column, bytes) = (self.folder.clone(), value.len());
-            return Err(TableError::ValueTooLong {
-                column,
-                bytes,
-                max: VALUE_BYTES_MAX,
-            });
+            return Err(TableError::ValueTooLong { column, bytes, max: VALUE_BYTES_MAX });
         }
         Ok(value)
     }
@@ -195,10 +174,7 @@ pub(super) fn split(levels: &[Level], batch: &RecordBatch) -> Result<Vec<Part>, 
     }
     let (codes, groups) = merged(codes, groups);
     if groups.len() <= 1 {
-        let whole = groups.into_iter().map(|values| Part {
-            values,
-            rows: batch.clone(),
-        });
+        let whole = groups.into_iter().map(|values| Part { values, rows: batch.clone() });
         return Ok(whole.collect());
     }
     gather(&codes, groups, batch)
@@ -219,10 +195,7 @@ fn merged(codes: Vec<u32>, groups: Vec<Vec<String>>) -> (Vec<u32>, Vec<Vec<Strin
     }
     let new_code = |code: u32| {
         let index = usize::try_from(code).ok();
-        index
-            .and_then(|index| renumbered.get(index))
-            .copied()
-            .unwrap_or(0)
+        index.and_then(|index| renumbered.get(index)).copied().unwrap_or(0)
     };
     (codes.into_iter().map(new_code).collect(), distinct)
 }
@@ -241,10 +214,7 @@ fn gather(
     let mut start = 0;
     for (group, values) in (0u32..).zip(groups) {
         let end = order.partition_point(|(code, _)| *code <= group);
-        parts.push(Part {
-            values,
-            rows: sorted.slice(start, end - start),
-        });
+        parts.push(Part { values, rows: sorted.slice(start, end - start) });
         start = end;
     }
     Ok(parts)

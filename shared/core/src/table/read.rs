@@ -37,17 +37,9 @@ pub fn with_partition(
 ) -> Result<RecordBatch, TableError> {
     let rows = batch.num_rows();
     let column = |field: &Arc<Field>| column(batch, field, partition);
-    let columns = schema
-        .fields()
-        .iter()
-        .map(column)
-        .collect::<Result<Vec<_>, _>>()?;
+    let columns = schema.fields().iter().map(column).collect::<Result<Vec<_>, _>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    Ok(RecordBatch::try_new_with_options(
-        schema.clone(),
-        columns,
-        &options,
-    )?)
+    Ok(RecordBatch::try_new_with_options(schema.clone(), columns, &options)?)
 }
 
 fn column(
@@ -55,10 +47,7 @@ fn column(
     field: &Arc<Field>,
     partition: &[(String, String)],
 ) -> Result<ArrayRef, TableError> {
-    let refuse = |message: String| TableError::Column {
-        column: field.name().clone(),
-        message,
-    };
+    let refuse = |message: String| TableError::Column { column: field.name().clone(), message };
     if let Some(column) = batch.column_by_name(field.name()) {
         if column.data_type() != field.data_type() {
             let (found, expected) = (column.data_type(), field.data_type());

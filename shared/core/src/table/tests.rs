@@ -15,15 +15,10 @@ use crate::pipeline::{
     AddedColumn, Column, ColumnType, DatePart, ParquetSink, PartitionBy, TimestampFormat,
 };
 
-const TIMESTAMP: ColumnType = ColumnType::Timestamp {
-    format: TimestampFormat::Rfc3339,
-};
+const TIMESTAMP: ColumnType = ColumnType::Timestamp { format: TimestampFormat::Rfc3339 };
 
 fn part(part: DatePart, column: &str) -> PartitionBy {
-    PartitionBy::Part {
-        part,
-        column: column.to_owned(),
-    }
+    PartitionBy::Part { part, column: column.to_owned() }
 }
 
 fn by_column(name: &str) -> PartitionBy {
@@ -43,12 +38,7 @@ fn table(columns: Vec<Column>, partition_by: Vec<PartitionBy>, lines: &[&str]) -
     let contract = Contract::compile(&pipeline).unwrap();
     let checked = check(&contract, &RowContext::default(), &decoded(lines), 1).unwrap();
     assert_eq!(checked.rejects, []);
-    Table {
-        contract,
-        sink: pipeline.sink,
-        batch: checked.batch,
-        digest: checked.loaded_digest,
-    }
+    Table { contract, sink: pipeline.sink, batch: checked.batch, digest: checked.loaded_digest }
 }
 
 impl Table {
@@ -79,10 +69,7 @@ impl Table {
 
 fn folders(files: &[TableFile]) -> Vec<String> {
     let folder = |file: &TableFile| {
-        let levels = file
-            .partition
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"));
+        let levels = file.partition.iter().map(|(name, value)| format!("{name}={value}"));
         levels.collect::<Vec<_>>().join("/")
     };
     files.iter().map(folder).collect()
@@ -108,20 +95,8 @@ fn every_type() -> Vec<Column> {
         ("u64", ColumnType::UInt(64)),
         ("f32", ColumnType::Float(32)),
         ("f64", ColumnType::Float(64)),
-        (
-            "short",
-            ColumnType::Decimal {
-                precision: 12,
-                scale: 2,
-            },
-        ),
-        (
-            "long",
-            ColumnType::Decimal {
-                precision: 38,
-                scale: 10,
-            },
-        ),
+        ("short", ColumnType::Decimal { precision: 12, scale: 2 }),
+        ("long", ColumnType::Decimal { precision: 38, scale: 10 }),
         ("text", ColumnType::String),
         ("day", ColumnType::Date { format: None }),
         ("time", ColumnType::Time { format: None }),
@@ -149,10 +124,7 @@ fn every_type_reads_back_to_the_same_digest() {
     assert_eq!((files.len(), files[0].rows), (1, 4));
     assert_eq!(table.read_back(&files), (4, table.digest));
     let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(files[0].bytes.clone()));
-    assert_eq!(
-        reader.unwrap().schema().fields(),
-        table.contract.schema().fields()
-    );
+    assert_eq!(reader.unwrap().schema().fields(), table.contract.schema().fields());
 }
 
 #[test]
@@ -164,17 +136,11 @@ fn every_type_can_be_a_partition() {
 
         let distinct: BTreeSet<_> = folders(&files).into_iter().collect();
         assert_eq!(distinct.len(), files.len(), "{name}");
-        assert!(
-            distinct.contains(&format!("{name}=__HIVE_DEFAULT_PARTITION__")),
-            "{name}"
-        );
+        assert!(distinct.contains(&format!("{name}=__HIVE_DEFAULT_PARTITION__")), "{name}");
         assert_eq!(table.read_back(&files), (4, table.digest), "{name}");
         for file in &files {
             for batch in read(Bytes::from(file.bytes.clone())).unwrap() {
-                assert!(
-                    batch.unwrap().column_by_name(&name).is_none(),
-                    "{name} is not repeated"
-                );
+                assert!(batch.unwrap().column_by_name(&name).is_none(), "{name} is not repeated");
             }
         }
     }
@@ -182,10 +148,7 @@ fn every_type_can_be_a_partition() {
 
 #[test]
 fn folder_values_are_distinct_and_safe_in_a_path() {
-    let columns = vec![
-        nullable("c", ColumnType::String),
-        column("id", ColumnType::Int(64)),
-    ];
+    let columns = vec![nullable("c", ColumnType::String), column("id", ColumnType::Int(64))];
     let values = [
         ("a b/c=d%", "a b%2Fc%3Dd%25"),
         ("\\:*?<>|", "%5C%3A%2A%3F%3C%3E%7C"),
@@ -198,20 +161,15 @@ fn folder_values_are_distinct_and_safe_in_a_path() {
         ("__HIVE_DEFAULT_PARTITION__", "%5F_HIVE_DEFAULT_PARTITION__"),
         ("", ""),
     ];
-    let quoted: Vec<_> = values
-        .iter()
-        .map(|(text, _)| format!("\"{}\",1", text.replace('"', "\"\"")))
-        .collect();
+    let quoted: Vec<_> =
+        values.iter().map(|(text, _)| format!("\"{}\",1", text.replace('"', "\"\""))).collect();
     let mut lines: Vec<_> = quoted.iter().map(String::as_str).collect();
     lines.push(",1");
     let table = table(columns, vec![by_column("c")], &lines);
 
     let files = table.files();
 
-    let mut expected: Vec<_> = values
-        .iter()
-        .map(|(_, folder)| format!("c={folder}"))
-        .collect();
+    let mut expected: Vec<_> = values.iter().map(|(_, folder)| format!("c={folder}")).collect();
     expected.push("c=__HIVE_DEFAULT_PARTITION__".to_owned());
     expected.sort();
     assert_eq!(folders(&files), expected);
@@ -250,10 +208,7 @@ fn date_parts_name_their_folders() {
          day_day=2026-01-02",
     ];
     assert_eq!(folders(&files), expected);
-    assert_eq!(
-        files.iter().map(|file| file.rows).collect::<Vec<_>>(),
-        [1, 2, 1, 1]
-    );
+    assert_eq!(files.iter().map(|file| file.rows).collect::<Vec<_>>(), [1, 2, 1, 1]);
     assert_eq!(table.read_back(&files), (5, table.digest));
 }
 
@@ -261,13 +216,7 @@ fn date_parts_name_their_folders() {
 fn days_of_a_month_share_its_file_and_keep_their_order() {
     let columns = vec![column("id", ColumnType::Int(64)), column("at", TIMESTAMP)];
     let lines: Vec<_> = (0..60)
-        .map(|row| {
-            format!(
-                "{row},2026-{:02}-{:02}T00:00:00Z",
-                1 + row % 2,
-                1 + row % 28
-            )
-        })
+        .map(|row| format!("{row},2026-{:02}-{:02}T00:00:00Z", 1 + row % 2, 1 + row % 28))
         .collect();
     let lines: Vec<_> = lines.iter().map(String::as_str).collect();
     let table = table(columns, vec![part(DatePart::Month, "at")], &lines);
@@ -275,85 +224,36 @@ fn days_of_a_month_share_its_file_and_keep_their_order() {
     let files = table.files();
 
     assert_eq!(folders(&files), ["at_month=2026-01", "at_month=2026-02"]);
-    let first = read(Bytes::from(files[0].bytes.clone()))
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap();
-    let ids = first
-        .column(0)
-        .as_primitive::<arrow_array::types::Int64Type>();
-    assert_eq!(
-        ids.values().to_vec(),
-        (0..60).step_by(2).collect::<Vec<i64>>()
-    );
+    let first = read(Bytes::from(files[0].bytes.clone())).unwrap().next().unwrap().unwrap();
+    let ids = first.column(0).as_primitive::<arrow_array::types::Int64Type>();
+    assert_eq!(ids.values().to_vec(), (0..60).step_by(2).collect::<Vec<i64>>());
     assert_eq!(table.read_back(&files), (60, table.digest));
 }
 
 #[test]
 fn too_many_partitions_are_refused_by_name_and_count() {
-    let columns = vec![
-        column("id", ColumnType::Int(64)),
-        column("x", ColumnType::Int(64)),
-    ];
+    let columns = vec![column("id", ColumnType::Int(64)), column("x", ColumnType::Int(64))];
     let lines: Vec<_> = (0..5).map(|row| format!("{row},1")).collect();
     let lines: Vec<_> = lines.iter().map(String::as_str).collect();
     let table = table(columns, vec![by_column("id")], &lines);
-    let limits = |partitions_max| Limits {
-        partitions_max,
-        ..Limits::default()
-    };
+    let limits = |partitions_max| Limits { partitions_max, ..Limits::default() };
 
-    let error = table
-        .writer(&limits(4))
-        .unwrap()
-        .append(&table.batch)
-        .unwrap_err();
+    let error = table.writer(&limits(4)).unwrap().append(&table.batch).unwrap_err();
 
-    assert!(
-        matches!(
-            error,
-            TableError::TooManyPartitions {
-                count: 5,
-                max: 4,
-                ..
-            }
-        ),
-        "{error}"
-    );
-    assert!(
-        error
-            .to_string()
-            .starts_with("partition_by id: 5 partitions")
-    );
-    assert!(
-        table
-            .writer(&limits(5))
-            .unwrap()
-            .append(&table.batch)
-            .is_ok()
-    );
+    assert!(matches!(error, TableError::TooManyPartitions { count: 5, max: 4, .. }), "{error}");
+    assert!(error.to_string().starts_with("partition_by id: 5 partitions"));
+    assert!(table.writer(&limits(5)).unwrap().append(&table.batch).is_ok());
 }
 
 #[test]
 fn a_value_too_long_for_a_folder_is_refused() {
-    let columns = vec![
-        column("c", ColumnType::String),
-        column("id", ColumnType::Int(64)),
-    ];
+    let columns = vec![column("c", ColumnType::String), column("id", ColumnType::Int(64))];
     let line = format!("{},1", "/".repeat(67));
     let table = table(columns, vec![by_column("c")], &[&line]);
 
-    let error = table
-        .writer(&Limits::default())
-        .unwrap()
-        .append(&table.batch)
-        .unwrap_err();
+    let error = table.writer(&Limits::default()).unwrap().append(&table.batch).unwrap_err();
 
-    assert!(
-        matches!(error, TableError::ValueTooLong { bytes: 201, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, TableError::ValueTooLong { bytes: 201, .. }), "{error}");
 }
 
 #[test]
@@ -367,23 +267,11 @@ fn partitions_that_do_not_fit_the_contract_are_refused() {
     };
     for (by, message) in [
         (vec![by_column("nothing")], "no such column"),
-        (
-            vec![part(DatePart::Day, "id")],
-            "needs a timestamp or date column",
-        ),
-        (
-            vec![part(DatePart::Hour, "day")],
-            "needs a timestamp or date column",
-        ),
-        (
-            vec![part(DatePart::Year, "day")],
-            "the name of another column",
-        ),
+        (vec![part(DatePart::Day, "id")], "needs a timestamp or date column"),
+        (vec![part(DatePart::Hour, "day")], "needs a timestamp or date column"),
+        (vec![part(DatePart::Year, "day")], "the name of another column"),
         (vec![by_column("id"), by_column("id")], "named twice"),
-        (
-            ["id", "day", "day_year"].map(by_column).to_vec(),
-            "no column is left",
-        ),
+        (["id", "day", "day_year"].map(by_column).to_vec(), "no column is left"),
     ] {
         let table = table(columns(), by, &[]);
         let error = table.writer(&Limits::default()).unwrap_err().to_string();
@@ -397,11 +285,7 @@ fn encodings(file: &TableFile) -> Vec<(String, Vec<Encoding>, bool)> {
     let columns = reader.metadata().row_group(0).columns();
     let column = |column: &parquet::file::metadata::ColumnChunkMetaData| {
         let name = column.column_path().string();
-        (
-            name,
-            column.encodings().collect(),
-            column.statistics().is_some(),
-        )
+        (name, column.encodings().collect(), column.statistics().is_some())
     };
     columns.iter().map(column).collect()
 }
@@ -415,18 +299,11 @@ fn each_column_is_stored_as_its_type_and_values_suggest() {
         column("unique", ColumnType::String),
         column("repeated", ColumnType::String),
         listed,
-        column(
-            "amount",
-            ColumnType::Decimal {
-                precision: 12,
-                scale: 2,
-            },
-        ),
+        column("amount", ColumnType::Decimal { precision: 12, scale: 2 }),
         column("x", ColumnType::Float(64)),
     ];
-    let lines: Vec<_> = (0..100)
-        .map(|row| format!("{row},u{row},r{},v{row},1.5,0.5", row % 5))
-        .collect();
+    let lines: Vec<_> =
+        (0..100).map(|row| format!("{row},u{row},r{},v{row},1.5,0.5", row % 5)).collect();
     let lines: Vec<_> = lines.iter().map(String::as_str).collect();
 
     let files = table(columns, vec![], &lines).files();
@@ -458,10 +335,7 @@ fn the_same_rows_give_the_same_bytes() {
 
 #[test]
 fn a_full_memory_writes_row_groups_out_and_loses_nothing() {
-    let columns = vec![
-        column("id", ColumnType::Int(64)),
-        column("p", ColumnType::Int(64)),
-    ];
+    let columns = vec![column("id", ColumnType::Int(64)), column("p", ColumnType::Int(64))];
     let lines: Vec<_> = (0..1000).map(|row| format!("{row},{}", row % 3)).collect();
     let lines: Vec<_> = lines.iter().map(String::as_str).collect();
     let table = table(columns, vec![by_column("p")], &lines);
@@ -494,11 +368,7 @@ fn added_columns_are_stored_after_the_contract() {
 
     let files = writer.finish().unwrap();
 
-    let batch = read(Bytes::from(files[0].bytes.clone()))
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap();
+    let batch = read(Bytes::from(files[0].bytes.clone())).unwrap().next().unwrap().unwrap();
     assert_eq!(batch.schema().fields(), contract.schema().fields());
     let digest = digest::rows(contract.width(), &batch).unwrap();
     assert_eq!(digest, checked.loaded_digest);
@@ -508,10 +378,7 @@ fn added_columns_are_stored_after_the_contract() {
 fn a_file_without_the_contracts_columns_is_refused() {
     let narrow = table(vec![column("id", ColumnType::Int(64))], vec![], &["1"]);
     let wide = table(
-        vec![
-            column("id", ColumnType::Int(64)),
-            column("x", ColumnType::Int(64)),
-        ],
+        vec![column("id", ColumnType::Int(64)), column("x", ColumnType::Int(64))],
         vec![],
         &[],
     );

@@ -31,11 +31,7 @@ pub(super) fn keys(array: &dyn Array) -> Option<Vec<Option<i128>>> {
     }
     let float = |value: f64| {
         // One zero and one NaN, as in the digest.
-        let canonical = if value.is_nan() {
-            f64::NAN
-        } else {
-            value + 0.0
-        };
+        let canonical = if value.is_nan() { f64::NAN } else { value + 0.0 };
         i128::from(canonical.to_bits())
     };
     if let Some(values) = array.as_boolean_opt() {
@@ -45,17 +41,9 @@ pub(super) fn keys(array: &dyn Array) -> Option<Vec<Option<i128>>> {
         return Some(values.iter().map(|value| value.map(float)).collect());
     }
     if let Some(values) = array.as_primitive_opt::<Float32Type>() {
-        return Some(
-            values
-                .iter()
-                .map(|value| value.map(|v| float(f64::from(v))))
-                .collect(),
-        );
+        return Some(values.iter().map(|value| value.map(|v| float(f64::from(v)))).collect());
     }
-    #[allow(
-        clippy::wildcard_enum_match_arm,
-        reason = "text and foreign types have no key"
-    )]
+    #[allow(clippy::wildcard_enum_match_arm, reason = "text and foreign types have no key")]
     match array.data_type() {
         DataType::Int8 => primitive::<Int8Type>(array),
         DataType::Int16 => primitive::<Int16Type>(array),
@@ -74,10 +62,7 @@ pub(super) fn keys(array: &dyn Array) -> Option<Vec<Option<i128>>> {
 }
 
 /// The text of a key of [`keys`]: ISO 8601 for dates and times, RFC 3339 in UTC for timestamps.
-#[allow(
-    clippy::wildcard_enum_match_arm,
-    reason = "the other types are whole numbers"
-)]
+#[allow(clippy::wildcard_enum_match_arm, reason = "the other types are whole numbers")]
 pub(super) fn text_of_key(key: i128, data_type: &DataType) -> Option<String> {
     let micros = i64::try_from(key).ok();
     Some(match data_type {
@@ -123,12 +108,11 @@ pub(super) fn encode(value: Option<&str>) -> String {
     };
     let mut encoded = String::with_capacity(value.len());
     for (at, character) in value.char_indices() {
-        let unsafe_here = matches!(
-            character,
-            '/' | '=' | '%' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|'
-        ) || character.is_ascii_control()
-            || (at == 0 && character == '.')
-            || (at == 0 && value == NULL_FOLDER);
+        let unsafe_here =
+            matches!(character, '/' | '=' | '%' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|')
+                || character.is_ascii_control()
+                || (at == 0 && character == '.')
+                || (at == 0 && value == NULL_FOLDER);
         if unsafe_here {
             // Every character above is ASCII, so it is one byte.
             let escaped = write!(encoded, "%{:02X}", u32::from(character));
@@ -176,19 +160,15 @@ pub(super) fn column(folder: &str, data_type: &DataType, rows: usize) -> Option<
         let array = PrimitiveArray::<A>::from_value(value, rows);
         Some(Arc::new(array.with_data_type(data_type.clone())))
     }
-    #[allow(
-        clippy::wildcard_enum_match_arm,
-        reason = "foreign types have no folder text"
-    )]
+    #[allow(clippy::wildcard_enum_match_arm, reason = "foreign types have no folder text")]
     match data_type {
         DataType::Utf8 => {
             let texts = StringArray::from_iter_values(std::iter::repeat_n(&text, rows));
             Some(Arc::new(texts))
         }
-        DataType::Boolean => Some(Arc::new(BooleanArray::from(vec![
-            number::boolean(bytes)?;
-            rows
-        ]))),
+        DataType::Boolean => {
+            Some(Arc::new(BooleanArray::from(vec![number::boolean(bytes)?; rows])))
+        }
         DataType::Int8 => repeat::<Int8Type>(number::int(bytes)?, data_type, rows),
         DataType::Int16 => repeat::<Int16Type>(number::int(bytes)?, data_type, rows),
         DataType::Int32 => repeat::<Int32Type>(number::int(bytes)?, data_type, rows),
@@ -221,7 +201,5 @@ pub(super) fn check_type(data_type: &DataType) -> Result<(), ArrowError> {
     if *data_type == DataType::Utf8 || keys(array.as_ref()).is_some() {
         return Ok(());
     }
-    Err(ArrowError::InvalidArgumentError(format!(
-        "no folder text for type {data_type}"
-    )))
+    Err(ArrowError::InvalidArgumentError(format!("no folder text for type {data_type}")))
 }

@@ -40,9 +40,7 @@ struct OpenFile {
 
 impl fmt::Debug for TableWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TableWriter")
-            .field("partitions", &self.files.len())
-            .finish_non_exhaustive()
+        f.debug_struct("TableWriter").field("partitions", &self.files.len()).finish_non_exhaustive()
     }
 }
 
@@ -61,33 +59,19 @@ impl TableWriter {
         let levels = sink.partition_by.iter().map(|by| Level::new(by, schema));
         let levels = levels.collect::<Result<Vec<_>, _>>()?;
         for (index, level) in levels.iter().enumerate() {
-            if levels
-                .iter()
-                .take(index)
-                .any(|earlier| earlier.folder == level.folder)
-            {
+            if levels.iter().take(index).any(|earlier| earlier.folder == level.folder) {
                 let message = "named twice".to_owned();
-                return Err(TableError::PartitionBy {
-                    column: level.folder.clone(),
-                    message,
-                });
+                return Err(TableError::PartitionBy { column: level.folder.clone(), message });
             }
         }
         let in_folder = |index: usize| levels.iter().any(|l| l.is_column() && l.column == index);
-        let stored: Vec<_> = (0..schema.fields().len())
-            .filter(|index| !in_folder(*index))
-            .collect();
+        let stored: Vec<_> =
+            (0..schema.fields().len()).filter(|index| !in_folder(*index)).collect();
         if stored.is_empty() {
             let message = "no column is left for the files".to_owned();
-            return Err(TableError::PartitionBy {
-                column: folders(&levels),
-                message,
-            });
+            return Err(TableError::PartitionBy { column: folders(&levels), message });
         }
-        let listed = contract
-            .columns()
-            .iter()
-            .filter(|column| column.one_of.is_some());
+        let listed = contract.columns().iter().filter(|column| column.one_of.is_some());
         Ok(TableWriter {
             listed: listed.map(|column| column.name.clone()).collect(),
             levels,
@@ -140,15 +124,10 @@ impl TableWriter {
             if !self.levels.is_empty() && count > self.partitions_max {
                 let columns = folders(&self.levels);
                 let max = self.partitions_max;
-                return Err(TableError::TooManyPartitions {
-                    columns,
-                    count,
-                    max,
-                });
+                return Err(TableError::TooManyPartitions { columns, count, max });
             }
             let writer = self.open(rows)?;
-            self.files
-                .insert(values.clone(), OpenFile { writer, rows: 0 });
+            self.files.insert(values.clone(), OpenFile { writer, rows: 0 });
         }
         if let Some(file) = self.files.get_mut(&values) {
             file.writer.write(rows)?;
@@ -165,20 +144,12 @@ impl TableWriter {
         let options = ArrowWriterOptions::new()
             .with_properties(properties.clone())
             .with_skip_arrow_metadata(true);
-        Ok(ArrowWriter::try_new_with_options(
-            Vec::new(),
-            first.schema(),
-            options,
-        )?)
+        Ok(ArrowWriter::try_new_with_options(Vec::new(), first.schema(), options)?)
     }
 
     /// Writes out the largest row groups until the rest fits.
     fn bound_memory(&mut self) -> Result<(), TableError> {
-        let mut total: usize = self
-            .files
-            .values()
-            .map(|file| file.writer.memory_size())
-            .sum();
+        let mut total: usize = self.files.values().map(|file| file.writer.memory_size()).sum();
         while total > self.in_progress_bytes_max {
             let files = self.files.values_mut();
             let Some(largest) = files.max_by_key(|file| file.writer.memory_size()) else {

@@ -66,9 +66,9 @@ impl Shared {
         let open = self.desk().open.take_if(|(open, _)| open == id);
         match open {
             // The other end may have given up: then nobody needs the answer.
-            Some((_, sender)) => sender
-                .send(reply)
-                .map_or(StatusCode::GONE, |()| StatusCode::ACCEPTED),
+            Some((_, sender)) => {
+                sender.send(reply).map_or(StatusCode::GONE, |()| StatusCode::ACCEPTED)
+            }
             None => StatusCode::BAD_REQUEST,
         }
     }
@@ -88,20 +88,13 @@ impl Api {
         let shared = Arc::<Shared>::default();
         let routes = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
-            .route(
-                "/2018-06-01/runtime/invocation/{id}/response",
-                post(response),
-            )
+            .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
             .route("/2018-06-01/runtime/invocation/{id}/error", post(failure))
             .route("/2018-06-01/runtime/init/error", post(init_error))
             .layer(DefaultBodyLimit::max(ANSWER_BYTES_MAX))
             .with_state(Arc::clone(&shared));
         let server = tokio::spawn(async move { axum::serve(listener, routes).await });
-        Ok(Self {
-            address,
-            shared,
-            server,
-        })
+        Ok(Self { address, shared, server })
     }
 
     pub(super) fn address(&self) -> String {
@@ -152,10 +145,7 @@ async fn next(State(shared): State<Arc<Shared>>) -> Response {
     );
     let headers = [
         ("lambda-runtime-aws-request-id", invocation.id),
-        (
-            "lambda-runtime-deadline-ms",
-            invocation.deadline_ms.to_string(),
-        ),
+        ("lambda-runtime-deadline-ms", invocation.deadline_ms.to_string()),
         ("lambda-runtime-invoked-function-arn", invocation.arn),
         ("lambda-runtime-trace-id", trace),
         ("content-type", "application/json".to_owned()),

@@ -30,10 +30,7 @@ pub(super) struct Environment {
 }
 
 fn error(kind: &str, message: impl Into<String>) -> InvokeError {
-    InvokeError {
-        kind: kind.to_owned(),
-        message: message.into(),
-    }
+    InvokeError { kind: kind.to_owned(), message: message.into() }
 }
 
 impl Environment {
@@ -43,35 +40,17 @@ impl Environment {
         peak_rss_kb: Arc<AtomicU64>,
     ) -> Result<Self, InvokeError> {
         let broken = |what: &str, cause: std::io::Error| {
-            error(
-                "Runtime.InvalidEntrypoint",
-                format!("{what} of {}: {cause}", function.name),
-            )
+            error("Runtime.InvalidEntrypoint", format!("{what} of {}: {cause}", function.name))
         };
-        let api = Api::start()
-            .await
-            .map_err(|cause| broken("the runtime API", cause))?;
+        let api = Api::start().await.map_err(|cause| broken("the runtime API", cause))?;
         let mut command = command(function, &api.address());
         redirect(&mut command, &function.output).map_err(|cause| broken("the log file", cause))?;
         let child = command.spawn().map_err(|cause| {
-            broken(
-                &format!("the program {}", function.command.display()),
-                cause,
-            )
+            broken(&format!("the program {}", function.command.display()), cause)
         })?;
         let pid = child.id().unwrap_or_default();
-        let arn = format!(
-            "arn:aws:lambda:{REGION}:{ACCOUNT}:function:{}",
-            function.name
-        );
-        let mut environment = Self {
-            child,
-            pid,
-            api,
-            alive: true,
-            arn,
-            peak_rss_kb,
-        };
+        let arn = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{}", function.name);
+        let mut environment = Self { child, pid, api, alive: true, arn, peak_rss_kb };
         environment.initialise().await?;
         Ok(environment)
     }
@@ -145,8 +124,7 @@ impl Environment {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let peak = peak.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-        self.peak_rss_kb
-            .fetch_max(peak.unwrap_or(0), Ordering::AcqRel);
+        self.peak_rss_kb.fetch_max(peak.unwrap_or(0), Ordering::AcqRel);
     }
 
     async fn kill(&mut self) {
@@ -159,10 +137,7 @@ impl Environment {
 
     /// Kills the process and all it has started, unless it has been waited for.
     fn kill_group(&self) {
-        let running = self
-            .child
-            .id()
-            .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let running = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         if let Some(group) = running
             && let Err(error) = kill_process_group(group, Signal::KILL)
         {
@@ -180,10 +155,7 @@ impl Drop for Environment {
 
 fn exit_error(status: std::io::Result<std::process::ExitStatus>) -> InvokeError {
     let how = status.map_or_else(|cause| cause.to_string(), |status| status.to_string());
-    error(
-        "Runtime.ExitError",
-        format!("Runtime exited without providing a reason: {how}"),
-    )
+    error("Runtime.ExitError", format!("Runtime exited without providing a reason: {how}"))
 }
 
 fn command(function: &Function, api: &str) -> Command {
@@ -198,14 +170,8 @@ fn command(function: &Function, api: &str) -> Command {
         .env("AWS_LAMBDA_RUNTIME_API", api)
         .env("AWS_LAMBDA_FUNCTION_NAME", &function.name)
         .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
-        .env(
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-            function.memory_mb.to_string(),
-        )
-        .env(
-            "AWS_LAMBDA_LOG_GROUP_NAME",
-            format!("/aws/lambda/{}", function.name),
-        )
+        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", function.memory_mb.to_string())
+        .env("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", function.name))
         .env("AWS_LAMBDA_LOG_STREAM_NAME", "local")
         .env("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
         .env("_HANDLER", "bootstrap")

@@ -67,25 +67,17 @@ impl RuntimeHost {
         let slots = Semaphore::new(function.environments_max.max(1));
         let idle = Mutex::default();
         let peak_rss_kb = Arc::default();
-        Self(Arc::new(Host {
-            function,
-            slots,
-            idle,
-            peak_rss_kb,
-            started: AtomicU64::new(0),
-        }))
+        Self(Arc::new(Host { function, slots, idle, peak_rss_kb, started: AtomicU64::new(0) }))
     }
 
     /// The function to call, for [`crate::LocalAws::map`].
     #[must_use]
     pub fn invoke(&self) -> Invoke {
         let host = Arc::clone(&self.0);
-        Arc::new(
-            move |event| -> BoxFuture<'static, Result<Value, InvokeError>> {
-                let host = Arc::clone(&host);
-                Box::pin(async move { host.invoke(event).await })
-            },
-        )
+        Arc::new(move |event| -> BoxFuture<'static, Result<Value, InvokeError>> {
+            let host = Arc::clone(&host);
+            Box::pin(async move { host.invoke(event).await })
+        })
     }
 
     /// Process ids of the environments that are warm and idle.

@@ -77,10 +77,7 @@ impl Bucket {
         let settings = match fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let settings = Settings {
-                    created: clock::now_ms(),
-                    ..Settings::default()
-                };
+                let settings = Settings { created: clock::now_ms(), ..Settings::default() };
                 fs::write(&path, serde_json::to_vec(&settings)?)?;
                 settings
             }
@@ -112,10 +109,7 @@ impl Bucket {
     }
 
     pub(crate) fn settings(&self) -> Settings {
-        self.settings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn set_versioned(&self, versioned: bool) -> io::Result<()> {
@@ -136,24 +130,17 @@ impl Bucket {
     pub(crate) fn lock(&self, key: &str) -> MutexGuard<'_, ()> {
         let slot = usize::try_from(xxh3_64(key.as_bytes()) % LOCKS as u64).unwrap_or(0);
         #[allow(clippy::indexing_slicing, reason = "a remainder of the length")]
-        self.locks[slot]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.locks[slot].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A new name for a temporary file.
     pub(crate) fn scratch(&self) -> PathBuf {
-        self.private
-            .join("tmp")
-            .join(format!("{:x}", clock::next_sequence()))
+        self.private.join("tmp").join(format!("{:x}", clock::next_sequence()))
     }
 
     pub(super) fn meta_path(&self, hash: &str, inode: u64) -> PathBuf {
         let shelf = hash.get(..2).unwrap_or("00");
-        self.private
-            .join("meta")
-            .join(shelf)
-            .join(format!("{hash}-{inode:x}"))
+        self.private.join("meta").join(shelf).join(format!("{hash}-{inode:x}"))
     }
 
     pub(super) fn odd_path(&self, key: &str) -> PathBuf {
@@ -161,12 +148,7 @@ impl Bucket {
     }
 
     pub(super) fn is_odd(&self, key: &str) -> bool {
-        !can_be_path(key)
-            || self
-                .odd
-                .read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .contains(key)
+        !can_be_path(key) || self.odd.read().unwrap_or_else(PoisonError::into_inner).contains(key)
     }
 
     pub(super) fn mark_odd(&self, key: &str, odd: bool) {
@@ -181,19 +163,12 @@ impl Bucket {
     /// The odd keys that begin with `prefix`, in order.
     pub(crate) fn odd_keys(&self, prefix: &str) -> Vec<String> {
         let keys = self.odd.read().unwrap_or_else(PoisonError::into_inner);
-        keys.range(prefix.to_owned()..)
-            .take_while(|key| key.starts_with(prefix))
-            .cloned()
-            .collect()
+        keys.range(prefix.to_owned()..).take_while(|key| key.starts_with(prefix)).cloned().collect()
     }
 
     /// Where the object's file is, or would be.
     pub(crate) fn path(&self, key: &str) -> PathBuf {
-        if self.is_odd(key) {
-            self.odd_path(key)
-        } else {
-            self.files.join(key)
-        }
+        if self.is_odd(key) { self.odd_path(key) } else { self.files.join(key) }
     }
 
     /// Opens the newest version; `None` if there is no object of this key.
@@ -222,9 +197,7 @@ impl Bucket {
         };
         let stat = file.metadata()?;
         let meta = Meta::read(&self.meta_path(&hash_of(key), stat.ino()));
-        Ok(meta
-            .filter(|meta| meta.describes(&stat))
-            .map(|meta| Some(Object { file, meta })))
+        Ok(meta.filter(|meta| meta.describes(&stat)).map(|meta| Some(Object { file, meta })))
     }
 
     /// Takes in a file that came into the folder without us, or was changed in place.
@@ -283,15 +256,7 @@ mod tests {
         for key in ["a", "a/b.csv", "..a/b..", "a b/ü&%.csv", ".hidden", "-"] {
             assert!(can_be_path(key), "{key}");
         }
-        for key in [
-            "..",
-            "a/../../b",
-            "/etc/passwd",
-            "a//b",
-            "a/",
-            "./a",
-            "a\0b",
-        ] {
+        for key in ["..", "a/../../b", "/etc/passwd", "a//b", "a/", "./a", "a\0b"] {
             assert!(!can_be_path(key), "{key}");
         }
         assert!(!can_be_path(&"x".repeat(256)));

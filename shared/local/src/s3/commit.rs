@@ -43,10 +43,7 @@ impl WriteCondition {
 }
 
 pub(crate) fn matches_etag(condition: &ETagCondition, meta: &Meta) -> bool {
-    condition.is_any()
-        || condition
-            .as_etag()
-            .is_some_and(|etag| etag.value() == meta.etag)
+    condition.is_any() || condition.as_etag().is_some_and(|etag| etag.value() == meta.etag)
 }
 
 pub(crate) fn precondition_failed(header: &str) -> S3Error {
@@ -97,13 +94,10 @@ impl Bucket {
         let current = if condition.is_none() && !versioned {
             None
         } else {
-            self.object_locked(&key)
-                .map_err(io_error)?
-                .map(|object| object.meta)
+            self.object_locked(&key).map_err(io_error)?.map(|object| object.meta)
         };
         condition.check(current.as_ref())?;
-        self.publish(temp, &mut meta, current.as_ref(), versioned)
-            .map_err(io_error)?;
+        self.publish(temp, &mut meta, current.as_ref(), versioned).map_err(io_error)?;
         Ok(meta)
     }
 
@@ -121,10 +115,8 @@ impl Bucket {
         meta.version = None;
         meta.stamp(&stat);
         let target = self.path(&meta.key);
-        let old_inode = fs::metadata(&target)
-            .ok()
-            .filter(fs::Metadata::is_file)
-            .map(|old| old.ino());
+        let old_inode =
+            fs::metadata(&target).ok().filter(fs::Metadata::is_file).map(|old| old.ino());
         if versioned {
             if let Some(current) = current.filter(|current| current.version.is_none()) {
                 self.keep_null_version(current, &target)?;
@@ -195,10 +187,8 @@ impl Bucket {
         let versioned = self.is_versioned();
         if versioned || if_match.is_some() {
             let current = self.object_locked(key).map_err(io_error)?;
-            let condition = WriteCondition {
-                if_match: if_match.cloned(),
-                ..WriteCondition::default()
-            };
+            let condition =
+                WriteCondition { if_match: if_match.cloned(), ..WriteCondition::default() };
             condition.check(current.as_ref().map(|object| &object.meta))?;
             if versioned {
                 let current = current.map(|object| object.meta);
@@ -224,10 +214,7 @@ impl Bucket {
         marker.version = Some(id.clone());
         self.write_version(&marker, &id, None)?;
         self.unlink(key)?;
-        Ok(Deleted {
-            version: Some(id),
-            delete_marker: true,
-        })
+        Ok(Deleted { version: Some(id), delete_marker: true })
     }
 
     /// Removes the object's file, its meta, and the folders that are empty then.
@@ -242,10 +229,7 @@ impl Bucket {
             self.mark_odd(key, false);
             return Ok(());
         }
-        let above = path
-            .ancestors()
-            .skip(1)
-            .take_while(|folder| *folder != self.files);
+        let above = path.ancestors().skip(1).take_while(|folder| *folder != self.files);
         for folder in above {
             if fs::remove_dir(folder).is_err() {
                 break;

@@ -20,20 +20,12 @@ pub(crate) fn destination_condition(headers: &HeaderMap) -> S3Result<WriteCondit
             .map(Some)
             .map_err(|error| s3_error!(error, InvalidArgument, "invalid header: {name}")),
     };
-    Ok(WriteCondition {
-        if_match: parse("if-match")?,
-        if_none_match: parse("if-none-match")?,
-    })
+    Ok(WriteCondition { if_match: parse("if-match")?, if_none_match: parse("if-none-match")? })
 }
 
 /// The bucket, key and version that a request copies from.
 pub(crate) fn source_of(input: &CopyObjectInput) -> S3Result<(String, Wanted)> {
-    let CopySource::Bucket {
-        bucket,
-        key,
-        version_id,
-    } = &input.copy_source
-    else {
+    let CopySource::Bucket { bucket, key, version_id } = &input.copy_source else {
         return Err(s3_error!(
             NotImplemented,
             "copy from an access point is not supported locally"
@@ -82,11 +74,7 @@ pub(crate) fn copy(
         etag: source.etag.clone(),
         parts: source.parts,
         sums: source.sums.clone(),
-        described: if replace {
-            described
-        } else {
-            source.described.clone()
-        },
+        described: if replace { described } else { source.described.clone() },
         ..Meta::default()
     };
     let meta = to.commit(&temp, meta, condition)?;
@@ -98,21 +86,13 @@ fn link_source(from: &Bucket, wanted: &Wanted, temp: &Temp) -> S3Result<Meta> {
     if let Some(version) = &wanted.version {
         let object = read::open(from, wanted)?;
         let kept = from.versions_of(&wanted.key).join(version);
-        let path = if kept.exists() {
-            kept
-        } else {
-            from.path(&wanted.key)
-        };
+        let path = if kept.exists() { kept } else { from.path(&wanted.key) };
         fs::hard_link(path, &temp.0).map_err(io_error)?;
         return Ok(object.meta);
     }
     let _guard = from.lock(&wanted.key);
     let Some(object) = from.object_locked(&wanted.key).map_err(io_error)? else {
-        return Err(s3_error!(
-            NoSuchKey,
-            "The specified key does not exist: {}",
-            wanted.key
-        ));
+        return Err(s3_error!(NoSuchKey, "The specified key does not exist: {}", wanted.key));
     };
     fs::hard_link(from.path(&wanted.key), &temp.0).map_err(io_error)?;
     Ok(object.meta)

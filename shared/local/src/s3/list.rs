@@ -32,11 +32,7 @@ pub(crate) struct Listing {
 impl Listing {
     pub(crate) fn common_prefixes(&self, encode: impl Fn(&str) -> String) -> Vec<CommonPrefix> {
         let prefixes = self.prefixes.iter();
-        prefixes
-            .map(|prefix| CommonPrefix {
-                prefix: Some(encode(prefix)),
-            })
-            .collect()
+        prefixes.map(|prefix| CommonPrefix { prefix: Some(encode(prefix)) }).collect()
     }
 
     fn len(&self) -> usize {
@@ -125,10 +121,7 @@ impl Walk<'_> {
         let below = folder.starts_with(prefix) || prefix.starts_with(folder);
         let after = self.request.after.as_str();
         let behind = folder > after || after.starts_with(folder);
-        let skipped = self
-            .skip
-            .as_ref()
-            .is_some_and(|skip| folder.starts_with(skip));
+        let skipped = self.skip.as_ref().is_some_and(|skip| folder.starts_with(skip));
         below && behind && !skipped
     }
 
@@ -187,11 +180,7 @@ impl Walk<'_> {
     }
 
     fn common_prefix(&self, key: &str) -> Option<String> {
-        let delimiter = self
-            .request
-            .delimiter
-            .as_deref()
-            .filter(|text| !text.is_empty())?;
+        let delimiter = self.request.delimiter.as_deref().filter(|text| !text.is_empty())?;
         let rest = key.strip_prefix(&self.request.prefix)?;
         let (head, _) = rest.split_once(delimiter)?;
         Some(format!("{}{head}{delimiter}", self.request.prefix))

@@ -71,11 +71,7 @@ impl Sums {
     }
 
     pub(crate) fn kind(&self) -> Option<ChecksumType> {
-        let kind = if self.composite {
-            ChecksumType::COMPOSITE
-        } else {
-            ChecksumType::FULL_OBJECT
-        };
+        let kind = if self.composite { ChecksumType::COMPOSITE } else { ChecksumType::FULL_OBJECT };
         (!self.is_empty()).then(|| ChecksumType::from_static(kind))
     }
 }

@@ -47,20 +47,12 @@ impl Storage {
                 buckets.insert(name.clone(), Arc::new(Bucket::open(&root, &name)?));
             }
         }
-        Ok(Self(Arc::new(Inner {
-            root,
-            buckets: RwLock::new(buckets),
-            events,
-        })))
+        Ok(Self(Arc::new(Inner { root, buckets: RwLock::new(buckets), events })))
     }
 
     /// Makes a bucket; `false` if it was there.
     pub(crate) fn create_bucket(&self, name: &str) -> io::Result<bool> {
-        let mut buckets = self
-            .0
-            .buckets
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut buckets = self.0.buckets.write().unwrap_or_else(PoisonError::into_inner);
         if buckets.contains_key(name) {
             return Ok(false);
         }
@@ -70,32 +62,18 @@ impl Storage {
     }
 
     pub(crate) fn set_versioned(&self, name: &str, versioned: bool) -> io::Result<()> {
-        let buckets = self
-            .0
-            .buckets
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        buckets
-            .get(name)
-            .map_or(Ok(()), |bucket| bucket.set_versioned(versioned))
+        let buckets = self.0.buckets.read().unwrap_or_else(PoisonError::into_inner);
+        buckets.get(name).map_or(Ok(()), |bucket| bucket.set_versioned(versioned))
     }
 
     fn bucket(&self, name: &str) -> S3Result<Arc<Bucket>> {
-        let buckets = self
-            .0
-            .buckets
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let buckets = self.0.buckets.read().unwrap_or_else(PoisonError::into_inner);
         let bucket = buckets.get(name).cloned();
         bucket.ok_or_else(|| s3_error!(NoSuchBucket, "The specified bucket does not exist: {name}"))
     }
 
     fn buckets(&self) -> Vec<Arc<Bucket>> {
-        let buckets = self
-            .0
-            .buckets
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let buckets = self.0.buckets.read().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<_> = buckets.values().cloned().collect();
         all.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         all
@@ -104,26 +82,11 @@ impl Storage {
     /// Removes an empty bucket.
     fn remove_bucket(&self, name: &str) -> S3Result<()> {
         let bucket = self.bucket(name)?;
-        let first = list::ListRequest {
-            max: 1,
-            ..list::ListRequest::default()
-        };
-        if !bucket
-            .list(&first)
-            .map_err(commit::io_error)?
-            .contents
-            .is_empty()
-        {
-            return Err(s3_error!(
-                BucketNotEmpty,
-                "The bucket you tried to delete is not empty"
-            ));
+        let first = list::ListRequest { max: 1, ..list::ListRequest::default() };
+        if !bucket.list(&first).map_err(commit::io_error)?.contents.is_empty() {
+            return Err(s3_error!(BucketNotEmpty, "The bucket you tried to delete is not empty"));
         }
-        self.0
-            .buckets
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(name);
+        self.0.buckets.write().unwrap_or_else(PoisonError::into_inner).remove(name);
         fs::remove_dir_all(&bucket.private).map_err(commit::io_error)?;
         fs::remove_dir_all(&bucket.files).map_err(commit::io_error)
     }

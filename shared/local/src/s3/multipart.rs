@@ -45,10 +45,7 @@ impl Bucket {
         if is_plain_name(upload) && folder.join("upload.json").exists() {
             return Ok(folder);
         }
-        Err(s3_error!(
-            NoSuchUpload,
-            "The specified multipart upload does not exist."
-        ))
+        Err(s3_error!(NoSuchUpload, "The specified multipart upload does not exist."))
     }
 
     fn upload(&self, id: &str, key: &str) -> S3Result<(PathBuf, Upload)> {
@@ -76,22 +73,12 @@ impl Bucket {
 
     pub(crate) fn put_part(&self, id: &str, number: i32, part: &Received) -> S3Result<()> {
         if !(1..=PARTS_MAX).contains(&number) {
-            return Err(s3_error!(
-                InvalidArgument,
-                "Part number must be from 1 to {PARTS_MAX}"
-            ));
+            return Err(s3_error!(InvalidArgument, "Part number must be from 1 to {PARTS_MAX}"));
         }
         let folder = self.upload_folder(id)?;
-        let meta = PartMeta {
-            etag: part.etag.clone(),
-            size: part.size,
-            sums: part.sums.clone(),
-        };
+        let meta = PartMeta { etag: part.etag.clone(), size: part.size, sums: part.sums.clone() };
         let write = || -> io::Result<()> {
-            fs::write(
-                folder.join(format!("{number}.json")),
-                serde_json::to_vec(&meta)?,
-            )?;
+            fs::write(folder.join(format!("{number}.json")), serde_json::to_vec(&meta)?)?;
             fs::rename(&part.temp.0, folder.join(number.to_string()))
         };
         write().map_err(io_error)
@@ -156,10 +143,7 @@ impl Bucket {
         }
         let mut whole = File::create_new(&temp.0)?;
         for (number, _) in parts {
-            io::copy(
-                &mut File::open(folder.join(number.to_string()))?,
-                &mut whole,
-            )?;
+            io::copy(&mut File::open(folder.join(number.to_string()))?, &mut whole)?;
         }
         Ok(temp)
     }
@@ -179,15 +163,8 @@ fn check_parts(folder: &Path, wanted: &[CompletedPart]) -> S3Result<Vec<(i32, Pa
             return Err(s3_error!(InvalidPartOrder));
         }
         let meta = read_part(folder, number)?;
-        if part
-            .e_tag
-            .as_ref()
-            .is_some_and(|etag| etag.value() != meta.etag)
-        {
-            return Err(s3_error!(
-                InvalidPart,
-                "The ETag of part {number} did not match"
-            ));
+        if part.e_tag.as_ref().is_some_and(|etag| etag.value() != meta.etag) {
+            return Err(s3_error!(InvalidPart, "The ETag of part {number} did not match"));
         }
         let given = [
             ("crc32", &part.checksum_crc32),
@@ -209,16 +186,11 @@ fn check_parts(folder: &Path, wanted: &[CompletedPart]) -> S3Result<Vec<(i32, Pa
         parts.push((number, meta));
     }
     if parts.is_empty() {
-        return Err(s3_error!(
-            MalformedXML,
-            "You must specify at least one part"
-        ));
+        return Err(s3_error!(MalformedXML, "You must specify at least one part"));
     }
     let all_but_last = parts.len() - 1;
-    if let Some((number, meta)) = parts
-        .iter()
-        .take(all_but_last)
-        .find(|(_, meta)| meta.size < PART_BYTES_MIN)
+    if let Some((number, meta)) =
+        parts.iter().take(all_but_last).find(|(_, meta)| meta.size < PART_BYTES_MIN)
     {
         return Err(s3_error!(
             EntityTooSmall,
@@ -232,18 +204,11 @@ fn check_parts(folder: &Path, wanted: &[CompletedPart]) -> S3Result<Vec<(i32, Pa
 /// The object's sum: for CRCs over the whole object if asked for, else over the parts' sums, with
 /// `-N` at the end. An algorithm that not every part has is left out.
 fn joined_sums(parts: &[(i32, PartMeta)], full_object: bool) -> S3Result<Sums> {
-    let mut joined = Sums {
-        composite: !full_object,
-        ..Sums::default()
-    };
+    let mut joined = Sums { composite: !full_object, ..Sums::default() };
     for algorithm in ["crc32", "crc32c", "crc64nvme", "sha1", "sha256"] {
         let mut raw: Vec<(Vec<u8>, u64)> = Vec::with_capacity(parts.len());
         for (_, part) in parts {
-            let sum = part
-                .sums
-                .each()
-                .into_iter()
-                .find(|(name, _)| *name == algorithm);
+            let sum = part.sums.each().into_iter().find(|(name, _)| *name == algorithm);
             let Some(sum) = sum.and_then(|(_, sum)| sum) else {
                 break;
             };
@@ -266,16 +231,11 @@ fn joined_sums(parts: &[(i32, PartMeta)], full_object: bool) -> S3Result<Sums> {
 }
 
 fn combine(algorithm: crc_fast::CrcAlgorithm, raw: &[(Vec<u8>, u64)], width: usize) -> String {
-    let number = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .fold(0_u64, |sum, &byte| sum << 8 | u64::from(byte))
-    };
+    let number = |bytes: &[u8]| bytes.iter().fold(0_u64, |sum, &byte| sum << 8 | u64::from(byte));
     let mut sums = raw.iter().map(|(bytes, size)| (number(bytes), *size));
     let (first, _) = sums.next().unwrap_or_default();
-    let whole = sums.fold(first, |sum, (next, size)| {
-        crc_fast::checksum_combine(algorithm, sum, next, size)
-    });
+    let whole = sums
+        .fold(first, |sum, (next, size)| crc_fast::checksum_combine(algorithm, sum, next, size));
     let bytes = whole.to_be_bytes();
     BASE64.encode(bytes.get(8 - width..).unwrap_or(&bytes))
 }
@@ -293,8 +253,5 @@ fn over_sums(algorithm: &str, raw: &[(Vec<u8>, u64)]) -> String {
         hasher.update(bytes);
     }
     let sums = Sums::from(hasher.finalize());
-    sums.each()
-        .into_iter()
-        .find_map(|(_, sum)| sum.cloned())
-        .unwrap_or_default()
+    sums.each().into_iter().find_map(|(_, sum)| sum.cloned()).unwrap_or_default()
 }

@@ -68,11 +68,7 @@ impl Wanted {
 
 /// Opens what is wanted, or says in S3's words why not.
 pub(crate) fn open(bucket: &Bucket, wanted: &Wanted) -> S3Result<Object> {
-    let found = match wanted
-        .version
-        .as_deref()
-        .filter(|version| !version.is_empty())
-    {
+    let found = match wanted.version.as_deref().filter(|version| !version.is_empty()) {
         Some(version) => {
             let found = bucket.version(&wanted.key, version)?;
             found.ok_or_else(|| s3_error!(NoSuchVersion))?
@@ -92,10 +88,7 @@ fn missing(bucket: &Bucket, key: &str) -> s3s::S3Error {
         && let Ok(marker) = marker.parse()
     {
         let mut headers = hyper::HeaderMap::new();
-        headers.insert(
-            "x-amz-delete-marker",
-            hyper::header::HeaderValue::from_static("true"),
-        );
+        headers.insert("x-amz-delete-marker", hyper::header::HeaderValue::from_static("true"));
         headers.insert("x-amz-version-id", marker);
         error.set_headers(headers);
     }

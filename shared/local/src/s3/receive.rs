@@ -38,34 +38,22 @@ pub(crate) struct Promise {
 
 impl Promise {
     pub(crate) fn of(headers: &HeaderMap, extensions: &Extensions) -> Self {
-        let text = |name: &str| {
-            headers
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-                .map(str::to_owned)
-        };
+        let text =
+            |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let mut promise = Self {
             length: text(header::CONTENT_LENGTH.as_str()).and_then(|value| value.parse().ok()),
             md5: text("content-md5"),
             trailers: extensions.get::<Trailers>().cloned(),
             ..Self::default()
         };
-        for name in headers
-            .keys()
-            .filter_map(|name| name.as_str().strip_prefix(PREFIX))
-        {
+        for name in headers.keys().filter_map(|name| name.as_str().strip_prefix(PREFIX)) {
             if let Some(sum) = text(&format!("{PREFIX}{name}")).filter(|_| is_algorithm(name)) {
                 promise.sums.push((name.to_owned(), sum));
                 promise.algorithms.push(name.to_owned());
             }
         }
-        let announced = text("x-amz-trailer")
-            .unwrap_or_default()
-            .to_ascii_lowercase();
-        for name in announced
-            .split(',')
-            .filter_map(|name| name.trim().strip_prefix(PREFIX))
-        {
+        let announced = text("x-amz-trailer").unwrap_or_default().to_ascii_lowercase();
+        for name in announced.split(',').filter_map(|name| name.trim().strip_prefix(PREFIX)) {
             promise.algorithms.push(name.to_owned());
         }
         promise
@@ -92,18 +80,13 @@ impl Promise {
         if let (Some(promised), Some(md5)) = (&self.md5, md5)
             && *promised != BASE64.encode(&md5)
         {
-            return Err(s3_error!(
-                BadDigest,
-                "The Content-MD5 you specified did not match"
-            ));
+            return Err(s3_error!(BadDigest, "The Content-MD5 you specified did not match"));
         }
         for (algorithm, computed) in sums.each() {
             let Some(computed) = computed else { continue };
             let in_header = self.sums.iter().find(|(name, _)| name == algorithm);
-            let in_trailer = self
-                .trailers
-                .as_ref()
-                .and_then(|map| map.get(&format!("{PREFIX}{algorithm}")));
+            let in_trailer =
+                self.trailers.as_ref().and_then(|map| map.get(&format!("{PREFIX}{algorithm}")));
             let promised = in_header.map(|(_, sum)| sum).or(in_trailer.as_ref());
             if promised.is_some_and(|promised| promised != computed) {
                 return Err(s3_error!(
@@ -202,12 +185,7 @@ pub(crate) async fn receive(
     let sums = Sums::from(writer.sums.finalize());
     promise.check(writer.size, writer.md5.map(Md5::finalize), &sums)?;
     let etag = format!("{:032x}", writer.etag.digest128());
-    Ok(Received {
-        temp,
-        etag,
-        size: writer.size,
-        sums,
-    })
+    Ok(Received { temp, etag, size: writer.size, sums })
 }
 
 /// The writer, here or on the thread that writes.
@@ -220,10 +198,7 @@ impl Handed {
     async fn wait(self) -> S3Result<Box<Writer>> {
         match self {
             Self::Idle(writer) => Ok(writer),
-            Self::Busy(task) => task
-                .await
-                .map_err(S3Error::internal_error)?
-                .map_err(io_error),
+            Self::Busy(task) => task.await.map_err(S3Error::internal_error)?.map_err(io_error),
         }
     }
 }

@@ -30,9 +30,7 @@ const PAGE_KEYS_MAX: i32 = 1000;
 async fn on_disk<T: Send + 'static>(
     work: impl FnOnce() -> S3Result<T> + Send + 'static,
 ) -> S3Result<T> {
-    spawn_blocking(work)
-        .await
-        .map_err(S3Error::internal_error)?
+    spawn_blocking(work).await.map_err(S3Error::internal_error)?
 }
 
 fn ok<T>(output: T) -> Answer<T> {
@@ -40,22 +38,15 @@ fn ok<T>(output: T) -> Answer<T> {
 }
 
 fn described(headers: &HeaderMap) -> Described {
-    let text = |name: &str| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned)
-    };
+    let text =
+        |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     // What is left of the transport's own encoding is no property of the object.
     let encoding = text("content-encoding").filter(|encoding| encoding != "aws-chunked");
     let user: BTreeMap<String, String> = headers
         .iter()
         .filter_map(|(name, value)| {
             let name = name.as_str().strip_prefix("x-amz-meta-")?;
-            Some((
-                name.to_owned(),
-                String::from_utf8_lossy(value.as_bytes()).into_owned(),
-            ))
+            Some((name.to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
         })
         .collect();
     Described {
@@ -130,12 +121,7 @@ impl Storage {
         bucket: &Arc<Bucket>,
         body: Option<StreamingBlob>,
     ) -> S3Result<Received> {
-        receive(
-            bucket,
-            body,
-            Promise::of(&request.headers, &request.extensions),
-        )
-        .await
+        receive(bucket, body, Promise::of(&request.headers, &request.extensions)).await
     }
 }
 
@@ -156,10 +142,7 @@ impl S3 for Storage {
         let (storage, name) = (self.clone(), request.input.bucket);
         let location = Some(format!("/{name}"));
         on_disk(move || storage.create_bucket(&name).map_err(io_error)).await?;
-        ok(CreateBucketOutput {
-            location,
-            ..Default::default()
-        })
+        ok(CreateBucketOutput { location, ..Default::default() })
     }
 
     async fn delete_bucket(
@@ -173,10 +156,7 @@ impl S3 for Storage {
 
     async fn head_bucket(&self, request: S3Request<HeadBucketInput>) -> Answer<HeadBucketOutput> {
         self.bucket(&request.input.bucket)?;
-        ok(HeadBucketOutput {
-            bucket_region: Some(crate::REGION.to_owned()),
-            ..Default::default()
-        })
+        ok(HeadBucketOutput { bucket_region: Some(crate::REGION.to_owned()), ..Default::default() })
     }
 
     async fn get_bucket_location(
@@ -196,10 +176,7 @@ impl S3 for Storage {
             ),
             ..Default::default()
         });
-        ok(ListBucketsOutput {
-            buckets: Some(buckets.collect()),
-            ..Default::default()
-        })
+        ok(ListBucketsOutput { buckets: Some(buckets.collect()), ..Default::default() })
     }
 
     async fn put_bucket_versioning(
@@ -224,10 +201,7 @@ impl S3 for Storage {
             (false, false) => None,
         };
         let status = status.map(BucketVersioningStatus::from_static);
-        ok(GetBucketVersioningOutput {
-            status,
-            ..Default::default()
-        })
+        ok(GetBucketVersioningOutput { status, ..Default::default() })
     }
 
     async fn put_object(&self, mut request: S3Request<PutObjectInput>) -> Answer<PutObjectOutput> {
@@ -236,10 +210,8 @@ impl S3 for Storage {
         let received = self.store(&mut request, &bucket, body).await?;
         let described = described(&request.headers);
         let input = request.input;
-        let condition = WriteCondition {
-            if_match: input.if_match,
-            if_none_match: input.if_none_match,
-        };
+        let condition =
+            WriteCondition { if_match: input.if_match, if_none_match: input.if_none_match };
         let meta = Meta {
             key: input.key,
             etag: received.etag,
@@ -267,10 +239,8 @@ impl S3 for Storage {
         let object = on_disk(move || read::open(&bucket, &wanted)).await?;
         let span = read::span(input.range.as_ref(), object.meta.size)?;
         let length = span.end - span.start;
-        let mut output = GetObjectOutput {
-            content_length: i64::try_from(length).ok(),
-            ..Default::default()
-        };
+        let mut output =
+            GetObjectOutput { content_length: i64::try_from(length).ok(), ..Default::default() };
         // A sum is of the whole object, so it goes out with the whole object only.
         let with_sums = input.checksum_mode.is_some() && length == object.meta.size;
         describe!(output, &object.meta, with_sums);
@@ -362,19 +332,13 @@ impl S3 for Storage {
         request: S3Request<ListObjectsV2Input>,
     ) -> Answer<ListObjectsV2Output> {
         let input = request.input;
-        let token = input
-            .continuation_token
-            .as_deref()
-            .map(decode_token)
-            .transpose()?;
+        let token = input.continuation_token.as_deref().map(decode_token).transpose()?;
         let encode = wants_url_encoding(input.encoding_type.as_ref());
         let page = page(input.max_keys);
         let wanted = ListRequest {
             prefix: input.prefix.clone().unwrap_or_default(),
             delimiter: input.delimiter.clone(),
-            after: token
-                .or_else(|| input.start_after.clone())
-                .unwrap_or_default(),
+            after: token.or_else(|| input.start_after.clone()).unwrap_or_default(),
             max: page,
         };
         let (listing, prefixes) = self.list(&input.bucket, wanted, encode).await?;
@@ -437,11 +401,7 @@ impl S3 for Storage {
             Some(kind) => kind.as_str() == ChecksumType::FULL_OBJECT,
             None => input.checksum_algorithm.as_ref().is_some_and(crc64),
         };
-        let upload = Upload {
-            key: input.key.clone(),
-            described,
-            full_object,
-        };
+        let upload = Upload { key: input.key.clone(), described, full_object };
         let id = on_disk(move || bucket.create_upload(&upload).map_err(io_error)).await?;
         ok(CreateMultipartUploadOutput {
             bucket: Some(input.bucket),
@@ -462,10 +422,7 @@ impl S3 for Storage {
         let body = request.input.body.take();
         let received = self.store(&mut request, &bucket, body).await?;
         let etag = Some(ETag::Strong(received.etag.clone()));
-        let mut output = UploadPartOutput {
-            e_tag: etag,
-            ..Default::default()
-        };
+        let mut output = UploadPartOutput { e_tag: etag, ..Default::default() };
         set_sums!(output, &received.sums);
         let (id, number) = (request.input.upload_id, request.input.part_number);
         on_disk(move || bucket.put_part(&id, number, &received)).await?;
@@ -474,9 +431,7 @@ impl S3 for Storage {
 
     async fn list_parts(&self, request: S3Request<ListPartsInput>) -> Answer<ListPartsOutput> {
         let input = request.input;
-        let parts = self
-            .bucket(&input.bucket)?
-            .parts(&input.upload_id, &input.key)?;
+        let parts = self.bucket(&input.bucket)?.parts(&input.upload_id, &input.key)?;
         ok(ListPartsOutput {
             bucket: Some(input.bucket),
             key: Some(input.key),
@@ -493,14 +448,9 @@ impl S3 for Storage {
     ) -> Answer<CompleteMultipartUploadOutput> {
         let input = request.input;
         let bucket = self.bucket(&input.bucket)?;
-        let condition = WriteCondition {
-            if_match: input.if_match,
-            if_none_match: input.if_none_match,
-        };
-        let parts = input
-            .multipart_upload
-            .and_then(|upload| upload.parts)
-            .unwrap_or_default();
+        let condition =
+            WriteCondition { if_match: input.if_match, if_none_match: input.if_none_match };
+        let parts = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
         let (id, key) = (input.upload_id, input.key.clone());
         let meta = on_disk(move || bucket.complete_upload(&id, &key, &parts, &condition)).await?;
         self.created(&input.bucket, &meta, "CompleteMultipartUpload");
@@ -553,11 +503,7 @@ fn delete_all(bucket: &Bucket, wanted: Delete) -> DeleteObjectsOutput {
     if wanted.quiet == Some(true) {
         deleted.clear();
     }
-    DeleteObjectsOutput {
-        deleted: Some(deleted),
-        errors: Some(errors),
-        ..Default::default()
-    }
+    DeleteObjectsOutput { deleted: Some(deleted), errors: Some(errors), ..Default::default() }
 }
 
 fn encode_token(after: &str) -> String {
@@ -567,10 +513,5 @@ fn encode_token(after: &str) -> String {
 fn decode_token(token: &str) -> S3Result<String> {
     let bytes = data_encoding::HEXLOWER.decode(token.as_bytes()).ok();
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    text.ok_or_else(|| {
-        s3_error!(
-            InvalidArgument,
-            "The continuation token provided is incorrect"
-        )
-    })
+    text.ok_or_else(|| s3_error!(InvalidArgument, "The continuation token provided is incorrect"))
 }

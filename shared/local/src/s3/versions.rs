@@ -34,13 +34,8 @@ impl Bucket {
 
     /// Whether the newest version is a delete marker; its id if so.
     pub(crate) fn delete_marker(&self, key: &str) -> io::Result<Option<String>> {
-        let newest = self
-            .versions(key)?
-            .into_iter()
-            .max_by_key(|meta| meta.sequencer);
-        Ok(newest
-            .filter(|meta| meta.delete_marker)
-            .and_then(|meta| meta.version))
+        let newest = self.versions(key)?.into_iter().max_by_key(|meta| meta.sequencer);
+        Ok(newest.filter(|meta| meta.delete_marker).and_then(|meta| meta.version))
     }
 
     fn versions(&self, key: &str) -> io::Result<Vec<Meta>> {
@@ -51,10 +46,7 @@ impl Bucket {
         let mut found = Vec::new();
         for entry in entries {
             let path = entry?.path();
-            if path
-                .extension()
-                .is_some_and(|extension| extension == "json")
-            {
+            if path.extension().is_some_and(|extension| extension == "json") {
                 found.extend(Meta::read(&path));
             }
         }
@@ -75,9 +67,8 @@ impl Bucket {
         let description = folder.join(format!("{id}.json"));
         let marker = Meta::read(&description).is_some_and(|meta| meta.delete_marker);
         let current = self.object_locked(key)?.map(|object| object.meta);
-        let is_current = current
-            .as_ref()
-            .is_some_and(|meta| meta.version.as_deref().unwrap_or("null") == id);
+        let is_current =
+            current.as_ref().is_some_and(|meta| meta.version.as_deref().unwrap_or("null") == id);
         remove_if_there(&description)?;
         remove_if_there(&folder.join(id))?;
         if is_current {
@@ -86,17 +77,11 @@ impl Bucket {
         if is_current || (marker && current.is_none()) {
             self.restore_newest(key)?;
         }
-        Ok(Deleted {
-            version: Some(id.to_owned()),
-            delete_marker: marker,
-        })
+        Ok(Deleted { version: Some(id.to_owned()), delete_marker: marker })
     }
 
     fn restore_newest(&self, key: &str) -> io::Result<()> {
-        let newest = self
-            .versions(key)?
-            .into_iter()
-            .max_by_key(|meta| meta.sequencer);
+        let newest = self.versions(key)?.into_iter().max_by_key(|meta| meta.sequencer);
         let Some(mut meta) = newest.filter(|meta| !meta.delete_marker) else {
             return Ok(());
         };

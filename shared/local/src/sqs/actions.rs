@@ -36,10 +36,7 @@ pub(crate) async fn run(queues: &Queues, action: &str, input: &Value, base: &str
         }
         "ListQueues" => {
             let prefix = input["QueueNamePrefix"].as_str().unwrap_or_default();
-            let names = queues
-                .names()
-                .into_iter()
-                .filter(|name| name.starts_with(prefix));
+            let names = queues.names().into_iter().filter(|name| name.starts_with(prefix));
             let urls: Vec<String> = names.map(|name| url(base, &name)).collect();
             Ok(json!({ "QueueUrls": urls }))
         }
@@ -80,12 +77,8 @@ pub(crate) async fn run(queues: &Queues, action: &str, input: &Value, base: &str
                 let redrive = queues.get(name).and_then(|queue| queue.settings().redrive);
                 redrive.is_some_and(|redrive| redrive.queue == target.name)
             };
-            let urls: Vec<_> = queues
-                .names()
-                .into_iter()
-                .filter(feeds)
-                .map(|name| url(base, &name))
-                .collect();
+            let urls: Vec<_> =
+                queues.names().into_iter().filter(feeds).map(|name| url(base, &name)).collect();
             Ok(json!({ "queueUrls": urls }))
         }
         _ => Err(SqsError::new(
@@ -101,10 +94,7 @@ fn url(base: &str, name: &str) -> String {
 
 fn text<'a>(input: &'a Value, name: &str) -> Result<&'a str, SqsError> {
     input[name].as_str().ok_or_else(|| {
-        SqsError::new(
-            "MissingParameter",
-            format!("The request must contain the parameter {name}."),
-        )
+        SqsError::new("MissingParameter", format!("The request must contain the parameter {name}."))
     })
 }
 
@@ -145,9 +135,7 @@ fn create(queues: &Queues, input: &Value, base: &str) -> Answer {
         ));
     }
     let there = queues.get(name);
-    let queue = there
-        .clone()
-        .unwrap_or_else(|| Arc::new(Queue::new(name, Settings::aws())));
+    let queue = there.clone().unwrap_or_else(|| Arc::new(Queue::new(name, Settings::aws())));
     let mut settings = queue.settings();
     set_attributes(&mut settings, input)?;
     match there {
@@ -189,9 +177,7 @@ fn set_attributes(settings: &mut Settings, input: &Value) -> Result<(), SqsError
             "RedrivePolicy" => settings.redrive = redrive(value.as_str().unwrap_or_default())?,
             _ => {}
         }
-        let value = value
-            .as_str()
-            .map_or_else(|| value.to_string(), str::to_owned);
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         settings.attributes.insert(name.clone(), value);
     }
     Ok(())
@@ -202,15 +188,12 @@ fn redrive(policy: &str) -> Result<Option<Redrive>, SqsError> {
         return Ok(None);
     }
     let policy: Value = serde_json::from_str(policy).unwrap_or_default();
-    let queue = policy["deadLetterTargetArn"]
-        .as_str()
-        .and_then(|arn| arn.rsplit(':').next());
+    let queue = policy["deadLetterTargetArn"].as_str().and_then(|arn| arn.rsplit(':').next());
     let receives = number(&policy["maxReceiveCount"]).and_then(|count| u32::try_from(count).ok());
     match (queue, receives) {
-        (Some(queue), Some(receives_max)) if receives_max > 0 => Ok(Some(Redrive {
-            queue: queue.to_owned(),
-            receives_max,
-        })),
+        (Some(queue), Some(receives_max)) if receives_max > 0 => {
+            Ok(Some(Redrive { queue: queue.to_owned(), receives_max }))
+        }
         _ => Err(SqsError::new(
             "InvalidParameterValue",
             "Value for parameter RedrivePolicy is invalid: it needs deadLetterTargetArn and maxReceiveCount",
@@ -227,10 +210,7 @@ fn attributes(queue: &Queue, input: &Value) -> Value {
         .collect();
     for (name, value) in [
         ("ApproximateNumberOfMessages", depth.visible as u64),
-        (
-            "ApproximateNumberOfMessagesNotVisible",
-            depth.in_flight as u64,
-        ),
+        ("ApproximateNumberOfMessagesNotVisible", depth.in_flight as u64),
         ("ApproximateNumberOfMessagesDelayed", depth.delayed as u64),
         ("VisibilityTimeout", settings.visibility.as_secs()),
         ("DelaySeconds", settings.delay.as_secs()),
@@ -244,11 +224,7 @@ fn attributes(queue: &Queue, input: &Value) -> Value {
     }
     all.insert("QueueArn".to_owned(), arn(&queue.name).into());
     let wanted = names(input, &["AttributeNames"]);
-    all.retain(|name, _| {
-        wanted
-            .iter()
-            .any(|wanted| *wanted == "All" || wanted == name)
-    });
+    all.retain(|name, _| wanted.iter().any(|wanted| *wanted == "All" || wanted == name));
     json!({ "Attributes": all })
 }
 
@@ -263,11 +239,7 @@ fn message_bytes(entry: &Value) -> usize {
     let attributes = attributes.into_iter().flatten().map(|(name, value)| {
         let texts = ["DataType", "StringValue", "BinaryValue"];
         name.len()
-            + texts
-                .iter()
-                .filter_map(|text| value[*text].as_str())
-                .map(str::len)
-                .sum::<usize>()
+            + texts.iter().filter_map(|text| value[*text].as_str()).map(str::len).sum::<usize>()
     });
     entry["MessageBody"].as_str().map_or(0, str::len) + attributes.sum::<usize>()
 }
@@ -300,10 +272,7 @@ fn send(queues: &Queues, queue: &Queue, entry: &Value) -> Answer {
         ));
     }
     let delay = seconds(entry, "DelaySeconds", DELAY_SECONDS_MAX)?;
-    let attributes = entry["MessageAttributes"]
-        .as_object()
-        .cloned()
-        .unwrap_or_default();
+    let attributes = entry["MessageAttributes"].as_object().cloned().unwrap_or_default();
     let message = Message::new(body.to_owned(), attributes);
     let mut answer = json!({ "MessageId": message.id, "MD5OfMessageBody": message.md5 });
     if !message.attributes.is_empty() {
@@ -325,21 +294,13 @@ fn attributes_md5(attributes: &Map<String, Value>) -> String {
     };
     for (name, value) in sorted {
         put(name.as_bytes(), None);
-        put(
-            value["DataType"].as_str().unwrap_or_default().as_bytes(),
-            None,
-        );
+        put(value["DataType"].as_str().unwrap_or_default().as_bytes(), None);
         match value["BinaryValue"].as_str() {
             Some(binary) => {
-                let raw = data_encoding::BASE64
-                    .decode(binary.as_bytes())
-                    .unwrap_or_default();
+                let raw = data_encoding::BASE64.decode(binary.as_bytes()).unwrap_or_default();
                 put(&raw, Some(2));
             }
-            None => put(
-                value["StringValue"].as_str().unwrap_or_default().as_bytes(),
-                Some(1),
-            ),
+            None => put(value["StringValue"].as_str().unwrap_or_default().as_bytes(), Some(1)),
         }
     }
     md5_hex(&bytes)
@@ -359,16 +320,9 @@ fn check_batch_size(input: &Value) -> Result<(), SqsError> {
 
 /// Runs one action for each entry; an entry that fails is reported and stops no other.
 fn batch(input: &Value, run: impl Fn(&Value) -> Answer) -> Answer {
-    let entries = input["Entries"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
+    let entries = input["Entries"].as_array().map(Vec::as_slice).unwrap_or_default();
     let error = |code, query_code, message: &str| {
-        Err(SqsError {
-            code,
-            query_code,
-            message: message.to_owned(),
-        })
+        Err(SqsError { code, query_code, message: message.to_owned() })
     };
     if entries.is_empty() {
         return error(
@@ -384,10 +338,7 @@ fn batch(input: &Value, run: impl Fn(&Value) -> Answer) -> Answer {
             "Maximum number of entries per request are 10.",
         );
     }
-    let mut ids: Vec<&str> = entries
-        .iter()
-        .filter_map(|entry| entry["Id"].as_str())
-        .collect();
+    let mut ids: Vec<&str> = entries.iter().filter_map(|entry| entry["Id"].as_str()).collect();
     ids.sort_unstable();
     ids.dedup();
     if ids.len() != entries.len() {
@@ -418,9 +369,7 @@ fn batch(input: &Value, run: impl Fn(&Value) -> Answer) -> Answer {
 async fn receive(queues: &Queues, queue: &Queue, input: &Value) -> Answer {
     let max = match &input["MaxNumberOfMessages"] {
         Value::Null => 1,
-        value => number(value)
-            .and_then(|max| usize::try_from(max).ok())
-            .unwrap_or(0),
+        value => number(value).and_then(|max| usize::try_from(max).ok()).unwrap_or(0),
     };
     if !(1..=BATCH_MAX).contains(&max) {
         return Err(SqsError::new(
@@ -439,10 +388,8 @@ async fn receive(queues: &Queues, queue: &Queue, input: &Value) -> Answer {
     }
     let system = names(input, &["AttributeNames", "MessageSystemAttributeNames"]);
     let custom = names(input, &["MessageAttributeNames"]);
-    let messages: Vec<Value> = messages
-        .iter()
-        .map(|message| delivered(message, &system, &custom))
-        .collect();
+    let messages: Vec<Value> =
+        messages.iter().map(|message| delivered(message, &system, &custom)).collect();
     Ok(json!({ "Messages": messages }))
 }
 
@@ -454,11 +401,7 @@ fn delivered(message: &Message, system: &[&str], custom: &[&str]) -> Value {
         "Body": message.body,
     });
     let mut attributes = system_attributes(message);
-    attributes.retain(|name, _| {
-        system
-            .iter()
-            .any(|wanted| *wanted == "All" || wanted == name)
-    });
+    attributes.retain(|name, _| system.iter().any(|wanted| *wanted == "All" || wanted == name));
     if !attributes.is_empty() {
         answer["Attributes"] = attributes.into();
     }
@@ -509,9 +452,7 @@ fn receipt_error(error: &ReceiptError, receipt: &str) -> SqsError {
 
 fn delete(queues: &Queues, queue: &Queue, input: &Value) -> Answer {
     let receipt = text(input, "ReceiptHandle")?;
-    queue
-        .delete(receipt)
-        .map_err(|error| receipt_error(&error, receipt))?;
+    queue.delete(receipt).map_err(|error| receipt_error(&error, receipt))?;
     queues.note_change();
     Ok(json!({}))
 }
@@ -520,9 +461,7 @@ fn change_visibility(queue: &Queue, input: &Value) -> Answer {
     let receipt = text(input, "ReceiptHandle")?;
     let visibility =
         seconds(input, "VisibilityTimeout", VISIBILITY_SECONDS_MAX)?.unwrap_or_default();
-    queue
-        .change_visibility(receipt, visibility)
-        .map_err(|error| receipt_error(&error, receipt))?;
+    queue.change_visibility(receipt, visibility).map_err(|error| receipt_error(&error, receipt))?;
     Ok(json!({}))
 }
 
@@ -539,23 +478,12 @@ fn move_back(queues: &Queues, input: &Value) -> Answer {
         }))
     };
     let source = by_arn("SourceArn").ok_or_else(|| {
-        SqsError::new(
-            "MissingParameter",
-            "The request must contain the parameter SourceArn.",
-        )
+        SqsError::new("MissingParameter", "The request must contain the parameter SourceArn.")
     })??;
     let destination = by_arn("DestinationArn").transpose()?;
     for mut message in source.drain() {
-        let origin = || {
-            message
-                .moved_from
-                .as_deref()
-                .and_then(|name| queues.get(name))
-        };
-        let target = destination
-            .clone()
-            .or_else(origin)
-            .unwrap_or_else(|| Arc::clone(&source));
+        let origin = || message.moved_from.as_deref().and_then(|name| queues.get(name));
+        let target = destination.clone().or_else(origin).unwrap_or_else(|| Arc::clone(&source));
         message.receives = 0;
         message.first_received = 0;
         message.moved_from = None;

@@ -33,11 +33,7 @@ pub struct QueueOptions {
 
 impl Default for QueueOptions {
     fn default() -> Self {
-        Self {
-            visibility: Duration::from_secs(30),
-            delay: Duration::ZERO,
-            redrive: None,
-        }
+        Self { visibility: Duration::from_secs(30), delay: Duration::ZERO, redrive: None }
     }
 }
 
@@ -56,13 +52,10 @@ struct Inner {
 impl Queues {
     /// Makes a queue, or leaves the one there is as it is.
     pub(crate) fn create(&self, name: &str, options: &QueueOptions) -> Arc<Queue> {
-        let redrive = options
-            .redrive
-            .as_ref()
-            .map(|(queue, receives_max)| Redrive {
-                queue: queue.clone(),
-                receives_max: *receives_max,
-            });
+        let redrive = options.redrive.as_ref().map(|(queue, receives_max)| Redrive {
+            queue: queue.clone(),
+            receives_max: *receives_max,
+        });
         let mut attributes = BTreeMap::new();
         if let Some(redrive) = &redrive {
             let policy = serde_json::json!({
@@ -78,30 +71,17 @@ impl Queues {
             attributes,
             ..Settings::aws()
         };
-        let mut queues = self
-            .0
-            .queues
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut queues = self.0.queues.write().unwrap_or_else(PoisonError::into_inner);
         let queue = queues.entry(name.to_owned());
         Arc::clone(queue.or_insert_with(|| Arc::new(Queue::new(name, settings))))
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<Arc<Queue>> {
-        self.0
-            .queues
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(name)
-            .cloned()
+        self.0.queues.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     fn remove(&self, name: &str) -> Option<Arc<Queue>> {
-        self.0
-            .queues
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(name)
+        self.0.queues.write().unwrap_or_else(PoisonError::into_inner).remove(name)
     }
 
     fn names(&self) -> Vec<String> {
@@ -145,10 +125,7 @@ impl Queues {
         if batch.dead.is_empty() {
             return batch;
         }
-        let target = queue
-            .settings()
-            .redrive
-            .and_then(|redrive| self.get(&redrive.queue));
+        let target = queue.settings().redrive.and_then(|redrive| self.get(&redrive.queue));
         for mut message in std::mem::take(&mut batch.dead) {
             let Some(target) = &target else { continue };
             message.moved_from = Some(queue.name.clone());

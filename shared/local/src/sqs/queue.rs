@@ -142,17 +142,8 @@ pub(crate) enum ReceiptError {
 
 impl Queue {
     pub(crate) fn new(name: &str, settings: Settings) -> Self {
-        let state = State {
-            settings,
-            messages: BTreeMap::new(),
-            places: HashMap::new(),
-            next: 0,
-        };
-        Self {
-            name: name.to_owned(),
-            state: Mutex::new(state),
-            wake: Notify::new(),
-        }
+        let state = State { settings, messages: BTreeMap::new(), places: HashMap::new(), next: 0 };
+        Self { name: name.to_owned(), state: Mutex::new(state), wake: Notify::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -183,11 +174,7 @@ impl Queue {
         let visible_at = now + visibility.unwrap_or(state.settings.visibility);
         let retention = u64::try_from(state.settings.retention.as_millis()).unwrap_or(u64::MAX);
         let expired = clock::now_ms().saturating_sub(retention);
-        let limit = state
-            .settings
-            .redrive
-            .as_ref()
-            .map(|redrive| redrive.receives_max);
+        let limit = state.settings.redrive.as_ref().map(|redrive| redrive.receives_max);
         let mut batch = Batch::default();
         while batch.messages.len() < max {
             let Some(entry) = state.messages.first_entry() else {
@@ -228,11 +215,7 @@ impl Queue {
         let Some(place) = state.places.get(id).copied() else {
             return Ok(());
         };
-        if state
-            .messages
-            .get(&place)
-            .is_some_and(|message| message.receives == receives)
-        {
+        if state.messages.get(&place).is_some_and(|message| message.receives == receives) {
             state.messages.remove(&place);
             state.places.remove(id);
         }
@@ -248,15 +231,8 @@ impl Queue {
         let (id, receives) = parse_receipt(receipt)?;
         let now = Instant::now();
         let mut state = self.state();
-        let place = state
-            .places
-            .get(id)
-            .copied()
-            .ok_or(ReceiptError::NotInFlight)?;
-        let held = state
-            .messages
-            .get(&place)
-            .is_some_and(|m| m.receives == receives);
+        let place = state.places.get(id).copied().ok_or(ReceiptError::NotInFlight)?;
+        let held = state.messages.get(&place).is_some_and(|m| m.receives == receives);
         if place.0 <= now || !held {
             return Err(ReceiptError::NotInFlight);
         }

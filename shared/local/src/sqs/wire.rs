@@ -24,11 +24,7 @@ pub(crate) struct SqsError {
 
 impl SqsError {
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            query_code: code,
-            message: message.into(),
-        }
+        Self { code, query_code: code, message: message.into() }
     }
 
     pub(crate) fn no_queue(name: &str) -> Self {
@@ -46,17 +42,10 @@ pub(crate) async fn serve(
     request: Request<Incoming>,
     base: &str,
 ) -> Response<Full<Bytes>> {
-    let target = request
-        .headers()
-        .get("x-amz-target")
-        .and_then(|value| value.to_str().ok());
-    let action = target
-        .and_then(|target| target.strip_prefix("AmazonSQS."))
-        .unwrap_or_default();
+    let target = request.headers().get("x-amz-target").and_then(|value| value.to_str().ok());
+    let action = target.and_then(|target| target.strip_prefix("AmazonSQS.")).unwrap_or_default();
     let action = action.to_owned();
-    let body = Limited::new(request.into_body(), REQUEST_BYTES_MAX)
-        .collect()
-        .await;
+    let body = Limited::new(request.into_body(), REQUEST_BYTES_MAX).collect().await;
     let input = match body.map(http_body_util::Collected::to_bytes) {
         Ok(bytes) if bytes.is_empty() => Ok(json!({})),
         Ok(bytes) => serde_json::from_slice(&bytes)

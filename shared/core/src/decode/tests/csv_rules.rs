@@ -1,11 +1,7 @@
 use super::*;
 
 fn rows(dialect: CsvDialect, text: &str) -> Vec<String> {
-    shown(&read_all(
-        &csv_feed(dialect, 2),
-        &Limits::default(),
-        text.as_bytes(),
-    ))
+    shown(&read_all(&csv_feed(dialect, 2), &Limits::default(), text.as_bytes()))
 }
 
 #[test]
@@ -14,53 +10,35 @@ fn a_stray_quote_costs_one_record() {
         rows(csv(), "1,a\n2,\"b\n3,c\n4,\"d\"\n"),
         ["1|a", "!unterminated_quote", "3|c", "4|d"]
     );
-    assert_eq!(
-        rows(csv(), "1,a\n2,b\"\n3,c\n"),
-        ["1|a", "!bad_quote", "3|c"]
-    );
+    assert_eq!(rows(csv(), "1,a\n2,b\"\n3,c\n"), ["1|a", "!bad_quote", "3|c"]);
     assert_eq!(rows(csv(), "1,\"a\"x\n2,b\n"), ["!bad_quote", "2|b"]);
 }
 
 #[test]
 fn a_quote_that_nothing_closes_gives_its_line_back() {
-    assert_eq!(
-        rows(csv(), "1,\"a\n2,b\n3,c"),
-        ["!unterminated_quote", "2|b", "3|c"]
-    );
+    assert_eq!(rows(csv(), "1,\"a\n2,b\n3,c"), ["!unterminated_quote", "2|b", "3|c"]);
 }
 
 #[test]
 fn a_stray_quote_after_a_closed_one_does_not_take_the_lines_between() {
     // The quote of line 1 is closed by the opening quote of line 2; the next one shows that it was stray.
-    assert_eq!(
-        rows(csv(), "1,\"a\n2,\",b\"\n3,c\n"),
-        ["!unterminated_quote", "2|,b", "3|c"]
-    );
+    assert_eq!(rows(csv(), "1,\"a\n2,\",b\"\n3,c\n"), ["!unterminated_quote", "2|,b", "3|c"]);
 }
 
 #[test]
 fn quoted_line_ends_doubled_quotes_and_delimiters_are_text() {
-    assert_eq!(
-        rows(csv(), "\"1\r\n\",\"a\"\"b,\"\r\n2,\r\n"),
-        ["1\r\n|a\"b,", "2|"]
-    );
+    assert_eq!(rows(csv(), "\"1\r\n\",\"a\"\"b,\"\r\n2,\r\n"), ["1\r\n|a\"b,", "2|"]);
 }
 
 #[test]
 fn an_escape_counts_inside_quotes_only() {
-    let dialect = CsvDialect {
-        escape: Some(b'\\'),
-        ..csv()
-    };
+    let dialect = CsvDialect { escape: Some(b'\\'), ..csv() };
     assert_eq!(rows(dialect, "\"a\\\"b\\\\\",\\c\n"), ["a\"b\\|\\c"]);
 }
 
 #[test]
 fn without_quoting_a_quote_is_text() {
-    let dialect = CsvDialect {
-        quote: None,
-        ..csv()
-    };
+    let dialect = CsvDialect { quote: None, ..csv() };
     assert_eq!(rows(dialect, "\"a,b\"c\n"), ["\"a|b\"c"]);
 }
 
@@ -73,18 +51,10 @@ fn quoted_text_is_told_from_plain_text() {
 
 #[test]
 fn every_line_end_ends_a_record_and_blank_lines_are_counted() {
-    let read = read_all(
-        &csv_feed(csv(), 2),
-        &Limits::default(),
-        b"\n1,a\r\r2,b\r\n\r\n3,c\n\n",
-    );
+    let read = read_all(&csv_feed(csv(), 2), &Limits::default(), b"\n1,a\r\r2,b\r\n\r\n3,c\n\n");
     assert_eq!(shown(&read), ["1|a", "2|b", "3|c"]);
     assert_eq!((read.blank_lines, read.bytes), (4, 18));
-    let places: Vec<_> = read
-        .items
-        .iter()
-        .map(|item| (item.row, item.start, item.end))
-        .collect();
+    let places: Vec<_> = read.items.iter().map(|item| (item.row, item.start, item.end)).collect();
     assert_eq!(places, [(0, 1, 4), (1, 6, 9), (2, 13, 16)]);
 }
 
@@ -92,38 +62,23 @@ fn every_line_end_ends_a_record_and_blank_lines_are_counted() {
 fn ragged_records_follow_the_policy() {
     let text = "1\n1,2\n1,2,3\n";
     let with = |ragged| rows(CsvDialect { ragged, ..csv() }, text);
-    assert_eq!(
-        with(Ragged::Reject),
-        ["!field_count", "1|2", "!field_count"]
-    );
+    assert_eq!(with(Ragged::Reject), ["!field_count", "1|2", "!field_count"]);
     assert_eq!(with(Ragged::Pad), ["1|NULL", "1|2", "!field_count"]);
     assert_eq!(with(Ragged::Lenient), ["1|NULL", "1|2", "1|2"]);
     let read = read_all(&csv_feed(csv(), 2), &Limits::default(), b"1,2,3\n");
-    assert_eq!(
-        read.items[0].result,
-        Err((RejectCode::FieldCount, Some(3), None))
-    );
+    assert_eq!(read.items[0].result, Err((RejectCode::FieldCount, Some(3), None)));
 }
 
 #[test]
 fn a_record_that_is_no_utf8_is_rejected_alone_whatever_else_is_wrong_with_it() {
-    let read = read_all(
-        &csv_feed(csv(), 2),
-        &Limits::default(),
-        b"1,a\n2,\xFFb\"\n3,\xC3\n\xA9,4\n5,e\n",
-    );
-    assert_eq!(
-        shown(&read),
-        ["1|a", "!encoding", "!encoding", "!encoding", "5|e"]
-    );
+    let read =
+        read_all(&csv_feed(csv(), 2), &Limits::default(), b"1,a\n2,\xFFb\"\n3,\xC3\n\xA9,4\n5,e\n");
+    assert_eq!(shown(&read), ["1|a", "!encoding", "!encoding", "!encoding", "5|e"]);
 }
 
 #[test]
 fn a_record_over_the_limit_is_skipped_in_pieces_and_keeps_its_digest() {
-    let limits = Limits {
-        record_bytes_max: 10,
-        ..Limits::default()
-    };
+    let limits = Limits { record_bytes_max: 10, ..Limits::default() };
     let data = format!("1,a\n2,{}\n3,c\n", "x".repeat(100));
     let mut decoder = decoder(&csv_feed(csv(), 2), &limits);
     let mut largest = 0;
@@ -131,35 +86,24 @@ fn a_record_over_the_limit_is_skipped_in_pieces_and_keeps_its_digest() {
     let mut digest = Digest::default();
     while at < data.len() {
         let to = data.len().min(at + have);
-        let out = decoder.decode(
-            data.as_bytes()[at..to].to_vec(),
-            to == data.len(),
-            Budget::UNLIMITED,
-        );
+        let out =
+            decoder.decode(data.as_bytes()[at..to].to_vec(), to == data.len(), Budget::UNLIMITED);
         largest = largest.max(to - at);
         at += out.counts.bytes as usize;
         have = if out.counts.bytes == 0 { have + 4 } else { 4 };
         digest += out.source_digest;
-        result.extend(
-            out.defects
-                .iter()
-                .map(|d| (d.code, d.earlier + u64::from(d.record.end))),
-        );
+        result.extend(out.defects.iter().map(|d| (d.code, d.earlier + u64::from(d.record.end))));
     }
     assert_eq!(result, [(RejectCode::TooLarge, 102)]);
     assert!(largest <= 16, "never held whole: {largest}");
     let mut expected = Digest::default();
-    data.lines()
-        .for_each(|line| expected.add(xxhash_rust::xxh3::xxh3_128(line.as_bytes())));
+    data.lines().for_each(|line| expected.add(xxhash_rust::xxh3::xxh3_128(line.as_bytes())));
     assert_eq!(digest, expected);
 }
 
 #[test]
 fn a_field_over_the_limit_rejects_its_record() {
-    let limits = Limits {
-        field_bytes_max: 3,
-        ..Limits::default()
-    };
+    let limits = Limits { field_bytes_max: 3, ..Limits::default() };
     let read = read_all(&csv_feed(csv(), 2), &limits, b"1,abc\n2,abcd\n3,\"abc\"\n");
     assert_eq!(shown(&read), ["1|abc", "!too_large", "3|abc"]);
 }
@@ -178,29 +122,16 @@ fn quotes_that_nothing_closes_in_every_record_stay_linear() {
 
 #[test]
 fn only_contract_columns_are_kept_in_contract_order() {
-    let mut columns = vec![
-        field("b"),
-        column("src", ColumnSource::Capture("src".to_owned())),
-        field("a"),
-    ];
+    let mut columns =
+        vec![field("b"), column("src", ColumnSource::Capture("src".to_owned())), field("a")];
     columns.push(column("c", ColumnSource::Field(names(&["z", "c"]))));
     let pipeline = pipeline(Format::Csv(csv()), columns);
     let layout = layout(&pipeline, Some(&names(&["a", " x ", "b ", "c"])));
     assert_eq!(layout.field_of_column, [Some(2), None, Some(0), Some(3)]);
-    assert_eq!(
-        (&layout.new_columns, &layout.missing_columns),
-        (&names(&["x"]), &Vec::new())
-    );
+    assert_eq!((&layout.new_columns, &layout.missing_columns), (&names(&["x"]), &Vec::new()));
 
     let mut decoder = Decoder::new(&pipeline, Arc::new(layout), &Limits::default());
     let mut all = Read::default();
-    read(
-        &mut decoder,
-        b"1,2,3,4\n",
-        0..8,
-        8,
-        Budget::UNLIMITED,
-        &mut all,
-    );
+    read(&mut decoder, b"1,2,3,4\n", 0..8, 8, Budget::UNLIMITED, &mut all);
     assert_eq!(shown(&all), ["3|NULL|1|4"]);
 }

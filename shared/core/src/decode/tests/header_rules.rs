@@ -2,17 +2,8 @@ use super::super::{HeaderError, HeaderRead, header};
 use super::*;
 
 fn read_header(format: Format, prefix: &[u8], last: bool) -> Result<HeaderRead, HeaderError> {
-    let limits = Limits {
-        columns_max: 4,
-        record_bytes_max: 100,
-        ..Limits::default()
-    };
-    header(
-        &pipeline(format, vec![field("a")]).source,
-        prefix,
-        last,
-        &limits,
-    )
+    let limits = Limits { columns_max: 4, record_bytes_max: 100, ..Limits::default() };
+    header(&pipeline(format, vec![field("a")]).source, prefix, last, &limits)
 }
 
 fn csv_header(prefix: &[u8], last: bool) -> Result<HeaderRead, HeaderError> {
@@ -20,33 +11,18 @@ fn csv_header(prefix: &[u8], last: bool) -> Result<HeaderRead, HeaderError> {
 }
 
 fn found(columns: &[&str], data_start: usize) -> Result<HeaderRead, HeaderError> {
-    Ok(HeaderRead::Read {
-        names: Some(names(columns)),
-        data_start,
-    })
+    Ok(HeaderRead::Read { names: Some(names(columns)), data_start })
 }
 
 fn none(data_start: usize) -> Result<HeaderRead, HeaderError> {
-    Ok(HeaderRead::Read {
-        names: None,
-        data_start,
-    })
+    Ok(HeaderRead::Read { names: None, data_start })
 }
 
 #[test]
 fn names_are_read_behind_mark_blank_and_skipped_lines() {
-    assert_eq!(
-        csv_header(b"\xEF\xBB\xBFa, b\r\n1,2", false),
-        found(&["a", "b"], 9)
-    );
-    assert_eq!(
-        csv_header(b"\n\na,\"x \"\"y\n\"\n", false),
-        found(&["a", "x \"y\n"], 13)
-    );
-    let dialect = CsvDialect {
-        skip_lines: 2,
-        ..csv()
-    };
+    assert_eq!(csv_header(b"\xEF\xBB\xBFa, b\r\n1,2", false), found(&["a", "b"], 9));
+    assert_eq!(csv_header(b"\n\na,\"x \"\"y\n\"\n", false), found(&["a", "x \"y\n"], 13));
+    let dialect = CsvDialect { skip_lines: 2, ..csv() };
     assert_eq!(
         read_header(Format::Csv(dialect), b"junk\"\r\n\na,b\n", false),
         found(&["a", "b"], 12)
@@ -56,21 +32,10 @@ fn names_are_read_behind_mark_blank_and_skipped_lines() {
 
 #[test]
 fn a_header_that_goes_on_asks_for_more() {
-    for prefix in [
-        &b""[..],
-        b"\xEF",
-        b"\xEF\xBB\xBF",
-        b"a,b",
-        b"a,b\r",
-        b"a,\"b\n",
-        b"\n",
-        b"a,\xC3",
-    ] {
-        assert_eq!(
-            csv_header(prefix, false),
-            Ok(HeaderRead::NeedMore),
-            "{prefix:?}"
-        );
+    for prefix in
+        [&b""[..], b"\xEF", b"\xEF\xBB\xBF", b"a,b", b"a,b\r", b"a,\"b\n", b"\n", b"a,\xC3"]
+    {
+        assert_eq!(csv_header(prefix, false), Ok(HeaderRead::NeedMore), "{prefix:?}");
     }
 }
 
@@ -83,11 +48,7 @@ fn an_empty_object_has_no_header() {
 
 #[test]
 fn formats_without_a_header_start_at_their_first_record() {
-    let dialect = CsvDialect {
-        header: false,
-        skip_lines: 1,
-        ..csv()
-    };
+    let dialect = CsvDialect { header: false, skip_lines: 1, ..csv() };
     assert_eq!(read_header(Format::Csv(dialect), b"x\n1\n", false), none(2));
     assert_eq!(read_header(jsonl(), b"\xEF\xBB\xBF{}", false), none(3));
 }
@@ -98,46 +59,22 @@ fn a_header_that_cannot_be_used_is_refused_by_name() {
     assert_eq!(csv_header(b"a,b,c,d,e\n", false), Err(too_many));
     assert_eq!(
         csv_header(b"a,b,a \n", false),
-        Err(HeaderError::Duplicate {
-            name: "a".to_owned()
-        })
+        Err(HeaderError::Duplicate { name: "a".to_owned() })
     );
     assert_eq!(csv_header(b"a,,\n", false), found(&["a", "", ""], 4));
     assert_eq!(csv_header(b"a,\"b\"c\n", false), Err(HeaderError::Quotes));
-    assert_eq!(
-        csv_header(&[b'a'; 200], false),
-        Err(HeaderError::TooLong { max: 100 })
-    );
-    assert_eq!(
-        csv_header(&[b'a'; 200], true),
-        Err(HeaderError::TooLong { max: 100 })
-    );
-    assert_eq!(
-        csv_header(b"a\x00b,c\n", false),
-        Err(HeaderError::NotText { at: 1 })
-    );
-    assert_eq!(
-        csv_header(b"\xFF\xFEa\0", false),
-        Err(HeaderError::NotText { at: 0 })
-    );
-    assert_eq!(
-        csv_header(b"ab\xC3\n", false),
-        Err(HeaderError::NotText { at: 2 })
-    );
+    assert_eq!(csv_header(&[b'a'; 200], false), Err(HeaderError::TooLong { max: 100 }));
+    assert_eq!(csv_header(&[b'a'; 200], true), Err(HeaderError::TooLong { max: 100 }));
+    assert_eq!(csv_header(b"a\x00b,c\n", false), Err(HeaderError::NotText { at: 1 }));
+    assert_eq!(csv_header(b"\xFF\xFEa\0", false), Err(HeaderError::NotText { at: 0 }));
+    assert_eq!(csv_header(b"ab\xC3\n", false), Err(HeaderError::NotText { at: 2 }));
 }
 
 #[test]
 fn without_names_fields_are_the_contract_in_order() {
-    let columns = vec![
-        column("s", ColumnSource::Capture("s".to_owned())),
-        field("a"),
-        field("b"),
-    ];
+    let columns = vec![column("s", ColumnSource::Capture("s".to_owned())), field("a"), field("b")];
     let csv_layout = layout(&pipeline(Format::Csv(csv()), columns.clone()), None);
-    assert_eq!(
-        (csv_layout.fields, csv_layout.field_of_column),
-        (2, vec![None, Some(0), Some(1)])
-    );
+    assert_eq!((csv_layout.fields, csv_layout.field_of_column), (2, vec![None, Some(0), Some(1)]));
     let json_layout = layout(&pipeline(jsonl(), columns), None);
     assert_eq!(
         (json_layout.fields, json_layout.field_of_column),

@@ -26,10 +26,7 @@ fn values_keep_their_text_and_only_strings_are_quoted() {
 
 #[test]
 fn escapes_are_resolved_and_broken_ones_reject() {
-    assert_eq!(
-        rows(r#"{"a":"\u00e9\n\"","b":"\ud83d\ude00"}"#),
-        ["é\n\"|😀"]
-    );
+    assert_eq!(rows(r#"{"a":"\u00e9\n\"","b":"\ud83d\ude00"}"#), ["é\n\"|😀"]);
     assert_eq!(rows(r#"{"a":"\ud800"}"#), ["!bad_json"]);
     assert_eq!(rows(r#"{"\u0061":1}"#), ["1|NULL"]);
 }
@@ -86,14 +83,8 @@ fn depth_is_bounded() {
 #[test]
 fn unknown_fields_follow_the_policy() {
     let mut feed = feed();
-    feed.source.format = Format::Jsonl(JsonlOptions {
-        unknown_fields: UnknownFields::Reject,
-    });
-    let read = read_all(
-        &feed,
-        &Limits::default(),
-        b"{\"a\":1}\n{\"a\":1,\"z\":1}\n{\"a\":2}\n",
-    );
+    feed.source.format = Format::Jsonl(JsonlOptions { unknown_fields: UnknownFields::Reject });
+    let read = read_all(&feed, &Limits::default(), b"{\"a\":1}\n{\"a\":1,\"z\":1}\n{\"a\":2}\n");
     assert_eq!(shown(&read), ["1|NULL", "!unknown_field", "2|NULL"]);
 }
 
@@ -105,14 +96,8 @@ fn lines_of_white_space_are_blank() {
 
 #[test]
 fn bytes_that_are_no_utf8_and_large_fields_reject_their_row() {
-    let limits = Limits {
-        field_bytes_max: 6,
-        ..Limits::default()
-    };
-    let read = read_all(
-        &feed(),
-        &limits,
-        b"{\"a\":\"\xFF\"}\n{\"a\":\"12345\"}\n{\"a\":\"1234\"}\n",
-    );
+    let limits = Limits { field_bytes_max: 6, ..Limits::default() };
+    let read =
+        read_all(&feed(), &limits, b"{\"a\":\"\xFF\"}\n{\"a\":\"12345\"}\n{\"a\":\"1234\"}\n");
     assert_eq!(shown(&read), ["!encoding", "!too_large", "1234|NULL"]);
 }

@@ -43,9 +43,7 @@ fn csv() -> CsvDialect {
 }
 
 fn jsonl() -> Format {
-    Format::Jsonl(JsonlOptions {
-        unknown_fields: UnknownFields::Ignore,
-    })
+    Format::Jsonl(JsonlOptions { unknown_fields: UnknownFields::Ignore })
 }
 
 fn column(name: &str, from: ColumnSource) -> Column {
@@ -84,15 +82,8 @@ fn pipeline(format: Format, columns: Vec<Column>) -> Pipeline {
             on_missing_column: OnMissingColumn::Hold,
         },
         columns,
-        sink: ParquetSink {
-            path: "out".to_owned(),
-            partition_by: Vec::new(),
-            add: Vec::new(),
-        },
-        errors: ErrorPolicy {
-            hold_if: None,
-            archive_raw: ArchiveRaw::Full,
-        },
+        sink: ParquetSink { path: "out".to_owned(), partition_by: Vec::new(), add: Vec::new() },
+        errors: ErrorPolicy { hold_if: None, archive_raw: ArchiveRaw::Full },
     }
 }
 
@@ -102,20 +93,12 @@ fn names(names: &[&str]) -> Vec<String> {
 
 /// A CSV feed whose file has exactly the contract's columns `a`, `b`, ...
 fn csv_feed(dialect: CsvDialect, columns: usize) -> Pipeline {
-    let columns = ["a", "b", "c", "d"]
-        .iter()
-        .take(columns)
-        .map(|name| field(name))
-        .collect();
+    let columns = ["a", "b", "c", "d"].iter().take(columns).map(|name| field(name)).collect();
     pipeline(Format::Csv(dialect), columns)
 }
 
 fn decoder(pipeline: &Pipeline, limits: &Limits) -> Decoder {
-    let names: Vec<String> = pipeline
-        .columns
-        .iter()
-        .map(|column| column.name.clone())
-        .collect();
+    let names: Vec<String> = pipeline.columns.iter().map(|column| column.name.clone()).collect();
     Decoder::new(pipeline, Arc::new(layout(pipeline, Some(&names))), limits)
 }
 
@@ -170,11 +153,7 @@ fn read(
             break;
         }
         assert!(!last || at == range.end, "the last block is used up");
-        have = if out.counts.bytes == 0 {
-            have * 2
-        } else {
-            block
-        };
+        have = if out.counts.bytes == 0 { have * 2 } else { block };
     }
     at
 }
@@ -183,14 +162,7 @@ fn read(
 fn read_all(pipeline: &Pipeline, limits: &Limits, data: &[u8]) -> Read {
     let mut all = Read::default();
     let mut decoder = decoder(pipeline, limits);
-    read(
-        &mut decoder,
-        data,
-        0..data.len(),
-        data.len().max(1),
-        Budget::UNLIMITED,
-        &mut all,
-    );
+    read(&mut decoder, data, 0..data.len(), data.len().max(1), Budget::UNLIMITED, &mut all);
     all
 }
 

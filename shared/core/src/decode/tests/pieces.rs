@@ -18,24 +18,16 @@ struct Cuts {
 
 fn cuts() -> impl Strategy<Value = Cuts> {
     let window = prop_oneof![2 => Just(1000_usize), 1 => 1_usize..30];
-    (
-        1_usize..40,
-        1_usize..40,
-        1_u64..60,
-        1_u64..6,
-        window,
-        1_usize..40,
+    (1_usize..40, 1_usize..40, 1_u64..60, 1_u64..6, window, 1_usize..40).prop_map(
+        |(block, piece, chunk_bytes, chunk_rows, record_bytes_max, field_bytes_max)| Cuts {
+            block,
+            piece,
+            chunk_bytes,
+            chunk_rows,
+            record_bytes_max,
+            field_bytes_max,
+        },
     )
-        .prop_map(
-            |(block, piece, chunk_bytes, chunk_rows, record_bytes_max, field_bytes_max)| Cuts {
-                block,
-                piece,
-                chunk_bytes,
-                chunk_rows,
-                record_bytes_max,
-                field_bytes_max,
-            },
-        )
 }
 
 fn limits(cuts: &Cuts) -> Limits {
@@ -101,16 +93,7 @@ const JSON: &[&[u8]] = &[
     b"}",
 ];
 
-const TEXT: &[&[u8]] = &[
-    b"a",
-    b",",
-    b"\"",
-    b"\r\n",
-    b"\n",
-    b"\r",
-    "é".as_bytes(),
-    b"x y",
-];
+const TEXT: &[&[u8]] = &[b"a", b",", b"\"", b"\r\n", b"\n", b"\r", "é".as_bytes(), b"x y"];
 
 fn dialect() -> impl Strategy<Value = CsvDialect> {
     let quote = prop_oneof![9 => Just(Some(b'"')), 1 => Just(None)];
@@ -148,14 +131,7 @@ fn read_ranges(
     for range in ranges {
         assert_eq!(range.first_row, all.items.len() as u64);
         let bytes = range.start as usize..range.end as usize;
-        read(
-            &mut decoder(pipeline, limits),
-            data,
-            bytes,
-            block,
-            Budget::UNLIMITED,
-            &mut all,
-        );
+        read(&mut decoder(pipeline, limits), data, bytes, block, Budget::UNLIMITED, &mut all);
         assert_eq!(range.first_row + range.rows, all.items.len() as u64);
     }
     all
@@ -170,19 +146,9 @@ fn read_chain(
 ) -> (Read, Vec<usize>) {
     let (mut all, mut ends, mut at) = (Read::default(), Vec::new(), 0);
     while at < data.len() {
-        let budget = Budget {
-            bytes: limits.chunk_bytes,
-            records: limits.chunk_rows,
-        };
+        let budget = Budget { bytes: limits.chunk_bytes, records: limits.chunk_rows };
         let range = at..data.len();
-        at = read(
-            &mut decoder(pipeline, limits),
-            data,
-            range,
-            block,
-            budget,
-            &mut all,
-        );
+        at = read(&mut decoder(pipeline, limits), data, range, block, budget, &mut all);
         ends.push(at);
     }
     (all, ends)
@@ -191,11 +157,7 @@ fn read_chain(
 fn check_cuts(pipeline: &Pipeline, cuts: &Cuts, data: &[u8], expected: &Read) {
     let limits = limits(cuts);
     let ranges = scan(pipeline, &limits, data, cuts.piece);
-    assert_eq!(
-        ranges,
-        scan(pipeline, &limits, data, data.len().max(1)),
-        "pieces"
-    );
+    assert_eq!(ranges, scan(pipeline, &limits, data, data.len().max(1)), "pieces");
     let mut end = 0;
     for range in &ranges {
         assert_eq!(range.start, end);
@@ -204,31 +166,14 @@ fn check_cuts(pipeline: &Pipeline, cuts: &Cuts, data: &[u8], expected: &Read) {
     }
     assert_eq!(end, data.len() as u64);
 
-    assert_eq!(
-        &read_ranges(pipeline, &limits, data, &ranges, cuts.block),
-        expected,
-        "ranges"
-    );
+    assert_eq!(&read_ranges(pipeline, &limits, data, &ranges, cuts.block), expected, "ranges");
     let (chain, ends) = read_chain(pipeline, &limits, data, cuts.block);
     assert_eq!(&chain, expected, "chain");
-    assert_eq!(
-        ends,
-        ranges
-            .iter()
-            .map(|range| range.end as usize)
-            .collect::<Vec<_>>()
-    );
+    assert_eq!(ends, ranges.iter().map(|range| range.end as usize).collect::<Vec<_>>());
 
     let mut blocks = Read::default();
     let mut decoder = decoder(pipeline, &limits);
-    read(
-        &mut decoder,
-        data,
-        0..data.len(),
-        cuts.block,
-        Budget::UNLIMITED,
-        &mut blocks,
-    );
+    read(&mut decoder, data, 0..data.len(), cuts.block, Budget::UNLIMITED, &mut blocks);
     assert_eq!(&blocks, expected, "blocks");
 }
 

@@ -92,19 +92,11 @@ fn record(dialect: &CsvDialect, limits: &Limits, data: &[u8], start: usize) -> P
         }
         fields.push((text, raw, quoted));
         if at >= data.len() || is_line_end(data.get(at)) {
-            return Parsed {
-                end: at,
-                fields,
-                bad: None,
-            };
+            return Parsed { end: at, fields, bad: None };
         }
         if at >= limit {
             let end = line_end_from(data, limit);
-            return Parsed {
-                end,
-                fields,
-                bad: Some(RejectCode::TooLarge),
-            };
+            return Parsed { end, fields, bad: Some(RejectCode::TooLarge) };
         }
         at += 1; // the delimiter
     }
@@ -112,10 +104,7 @@ fn record(dialect: &CsvDialect, limits: &Limits, data: &[u8], start: usize) -> P
 
 /// Reads a whole CSV object whose `width` fields are the contract's columns.
 pub(super) fn read(dialect: &CsvDialect, limits: &Limits, data: &[u8], width: usize) -> Read {
-    let mut read = Read {
-        bytes: data.len() as u64,
-        ..Read::default()
-    };
+    let mut read = Read { bytes: data.len() as u64, ..Read::default() };
     let terminator = |at: usize| match data.get(at..) {
         Some([b'\r', b'\n', ..]) => at + 2,
         Some([_, ..]) => at + 1,
@@ -143,10 +132,7 @@ pub(super) fn read(dialect: &CsvDialect, limits: &Limits, data: &[u8], width: us
             Err((RejectCode::Encoding, None, None))
         } else if let Some(code) = bad {
             Err((code, None, None))
-        } else if kept
-            .clone()
-            .any(|(_, raw, _)| raw.len() > limits.field_bytes_max)
-        {
+        } else if kept.clone().any(|(_, raw, _)| raw.len() > limits.field_bytes_max) {
             Err((RejectCode::TooLarge, None, None))
         } else if !counts_agree {
             Err((RejectCode::FieldCount, Some(fields.len() as u32), None))
@@ -159,12 +145,7 @@ pub(super) fn read(dialect: &CsvDialect, limits: &Limits, data: &[u8], width: us
             Ok(cells)
         };
         let row = read.items.len() as u64;
-        read.items.push(Item {
-            row,
-            start: at as u64,
-            end: end as u64,
-            result,
-        });
+        read.items.push(Item { row, start: at as u64, end: end as u64, result });
         at = terminator(end);
     }
     read

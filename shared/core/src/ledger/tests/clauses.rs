@@ -107,10 +107,7 @@ fn a_guard_is_taken_apart_clause_by_clause() {
         Guard::All(vec![eq("b", 2)]),
         Guard::Any(vec![eq("c", 3), Guard::All(vec![eq("d", 4), eq("e", 5)])]),
     ]);
-    let texts: Vec<String> = reductions(&guard)
-        .into_iter()
-        .map(|(text, _)| text)
-        .collect();
+    let texts: Vec<String> = reductions(&guard).into_iter().map(|(text, _)| text).collect();
     let expected = [
         "a = 1",
         "b = 2",
@@ -135,10 +132,7 @@ fn a_comparison_with_a_missing_attribute_is_false() {
         Guard::Any(vec![]),
     ];
     for guard in guards {
-        assert!(
-            !guard.holds(None) && !guard.holds(Some(&empty)),
-            "{guard:?}"
-        );
+        assert!(!guard.holds(None) && !guard.holds(Some(&empty)), "{guard:?}");
     }
     assert!(Guard::Absent.holds(None) && !Guard::Absent.holds(Some(&empty)));
     assert!(!Guard::Exists.holds(None) && Guard::Exists.holds(Some(&empty)));

@@ -45,12 +45,7 @@ impl Store {
     pub(super) fn must_refuse(&mut self, write: &Write) {
         let before = self.items.get(&write.key).cloned();
         let performed = self.perform(write);
-        assert_eq!(
-            performed,
-            Performed::Refused(before.clone()),
-            "{}",
-            write.name
-        );
+        assert_eq!(performed, Performed::Refused(before.clone()), "{}", write.name);
         assert_eq!(self.items.get(&write.key), before.as_ref());
     }
 
@@ -103,17 +98,11 @@ pub(super) fn facts(generation: i64) -> JobFacts {
 }
 
 pub(super) fn plan_ref(name: &str) -> PlanRef {
-    PlanRef {
-        key: format!("_plans/{name}"),
-        sha256: name.into(),
-    }
+    PlanRef { key: format!("_plans/{name}"), sha256: name.into() }
 }
 
 pub(super) fn failure(code: &str) -> Failure {
-    Failure {
-        code: code.into(),
-        message: format!("{code}: see the runbook"),
-    }
+    Failure { code: code.into(), message: format!("{code}: see the runbook") }
 }
 
 pub(super) fn outcome(name: &str) -> OutcomeRef {
@@ -126,24 +115,15 @@ pub(super) fn outcome(name: &str) -> OutcomeRef {
 }
 
 pub(super) fn chunk_id(chunk: u32) -> ChunkId {
-    ChunkId {
-        job: facts(1).job,
-        chunk,
-    }
+    ChunkId { job: facts(1).job, chunk }
 }
 
 pub(super) fn worker(owner: &str) -> Worker {
-    Worker {
-        owner: owner.into(),
-        run: None,
-    }
+    Worker { owner: owner.into(), run: None }
 }
 
 pub(super) fn worker_of(owner: &str, run: &str) -> Worker {
-    Worker {
-        owner: owner.into(),
-        run: Some(run.into()),
-    }
+    Worker { owner: owner.into(), run: Some(run.into()) }
 }
 
 pub(super) const JOB_STATES: [JobState; 8] = [
@@ -168,10 +148,7 @@ pub(super) fn with(mut item: Item, changes: &[(&str, Value)]) -> Item {
 /// The job of generation 1 in a state, at a revision.
 pub(super) fn job_item(state: JobState, rev: i64) -> Item {
     let created = create(&facts(1), NOW).apply(None, "earlier").unwrap();
-    let item = with(
-        created,
-        &[("state", state.as_str().into()), ("rev", rev.into())],
-    );
+    let item = with(created, &[("state", state.as_str().into()), ("rev", rev.into())]);
     if state == JobState::Held {
         return with(item, &[("hold", hold_value(HoldReason::Rejected))]);
     }

@@ -10,10 +10,7 @@ fn slot_item(rev: i64, committed: Option<i64>) -> Item {
     else {
         panic!("the first version is a new head");
     };
-    let item = with(
-        write.apply(None, "earlier").unwrap(),
-        &[("rev", rev.into())],
-    );
+    let item = with(write.apply(None, "earlier").unwrap(), &[("rev", rev.into())]);
     match committed {
         Some(generation) => with(item, &[("committed_gen", generation.into())]),
         None => item,
@@ -33,10 +30,7 @@ fn observing_and_restarting() {
     let taken = Some(slot_item(7, Some(7)));
     check_clauses(
         &first,
-        &[(
-            "absent",
-            Wrong(taken.clone(), "a slot at generation 7 begins again at 1"),
-        )],
+        &[("absent", Wrong(taken.clone(), "a slot at generation 7 begins again at 1"))],
     );
     let read = Slot::from_item(&slot_item(3, None)).unwrap();
     let newer = object("a.csv", "v2", 20);
@@ -49,27 +43,15 @@ fn observing_and_restarting() {
 
 #[test]
 fn committing_a_slot() {
-    let job = Job {
-        facts: facts(3),
-        ..job_in(JobState::Committing, 0)
-    };
+    let job = Job { facts: facts(3), ..job_in(JobState::Committing, 0) };
     let older = "an older generation's rows replace a newer one's";
     check_clauses(
         &commit_slot(&job, "manifest"),
         &[
             ("exists", Wrong(None, "a slot without a head is made")),
-            (
-                "(no committed_gen or committed_gen < 3)",
-                Wrong(Some(slot_item(9, Some(4))), older),
-            ),
-            (
-                "or no committed_gen",
-                Needed(Some(slot_item(9, None)), "the first commit"),
-            ),
-            (
-                "or committed_gen < 3",
-                Needed(Some(slot_item(9, Some(2))), "the next commit"),
-            ),
+            ("(no committed_gen or committed_gen < 3)", Wrong(Some(slot_item(9, Some(4))), older)),
+            ("or no committed_gen", Needed(Some(slot_item(9, None)), "the first commit")),
+            ("or committed_gen < 3", Needed(Some(slot_item(9, Some(2))), "the next commit")),
         ],
     );
 }
@@ -85,22 +67,14 @@ fn settling_a_slot() {
     check_clauses(
         &settle_slot(&job),
         &[
-            (
-                format!("head_job = {id}").leak(),
-                Wrong(Some(with(item.clone(), &overtaken)), lost),
-            ),
+            (format!("head_job = {id}").leak(), Wrong(Some(with(item.clone(), &overtaken)), lost)),
             (
                 format!("committed_job = {id}").leak(),
-                Wrong(
-                    Some(item.clone()),
-                    "a head that never committed is forgotten",
-                ),
+                Wrong(Some(item.clone()), "a head that never committed is forgotten"),
             ),
         ],
     );
-    let settled = settle_slot(&job)
-        .apply(Some(&with(item, &committed)), "new")
-        .unwrap();
+    let settled = settle_slot(&job).apply(Some(&with(item, &committed)), "new").unwrap();
     assert!(!settled.contains_key("due_shard") && !settled.contains_key("due_at"));
 }
 
@@ -112,27 +86,15 @@ fn creating_and_planning() {
         &[("absent", Wrong(running(), "a running job is planned again"))],
     );
     let fresh = job_in(JobState::Planning, 0);
-    let ahead = with(
-        job_item(JobState::Planning, 0),
-        &[("planning", "later".into())],
-    );
+    let ahead = with(job_item(JobState::Planning, 0), &[("planning", "later".into())]);
     check_clauses(
         &save_planning(&fresh, "p", NOW),
         &[
-            (
-                "state = PLANNING",
-                Wrong(running(), "a sealed job is planned again"),
-            ),
-            (
-                "no planning",
-                Wrong(Some(ahead), "a slow planner takes progress back"),
-            ),
+            ("state = PLANNING", Wrong(running(), "a sealed job is planned again")),
+            ("no planning", Wrong(Some(ahead), "a slow planner takes progress back")),
         ],
     );
-    let halfway = Job {
-        planning: Some("half".into()),
-        ..fresh.clone()
-    };
+    let halfway = Job { planning: Some("half".into()), ..fresh.clone() };
     let item = |state| with(job_item(state, 0), &[("planning", "half".into())]);
     let ahead = with(item(JobState::Planning), &[("planning", "later".into())]);
     check_clauses(
@@ -142,46 +104,31 @@ fn creating_and_planning() {
                 "state = PLANNING",
                 Wrong(Some(item(JobState::Held)), "a hold is lifted by a planner"),
             ),
-            (
-                "planning = half",
-                Wrong(Some(ahead), "a slow planner takes progress back"),
-            ),
+            ("planning = half", Wrong(Some(ahead), "a slow planner takes progress back")),
         ],
     );
     let plan = Value::S(serde_json::to_string(&plan_ref("one")).unwrap());
     let sealed = with(job_item(JobState::Running, 0), &[("plan", plan)]);
     check_clauses(
         &seal_plan(&fresh, &plan_ref("other"), Some(3), NOW),
-        &[(
-            "state = PLANNING",
-            Wrong(Some(sealed), "chunks of two plans in one job"),
-        )],
+        &[("state = PLANNING", Wrong(Some(sealed), "chunks of two plans in one job"))],
     );
 }
 
 #[test]
 fn counting_the_chunks_of_a_chain() {
-    let counted = with(
-        job_item(JobState::Running, 0),
-        &[("chunk_count", 5_u32.into())],
-    );
+    let counted = with(job_item(JobState::Running, 0), &[("chunk_count", 5_u32.into())]);
     let open = job_item(JobState::Running, 0);
     check_clauses(
         &set_chunk_count(&facts(1).job, 4),
         &[
-            (
-                "exists",
-                Wrong(None, "a job with nothing but a count is made"),
-            ),
+            ("exists", Wrong(None, "a job with nothing but a count is made")),
             (
                 "(no chunk_count or chunk_count = 4)",
                 Wrong(Some(counted), "a chain of 5 chunks is committed with 4"),
             ),
             ("or no chunk_count", Needed(Some(open), "the end was found")),
-            (
-                "or chunk_count = 4",
-                Equivalent("refused, it is judged to stand"),
-            ),
+            ("or chunk_count = 4", Equivalent("refused, it is judged to stand")),
         ],
     );
 }
@@ -194,44 +141,26 @@ fn committing_a_job() {
     check_clauses(
         &begin_commit(&read, &plan_ref("intent"), NOW),
         &[
-            (
-                "state = RUNNING",
-                Wrong(blocked, "a job with a failed chunk is published"),
-            ),
-            (
-                "rev = 0",
-                Wrong(
-                    decided,
-                    "a list frozen before a hold and its approval is used",
-                ),
-            ),
+            ("state = RUNNING", Wrong(blocked, "a job with a failed chunk is published")),
+            ("rev = 0", Wrong(decided, "a list frozen before a hold and its approval is used")),
         ],
     );
     let superseded = Some(job_item(JobState::Superseded, 1));
     check_clauses(
         &end_commit(&read, "manifest", NOW),
-        &[(
-            "state = COMMITTING",
-            Wrong(superseded, "an overtaken job says COMMITTED"),
-        )],
+        &[("state = COMMITTING", Wrong(superseded, "an overtaken job says COMMITTED"))],
     );
     let committed = Some(job_item(JobState::Committed, 1));
     check_clauses(
         &supersede_committing(&read.facts.job, NOW),
-        &[(
-            "state = COMMITTING",
-            Wrong(committed, "a committed job says SUPERSEDED"),
-        )],
+        &[("state = COMMITTING", Wrong(committed, "a committed job says SUPERSEDED"))],
     );
     let committing = Some(job_item(JobState::Committing, 1));
     check_clauses(
         &supersede(&read.facts.job, NOW),
         &[(
             "state in PLANNING RUNNING BLOCKED HELD FAILED",
-            Wrong(
-                committing,
-                "half published files that nobody finishes or removes",
-            ),
+            Wrong(committing, "half published files that nobody finishes or removes"),
         )],
     );
 }
@@ -241,10 +170,7 @@ fn blocking_a_job() {
     let held = Some(job_item(JobState::Held, 1));
     check_clauses(
         &block(&facts(1).job, &failure("poison"), NOW),
-        &[(
-            "state = RUNNING",
-            Wrong(held, "the operator's decision has nothing to decide"),
-        )],
+        &[("state = RUNNING", Wrong(held, "the operator's decision has nothing to decide"))],
     );
 }
 
@@ -262,18 +188,9 @@ fn holding_and_failing_a_job() {
         check_clauses(
             &write,
             &[
-                (
-                    may,
-                    Equivalent("a job read in PLANNING; see the misuse below"),
-                ),
-                (
-                    "state = PLANNING",
-                    Wrong(sealed, "a verdict on planning hits a sealed job"),
-                ),
-                (
-                    "rev = 0",
-                    Wrong(decided, "what was approved is held or failed again"),
-                ),
+                (may, Equivalent("a job read in PLANNING; see the misuse below")),
+                ("state = PLANNING", Wrong(sealed, "a verdict on planning hits a sealed job")),
+                ("rev = 0", Wrong(decided, "what was approved is held or failed again")),
             ],
         );
     }
@@ -287,18 +204,9 @@ fn holding_and_failing_a_job() {
         check_clauses(
             &write,
             &[
-                (
-                    may,
-                    Wrong(committing, "a job that is publishing is held or failed"),
-                ),
-                (
-                    "state = COMMITTING",
-                    Wrong(running, "a verdict on another state"),
-                ),
-                (
-                    "rev = 1",
-                    Equivalent("the first clause refuses every such job"),
-                ),
+                (may, Wrong(committing, "a job that is publishing is held or failed")),
+                ("state = COMMITTING", Wrong(running, "a verdict on another state")),
+                ("rev = 1", Equivalent("the first clause refuses every such job")),
             ],
         );
     }
@@ -307,24 +215,16 @@ fn holding_and_failing_a_job() {
 #[test]
 fn deciding_a_held_job() {
     let read = job_in(JobState::Held, 1);
-    let writes = [
-        approve(&read, "ann", "fine", 1, NOW).unwrap(),
-        discard(&read, "ann", "no", NOW).unwrap(),
-    ];
+    let writes =
+        [approve(&read, "ann", "fine", 1, NOW).unwrap(), discard(&read, "ann", "no", NOW).unwrap()];
     for write in writes {
         let superseded = Some(job_item(JobState::Superseded, 1));
         let held_again = Some(job_item(JobState::Held, 3));
         check_clauses(
             &write,
             &[
-                (
-                    "state = HELD",
-                    Wrong(superseded, "an overtaken job comes back or fails"),
-                ),
-                (
-                    "rev = 1",
-                    Wrong(held_again, "totals are decided that nobody was shown"),
-                ),
+                ("state = HELD", Wrong(superseded, "an overtaken job comes back or fails")),
+                ("rev = 1", Wrong(held_again, "totals are decided that nobody was shown")),
             ],
         );
     }

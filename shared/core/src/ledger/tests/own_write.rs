@@ -22,27 +22,15 @@ fn job_writes() -> Vec<Sent> {
     vec![
         sent(create(&facts(1), NOW), None),
         sent(save_planning(&read(Planning), "p", NOW), at(Planning)),
-        sent(
-            seal_plan(&read(Planning), &plan_ref("p"), Some(3), NOW),
-            at(Planning),
-        ),
+        sent(seal_plan(&read(Planning), &plan_ref("p"), Some(3), NOW), at(Planning)),
         sent(set_chunk_count(&id, 3), at(Running)),
-        sent(
-            begin_commit(&read(Running), &plan_ref("i"), NOW),
-            at(Running),
-        ),
+        sent(begin_commit(&read(Running), &plan_ref("i"), NOW), at(Running)),
         sent(end_commit(&read(Committing), "m", NOW), at(Committing)),
         sent(supersede_committing(&id, NOW), at(Committing)),
         sent(supersede(&id, NOW), at(Held)),
         sent(block(&id, &failure("poison"), NOW), at(Running)),
-        sent(
-            hold(&read(Running), HoldReason::Rejected, "m", "t", NOW),
-            at(Running),
-        ),
-        sent(
-            approve(&read(Held), "ann", "fine", 1, NOW).unwrap(),
-            at(Held),
-        ),
+        sent(hold(&read(Running), HoldReason::Rejected, "m", "t", NOW), at(Running)),
+        sent(approve(&read(Held), "ann", "fine", 1, NOW).unwrap(), at(Held)),
         sent(discard(&read(Held), "ann", "no", NOW).unwrap(), at(Held)),
         sent(fail(&read(Running), &failure("codec"), NOW), at(Running)),
     ]
@@ -62,9 +50,7 @@ fn slot_writes() -> Vec<Sent> {
     let item = first.apply(None, "earlier").unwrap();
     let second = head(Some(&Slot::from_item(&item).unwrap()), "v2", 20);
     let job = job_in(JobState::Committing, 0);
-    let committed = commit_slot(&job, "m")
-        .apply(Some(&item), "earlier")
-        .unwrap();
+    let committed = commit_slot(&job, "m").apply(Some(&item), "earlier").unwrap();
     vec![
         sent(first, None),
         sent(second, Some(item.clone())),
@@ -151,12 +137,7 @@ fn a_successors_state_is_a_refusal() {
         ] {
             assert_eq!(write.apply(Some(&stored), "mine"), None);
             let judged = write.judge(Some(stored.clone()), "mine");
-            assert_eq!(
-                judged,
-                Performed::Refused(Some(stored.clone())),
-                "{}",
-                write.name
-            );
+            assert_eq!(judged, Performed::Refused(Some(stored.clone())), "{}", write.name);
         }
     }
 }
@@ -170,10 +151,7 @@ fn another_outcome_of_a_successor_is_a_refusal_and_an_equal_one_stands() {
     store.must_refuse(&complete(&first, &outcome("other bytes")));
     store.must_refuse(&give_up(&first, &failure("poison"), NOW.plus(200)));
     store.must(&complete(&first, &outcome("same bytes")));
-    assert_eq!(
-        store.chunk(&chunk_id(0)).unwrap().outcome,
-        Some(outcome("same bytes"))
-    );
+    assert_eq!(store.chunk(&chunk_id(0)).unwrap().outcome, Some(outcome("same bytes")));
 }
 
 #[test]

@@ -12,10 +12,7 @@ fn a_zombie_cannot_complete_after_a_take_over() {
     let lease = hold_lease(&mut store, &chunk_id(0), &worker("ann"), NOW.plus(61));
     store.must_refuse(&complete(&zombie, &outcome("zombie's")));
     store.must(&complete(&lease, &outcome("ann's")));
-    assert_eq!(
-        store.chunk(&chunk_id(0)).unwrap().outcome,
-        Some(outcome("ann's"))
-    );
+    assert_eq!(store.chunk(&chunk_id(0)).unwrap().outcome, Some(outcome("ann's")));
 }
 
 #[test]
@@ -34,12 +31,7 @@ fn a_lease_holds_through_its_last_second_and_no_longer() {
     let mut store = Store::default();
     hold_lease(&mut store, &chunk_id(0), &worker("ann"), NOW);
     let decide = |store: &Store, now| {
-        acquire(
-            &chunk_id(0),
-            store.chunk(&chunk_id(0)).as_ref(),
-            &worker("bob"),
-            now,
-        )
+        acquire(&chunk_id(0), store.chunk(&chunk_id(0)).as_ref(), &worker("bob"), now)
     };
     let until = NOW.plus(LEASE_SECONDS);
     assert_eq!(decide(&store, until), Acquire::Busy(until));
@@ -93,12 +85,7 @@ fn a_chunk_that_kills_five_workers_is_given_up_and_stays_so() {
     let chunk = store.chunk(&chunk_id(0)).unwrap();
     assert_eq!(chunk.state, ChunkState::Failed);
     assert_eq!(chunk.failure, Some(failure("attempts")));
-    let again = acquire(
-        &chunk_id(0),
-        Some(&chunk),
-        &worker("seventh"),
-        NOW.plus(100_000),
-    );
+    let again = acquire(&chunk_id(0), Some(&chunk), &worker("seventh"), NOW.plus(100_000));
     assert_eq!(again, Acquire::Failed);
 }
 
@@ -106,11 +93,7 @@ fn a_chunk_that_kills_five_workers_is_given_up_and_stays_so() {
 fn a_chunk_given_back_by_a_worker_thought_dead_is_not_given_up() {
     let mut store = Store::default();
     let lease = five_deaths(&mut store);
-    let alive = Lease {
-        epoch: ATTEMPTS_MAX,
-        owner: "dead".into(),
-        ..lease.clone()
-    };
+    let alive = Lease { epoch: ATTEMPTS_MAX, owner: "dead".into(), ..lease.clone() };
     store.must(&give_back(&alive));
     store.must_refuse(&give_up(&lease, &failure("attempts"), AFTER_FIVE));
     assert_eq!(store.chunk(&chunk_id(0)).unwrap().state, ChunkState::Ready);
@@ -121,12 +104,7 @@ fn a_run_treats_leases_of_other_runs_as_free_and_never_its_own() {
     let mut store = Store::default();
     let before = hold_lease(&mut store, &chunk_id(0), &worker_of("ann", "before"), NOW);
     let chunk = |store: &Store| store.chunk(&chunk_id(0));
-    let own = acquire(
-        &chunk_id(0),
-        chunk(&store).as_ref(),
-        &worker_of("bob", "before"),
-        NOW,
-    );
+    let own = acquire(&chunk_id(0), chunk(&store).as_ref(), &worker_of("bob", "before"), NOW);
     assert_eq!(own, Acquire::Busy(NOW.plus(LEASE_SECONDS)));
     let lambda = acquire(&chunk_id(0), chunk(&store).as_ref(), &worker("bob"), NOW);
     assert_eq!(lambda, Acquire::Busy(NOW.plus(LEASE_SECONDS)));
@@ -134,20 +112,10 @@ fn a_run_treats_leases_of_other_runs_as_free_and_never_its_own() {
     let lease = hold_lease(&mut store, &chunk_id(0), &worker_of("bob", "now"), NOW);
     store.must_refuse(&complete(&before, &outcome("o")));
     assert_eq!(chunk(&store).unwrap().run, Some("now".into()));
-    let own = acquire(
-        &chunk_id(0),
-        chunk(&store).as_ref(),
-        &worker_of("eve", "now"),
-        NOW,
-    );
+    let own = acquire(&chunk_id(0), chunk(&store).as_ref(), &worker_of("eve", "now"), NOW);
     assert_eq!(own, Acquire::Busy(NOW.plus(LEASE_SECONDS)));
     store.must(&complete(&lease, &outcome("o")));
-    let done = acquire(
-        &chunk_id(0),
-        chunk(&store).as_ref(),
-        &worker_of("eve", "later"),
-        NOW,
-    );
+    let done = acquire(&chunk_id(0), chunk(&store).as_ref(), &worker_of("eve", "later"), NOW);
     assert_eq!(done, Acquire::Done(outcome("o")));
 }
 
@@ -201,11 +169,7 @@ fn a_group_closes_exactly_when_all_its_chunks_are_done() {
 fn groups_partition_the_chunks_of_a_job() {
     for count in [0, 1, 63, 64, 65, 128, 1000] {
         let lengths = (0..group_count(count)).map(|group| group_len(count, group));
-        assert!(
-            lengths
-                .clone()
-                .all(|length| (1..=CHUNKS_PER_GROUP).contains(&length))
-        );
+        assert!(lengths.clone().all(|length| (1..=CHUNKS_PER_GROUP).contains(&length)));
         assert_eq!(lengths.sum::<u32>(), count);
         assert_eq!(group_len(count, group_count(count)), 0);
     }
@@ -225,10 +189,7 @@ fn keys_of_jobs_groups_and_chunks_differ_and_sort_by_number() {
 
 #[test]
 fn an_item_of_the_wrong_kind_is_an_error_that_names_it() {
-    let broken = with(
-        chunk_item(ChunkState::Ready, 1, "a", 0),
-        &[("epoch", "1".into())],
-    );
+    let broken = with(chunk_item(ChunkState::Ready, 1, "a", 0), &[("epoch", "1".into())]);
     let error = Chunk::from_item(&broken).unwrap_err();
     assert_eq!(error.name, "epoch");
     assert!(error.to_string().contains("C#000000") && error.to_string().contains("`epoch`"));

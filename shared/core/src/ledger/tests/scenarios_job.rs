@@ -10,10 +10,7 @@ fn see(store: &Store, object: &ObjectVersion) -> Observed {
 
 /// Observes a version that must become the head, and creates its job.
 fn land(store: &mut Store, object: &ObjectVersion) -> Job {
-    let Observed::NewHead {
-        write, generation, ..
-    } = see(store, object)
-    else {
+    let Observed::NewHead { write, generation, .. } = see(store, object) else {
         panic!("not a new head: {:?}", object.key);
     };
     store.must(&write);
@@ -34,10 +31,7 @@ fn a_repeated_event_finds_the_first_ones_job() {
     let mut store = Store::default();
     let object = object("a.csv", "v1", 10);
     let job = land(&mut store, &object);
-    let head = Observed::IsHead {
-        job: job.facts.job.clone(),
-        generation: 1,
-    };
+    let head = Observed::IsHead { job: job.facts.job.clone(), generation: 1 };
     assert_eq!(see(&store, &object), head);
     store.must(&create(&facts_of(object, 1), NOW.plus(500)));
     assert_eq!(store.job(&job.facts.job).unwrap().facts.created_at, NOW);
@@ -117,12 +111,7 @@ fn a_restart_is_a_new_generation_of_the_same_version() {
     let object = object("a.csv", "v1", 10);
     let job = land(&mut store, &object);
     let again = restart(&slot_id(), store.slot().as_ref(), &object, false, NOW);
-    let Observed::NewHead {
-        write,
-        job: id,
-        generation,
-    } = again
-    else {
+    let Observed::NewHead { write, job: id, generation } = again else {
         panic!("a restart");
     };
     store.must(&write);
@@ -144,10 +133,7 @@ fn an_older_generation_never_commits_over_a_newer_one() {
     store.must_refuse(&end_commit(&first, "m1", NOW));
     store.must(&end_commit(&second, "m2", NOW));
     let slot = store.slot().unwrap();
-    assert_eq!(
-        (slot.committed_generation, slot.manifest.as_deref()),
-        (2, Some("m2"))
-    );
+    assert_eq!((slot.committed_generation, slot.manifest.as_deref()), (2, Some("m2")));
 }
 
 #[test]
@@ -244,13 +230,7 @@ fn an_approval_is_for_the_totals_that_were_shown_and_no_others() {
 fn a_decision_goes_back_to_where_the_hold_came_from() {
     let mut store = Store::default();
     let job = land(&mut store, &object("a.csv", "v1", 10));
-    store.must(&hold(
-        &job,
-        HoldReason::Drift,
-        "column `x` is gone",
-        "header",
-        NOW,
-    ));
+    store.must(&hold(&job, HoldReason::Drift, "column `x` is gone", "header", NOW));
     let job = store.job(&job.facts.job).unwrap();
     store.must(&approve(&job, "ann", "known", 1, NOW).unwrap());
     let job = store.job(&job.facts.job).unwrap();
@@ -281,10 +261,7 @@ fn a_discarded_job_has_neither_hold_nor_approval_and_says_who() {
     let job = held(&mut store, HoldReason::Rejected, "totals");
     store.must(&discard(&job, "ann", "wrong file", NOW).unwrap());
     let job = store.job(&job.facts.job).unwrap();
-    assert_eq!(
-        (job.state, job.hold, job.approval),
-        (JobState::Failed, None, None)
-    );
+    assert_eq!((job.state, job.hold, job.approval), (JobState::Failed, None, None));
     let failure = job.failure.unwrap();
     assert_eq!(failure.code, "discarded");
     assert_eq!(failure.message, "discarded by ann: wrong file");
@@ -312,10 +289,7 @@ fn what_cannot_be_decided_is_refused_in_words() {
             Ok(_) => assert_eq!(state, JobState::Held),
             Err(words) => assert!(words.contains(&text), "{words}"),
         }
-        assert_eq!(
-            discard(&job, "ann", "no", NOW).is_ok(),
-            state == JobState::Held
-        );
+        assert_eq!(discard(&job, "ann", "no", NOW).is_ok(), state == JobState::Held);
     }
 }
 

@@ -11,20 +11,13 @@ struct Row {
 
 /// The decision of an operator on the HELD job, whatever is stored by now.
 fn as_held(job: &Job) -> Job {
-    Job {
-        rev: job.rev,
-        ..job_in(JobState::Held, 0)
-    }
+    Job { rev: job.rev, ..job_in(JobState::Held, 0) }
 }
 
 fn job_rows() -> Vec<Row> {
     use JobState::*;
     vec![
-        Row {
-            write: |job| save_planning(job, "progress", NOW),
-            from: &[Planning],
-            to: Planning,
-        },
+        Row { write: |job| save_planning(job, "progress", NOW), from: &[Planning], to: Planning },
         Row {
             write: |job| seal_plan(job, &plan_ref("p"), Some(3), NOW),
             from: &[Planning],
@@ -35,11 +28,7 @@ fn job_rows() -> Vec<Row> {
             from: &[Running],
             to: Committing,
         },
-        Row {
-            write: |job| end_commit(job, "manifest", NOW),
-            from: &[Committing],
-            to: Committed,
-        },
+        Row { write: |job| end_commit(job, "manifest", NOW), from: &[Committing], to: Committed },
         Row {
             write: |job| supersede_committing(&job.facts.job, NOW),
             from: &[Committing],
@@ -86,11 +75,7 @@ fn a_job_moves_only_along_the_table() {
             let write = (row.write)(&Job::from_item(&before).unwrap());
             let after = write.apply(Some(&before), "new");
             let name = write.name;
-            assert_eq!(
-                after.is_some(),
-                row.from.contains(&state),
-                "{name} from {state:?}"
-            );
+            assert_eq!(after.is_some(), row.from.contains(&state), "{name} from {state:?}");
             if let Some(after) = after {
                 let job = Job::from_item(&after).unwrap();
                 assert_eq!(job.state, row.to, "{name}");
@@ -126,9 +111,7 @@ fn a_job_is_created_once_whatever_became_of_it() {
 
 #[test]
 fn a_job_superseded_at_birth_is_in_no_index() {
-    let item = create_superseded(&facts(1), NOW)
-        .apply(None, "new")
-        .unwrap();
+    let item = create_superseded(&facts(1), NOW).apply(None, "new").unwrap();
     assert_eq!(Job::from_item(&item).unwrap().state, JobState::Superseded);
     assert!(!item.contains_key("due_shard") && !item.contains_key("due_at"));
 }
@@ -171,10 +154,7 @@ fn no_write_sets_and_removes_one_attribute() {
         writes.push(try_acquire(&store, &chunk_id(0), &who, NOW).0);
     }
     for write in writes {
-        let both = write
-            .remove
-            .iter()
-            .find(|name| write.set.contains_key(*name));
+        let both = write.remove.iter().find(|name| write.set.contains_key(*name));
         assert_eq!(both, None, "{}", write.name);
     }
 }
@@ -184,12 +164,7 @@ fn every_state_has_one_name() {
     for state in JOB_STATES {
         assert_eq!(JobState::parse(state.as_str()), Some(state));
     }
-    for state in [
-        ChunkState::Ready,
-        ChunkState::Leased,
-        ChunkState::Done,
-        ChunkState::Failed,
-    ] {
+    for state in [ChunkState::Ready, ChunkState::Leased, ChunkState::Done, ChunkState::Failed] {
         assert_eq!(ChunkState::parse(state.as_str()), Some(state));
     }
     assert_eq!(JobState::parse("running"), None);
@@ -206,31 +181,17 @@ fn chunk_rows() -> Vec<(&'static str, Option<Item>)> {
         ("mine", Some(chunk_item(Leased, 1, "ann", live))),
         ("mine, expired", Some(chunk_item(Leased, 1, "ann", past))),
         ("taken over", Some(chunk_item(Leased, 2, "bob", live))),
-        (
-            "taken over, expired",
-            Some(chunk_item(Leased, 2, "bob", past)),
-        ),
-        (
-            "ready after a successor",
-            Some(chunk_item(Ready, 2, "bob", live)),
-        ),
+        ("taken over, expired", Some(chunk_item(Leased, 2, "bob", past))),
+        ("ready after a successor", Some(chunk_item(Ready, 2, "bob", live))),
         ("done", Some(chunk_item(Done, 1, "ann", live))),
-        (
-            "done by a successor",
-            Some(chunk_item(Done, 2, "bob", live)),
-        ),
+        ("done by a successor", Some(chunk_item(Done, 2, "bob", live))),
         ("failed", Some(chunk_item(Failed, 1, "ann", past))),
     ]
 }
 
 #[test]
 fn the_holder_of_a_lease_writes_only_while_nobody_took_it_over() {
-    let lease = Lease {
-        id: chunk_id(0),
-        epoch: 1,
-        owner: "ann".into(),
-        attempts: 1,
-    };
+    let lease = Lease { id: chunk_id(0), epoch: 1, owner: "ann".into(), attempts: 1 };
     let writes = [
         (renew(&lease, Stage::Sinking, NOW), ChunkState::Leased),
         (give_back(&lease), ChunkState::Ready),

@@ -2,9 +2,7 @@ use super::*;
 
 fn captures(pattern: &str, key: &str) -> Option<Vec<(String, String)>> {
     let pattern = KeyPattern::compile(pattern).unwrap_or_else(|e| panic!("{pattern}: {e}"));
-    pattern
-        .captures(key)
-        .map(|values| values.into_iter().collect())
+    pattern.captures(key).map(|values| values.into_iter().collect())
 }
 
 fn matches(pattern: &str, key: &str) -> bool {
@@ -52,10 +50,7 @@ fn captures_carry_the_text_and_dates_become_iso() {
     assert_eq!(captures(pattern, "incoming/acme/orders_20260230.csv"), None);
     assert_eq!(captures(pattern, "incoming/a/b/orders_20261123.csv"), None);
     assert_eq!(captures(pattern, "incoming//orders_20261123.csv"), None);
-    assert_eq!(
-        captures(pattern, "incoming/acme/orders_２０２６1123.csv"),
-        None
-    );
+    assert_eq!(captures(pattern, "incoming/acme/orders_２０２６1123.csv"), None);
 }
 
 #[test]
@@ -68,11 +63,7 @@ fn every_format_is_normalised() {
         ("%Y-%j", "2024-366", Some("2024-12-31")),
         ("%Y-%j", "2026-366", None),
         ("%Y-%j", "2026-000", None),
-        (
-            "%Y%m%dT%H%M%S",
-            "20261123T100000",
-            Some("2026-11-23T10:00:00"),
-        ),
+        ("%Y%m%dT%H%M%S", "20261123T100000", Some("2026-11-23T10:00:00")),
         ("%Y%m%d%H", "2026112310", Some("2026-11-23T10:00:00")),
         ("%Y%m%d%H", "2026112324", None),
         ("%Y-%m", "2026-11", Some("2026-11")),
@@ -107,32 +98,16 @@ fn a_wrong_pattern_says_what_and_what_to_write() {
     for (pattern, what, write) in [
         ("", "is empty", "incoming/*.csv"),
         ("/in/*.csv", "starts with a slash", "\"in/*.csv\""),
-        (
-            "s3://bucket/in/*.csv",
-            "is an address",
-            "after the bucket's name",
-        ),
+        ("s3://bucket/in/*.csv", "is an address", "after the bucket's name"),
         ("in/", "folder markers", "\"in/*\""),
-        (
-            "in//a",
-            "an empty, \".\" or \"..\" folder",
-            "as S3 lists it",
-        ),
-        (
-            "in/../a",
-            "an empty, \".\" or \"..\" folder",
-            "as S3 lists it",
-        ),
+        ("in//a", "an empty, \".\" or \"..\" folder", "as S3 lists it"),
+        ("in/../a", "an empty, \".\" or \"..\" folder", "as S3 lists it"),
         ("in/***", "three stars", "** to cross folders"),
         ("in/{a", "a { without its }", "{name}"),
         ("in/a}", "a } without its {", "{name}"),
         ("in/{}", "no name for a capture", "{supplier}"),
         ("in/{a-b}", "no name for a capture", "{supplier}"),
-        (
-            "in/{a}{b}",
-            "nothing stands between the captures a and b",
-            "{a}_{b}",
-        ),
+        ("in/{a}{b}", "nothing stands between the captures a and b", "{a}_{b}"),
         ("in/{a}/{a}", "captures a twice", "another name"),
         ("in/{a:}", "names no date or time", "%Y%m%d"),
         ("in/{a:%Q}", "holds \"%Q\"", "%Y%m%d"),

@@ -55,12 +55,7 @@ fn overlaps_are_found_with_a_key_that_both_match() {
         assert_eq!(!found.is_empty(), expected, "{a} {b}: {found:?}");
         for overlap in found {
             let both = Route::Ambiguous(vec![overlap.first, overlap.second]);
-            assert_eq!(
-                route(&pipelines, &overlap.example),
-                both,
-                "{a} {b}: {}",
-                overlap.example
-            );
+            assert_eq!(route(&pipelines, &overlap.example), both, "{a} {b}: {}", overlap.example);
         }
     }
 }

@@ -7,10 +7,7 @@ use serde_json::Value as Json;
 use super::*;
 
 fn folder() -> PathBuf {
-    PathBuf::from(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../infra/pipelines"
-    ))
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/pipelines"))
 }
 
 fn example(file: &str) -> Pipeline {
@@ -27,23 +24,10 @@ fn the_example_for_orders_takes_any_csv_file() {
 
     assert_eq!(orders.columns.len(), 10);
     for name in ["o.csv", "o.csv.gz", "o.csv.zst"] {
-        assert!(
-            pattern.matches(&format!("{}{name}", pattern.literal_directory())),
-            "{name}"
-        );
+        assert!(pattern.matches(&format!("{}{name}", pattern.literal_directory())), "{name}");
     }
-    let amount = orders
-        .columns
-        .iter()
-        .find(|column| column.name == "amount")
-        .expect("amount");
-    assert_eq!(
-        amount.data_type,
-        ColumnType::Decimal {
-            precision: 12,
-            scale: 2
-        }
-    );
+    let amount = orders.columns.iter().find(|column| column.name == "amount").expect("amount");
+    assert_eq!(amount.data_type, ColumnType::Decimal { precision: 12, scale: 2 });
 }
 
 #[test]
@@ -96,14 +80,8 @@ fn objects(schema: &Json) -> Vec<BTreeSet<String>> {
         let properties = object.get("properties")?.as_object()?;
         Some(properties.keys().cloned().collect())
     };
-    let definitions = schema
-        .get("$defs")
-        .and_then(Json::as_object)
-        .expect("definitions");
-    std::iter::once(schema)
-        .chain(definitions.values())
-        .filter_map(properties)
-        .collect()
+    let definitions = schema.get("$defs").and_then(Json::as_object).expect("definitions");
+    std::iter::once(schema).chain(definitions.values()).filter_map(properties).collect()
 }
 
 #[test]

@@ -1,13 +1,7 @@
 use super::*;
 
 /// One problem: table, line to put there, the dotted name, what, and what to write.
-type Case = (
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static str,
-);
+type Case = (&'static str, &'static str, &'static str, &'static str, &'static str);
 
 const ROOT: &str = "";
 const SOURCE: &str = "[source]";
@@ -18,24 +12,14 @@ const ERRORS: &str = "[errors]";
 fn check(cases: &[Case]) {
     for (table, line, name, what, write) in cases {
         let text = with(table, line);
-        let place = text
-            .lines()
-            .position(|l| l == *line)
-            .expect("the line is there")
-            + 1;
+        let place = text.lines().position(|l| l == *line).expect("the line is there") + 1;
         let problems = match parse_text(&text) {
             Err(problems) => problems.0,
             Ok(parsed) => panic!("{line} was taken: {parsed:?}"),
         };
         let found = problems.iter().find(|problem| problem.name == *name);
-        let Some(found) = found else {
-            panic!("{line}: {problems:#?}")
-        };
-        assert_eq!(
-            (found.file.as_str(), found.line),
-            ("orders.toml", place),
-            "{line}: {found}"
-        );
+        let Some(found) = found else { panic!("{line}: {problems:#?}") };
+        assert_eq!((found.file.as_str(), found.line), ("orders.toml", place), "{line}: {found}");
         assert!(found.what.contains(what), "{line}: {found}");
         assert!(found.write.contains(write), "{line}: {found}");
         assert_eq!(problems.len(), 1, "{line}: {problems:#?}");
@@ -45,87 +29,21 @@ fn check(cases: &[Case]) {
 #[test]
 fn a_problem_of_the_file_says_where_and_what_to_write() {
     check(&[
-        (
-            ROOT,
-            "version = 2",
-            "version",
-            "2 is not a version",
-            "version = 1",
-        ),
-        (
-            ROOT,
-            "version = \"1\"",
-            "version",
-            "\"1\" is not a version",
-            "version = 1",
-        ),
-        (
-            ROOT,
-            "name = \"Orders EU\"",
-            "name",
-            "is not 1 to 64",
-            "\"orders_eu\"",
-        ),
-        (
-            ROOT,
-            "name = \"\"",
-            "name",
-            "is not 1 to 64",
-            "name = \"orders\"",
-        ),
+        (ROOT, "version = 2", "version", "2 is not a version", "version = 1"),
+        (ROOT, "version = \"1\"", "version", "\"1\" is not a version", "version = 1"),
+        (ROOT, "name = \"Orders EU\"", "name", "is not 1 to 64", "\"orders_eu\""),
+        (ROOT, "name = \"\"", "name", "is not 1 to 64", "name = \"orders\""),
         (ROOT, "name = 7", "name", "must be text", "name = "),
         (ROOT, "nmae = \"x\"", "nmae", "unknown key", "name"),
-        (
-            ROOT,
-            "zzz = 1",
-            "zzz",
-            "unknown key",
-            "one of version, name",
-        ),
-        (
-            ROOT,
-            "rules = {}",
-            "rules",
-            "[rules] are not supported by this version",
-            "",
-        ),
-        (
-            ROOT,
-            "schedule = {}",
-            "schedule",
-            "scheduled sources are not supported",
-            "",
-        ),
+        (ROOT, "zzz = 1", "zzz", "unknown key", "one of version, name"),
+        (ROOT, "rules = {}", "rules", "[rules] are not supported by this version", ""),
+        (ROOT, "schedule = {}", "schedule", "scheduled sources are not supported", ""),
         (ROOT, "errors = 1", "errors", "must be a table", "[errors]"),
-        (
-            ROOT,
-            "errors = { hold_iff = 1 }",
-            "errors.hold_iff",
-            "unknown key",
-            "hold_if",
-        ),
+        (ROOT, "errors = { hold_iff = 1 }", "errors.hold_iff", "unknown key", "hold_if"),
         (ROOT, "extends = 1", "extends", "must be text", "base.toml"),
-        (
-            ROOT,
-            "extends = \"no.toml\"",
-            "extends",
-            "\"no.toml\" cannot be read: no file",
-            "exists",
-        ),
-        (
-            ROOT,
-            "extends = \"/etc/x\"",
-            "extends",
-            "not a path relative",
-            "base.toml",
-        ),
-        (
-            ROOT,
-            "extends = \"orders.toml\"",
-            "extends",
-            "extends itself",
-            "on its own",
-        ),
+        (ROOT, "extends = \"no.toml\"", "extends", "\"no.toml\" cannot be read: no file", "exists"),
+        (ROOT, "extends = \"/etc/x\"", "extends", "not a path relative", "base.toml"),
+        (ROOT, "extends = \"orders.toml\"", "extends", "extends itself", "on its own"),
     ]);
 }
 
@@ -139,62 +57,14 @@ fn a_problem_of_the_source_says_where_and_what_to_write() {
             "starts with a slash",
             "\"x/{supplier}\"",
         ),
-        (
-            SOURCE,
-            "match = 1",
-            "source.match",
-            "must be text",
-            "match = ",
-        ),
-        (
-            SOURCE,
-            "replaces = \"Key\"",
-            "source.replaces",
-            "\"Key\" is not known",
-            "\"key\"",
-        ),
-        (
-            SOURCE,
-            "replaces = \"supplier\"",
-            "source.replaces",
-            "not known",
-            "[\"supplier\"]",
-        ),
-        (
-            SOURCE,
-            "replaces = [\"suplier\"]",
-            "source.replaces",
-            "not a capture",
-            "\"supplier\"",
-        ),
-        (
-            SOURCE,
-            "replaces = [\"supplier\", \"supplier\"]",
-            "source.replaces",
-            "twice",
-            "once",
-        ),
-        (
-            SOURCE,
-            "replaces = 1",
-            "source.replaces",
-            "must be text",
-            "\"nothing\"",
-        ),
-        (
-            SOURCE,
-            "replaces = [1]",
-            "source.replaces",
-            "must be text",
-            "captures",
-        ),
-        (
-            SOURCE,
-            "format = \"cvs\"",
-            "source.format",
-            "\"cvs\" is not known",
-            "\"csv\"",
-        ),
+        (SOURCE, "match = 1", "source.match", "must be text", "match = "),
+        (SOURCE, "replaces = \"Key\"", "source.replaces", "\"Key\" is not known", "\"key\""),
+        (SOURCE, "replaces = \"supplier\"", "source.replaces", "not known", "[\"supplier\"]"),
+        (SOURCE, "replaces = [\"suplier\"]", "source.replaces", "not a capture", "\"supplier\""),
+        (SOURCE, "replaces = [\"supplier\", \"supplier\"]", "source.replaces", "twice", "once"),
+        (SOURCE, "replaces = 1", "source.replaces", "must be text", "\"nothing\""),
+        (SOURCE, "replaces = [1]", "source.replaces", "must be text", "captures"),
+        (SOURCE, "format = \"cvs\"", "source.format", "\"cvs\" is not known", "\"csv\""),
         (
             SOURCE,
             "format = \"parquet\"",
@@ -202,41 +72,11 @@ fn a_problem_of_the_source_says_where_and_what_to_write() {
             "not supported by this version",
             "\"csv\"",
         ),
-        (
-            SOURCE,
-            "jsonl = {}",
-            "source.jsonl",
-            "no effect with format = \"csv\"",
-            "csv = ",
-        ),
-        (
-            SOURCE,
-            "csv = 1",
-            "source.csv",
-            "must be a table",
-            "[source.csv]",
-        ),
-        (
-            SOURCE,
-            "csv = { delim = \";\" }",
-            "source.csv.delim",
-            "unknown key",
-            "delimiter",
-        ),
-        (
-            SOURCE,
-            "csv = { delimiter = \"||\" }",
-            "source.csv.delimiter",
-            "not one ASCII",
-            "\"|\"",
-        ),
-        (
-            SOURCE,
-            "csv = { delimiter = \"§\" }",
-            "source.csv.delimiter",
-            "not one ASCII",
-            "\"|\"",
-        ),
+        (SOURCE, "jsonl = {}", "source.jsonl", "no effect with format = \"csv\"", "csv = "),
+        (SOURCE, "csv = 1", "source.csv", "must be a table", "[source.csv]"),
+        (SOURCE, "csv = { delim = \";\" }", "source.csv.delim", "unknown key", "delimiter"),
+        (SOURCE, "csv = { delimiter = \"||\" }", "source.csv.delimiter", "not one ASCII", "\"|\""),
+        (SOURCE, "csv = { delimiter = \"§\" }", "source.csv.delimiter", "not one ASCII", "\"|\""),
         (
             SOURCE,
             "csv = { delimiter = \"\\n\" }",
@@ -251,20 +91,8 @@ fn a_problem_of_the_source_says_where_and_what_to_write() {
             "same character as the delim",
             "another",
         ),
-        (
-            SOURCE,
-            "csv = { escape = \"\\\"\" }",
-            "source.csv.escape",
-            "quote itself",
-            "no escape",
-        ),
-        (
-            SOURCE,
-            "csv = { escape = \",\" }",
-            "source.csv.escape",
-            "same character",
-            "another",
-        ),
+        (SOURCE, "csv = { escape = \"\\\"\" }", "source.csv.escape", "quote itself", "no escape"),
+        (SOURCE, "csv = { escape = \",\" }", "source.csv.escape", "same character", "another"),
         (
             SOURCE,
             "csv = { quote = \"\", escape = \"|\" }",
@@ -279,13 +107,7 @@ fn a_problem_of_the_source_says_where_and_what_to_write() {
             "true or false",
             "true or false",
         ),
-        (
-            SOURCE,
-            "csv = { skip_lines = -1 }",
-            "source.csv.skip_lines",
-            "from 0, not -1",
-            "number",
-        ),
+        (SOURCE, "csv = { skip_lines = -1 }", "source.csv.skip_lines", "from 0, not -1", "number"),
         (
             SOURCE,
             "csv = { skip_lines = 5000000000 }",
@@ -293,13 +115,7 @@ fn a_problem_of_the_source_says_where_and_what_to_write() {
             "is over",
             "smaller",
         ),
-        (
-            SOURCE,
-            "csv = { null = \"\" }",
-            "source.csv.null",
-            "a list of texts, not text",
-            "NULL",
-        ),
+        (SOURCE, "csv = { null = \"\" }", "source.csv.null", "a list of texts, not text", "NULL"),
         (
             SOURCE,
             "csv = { null = [0] }",
@@ -314,20 +130,8 @@ fn a_problem_of_the_source_says_where_and_what_to_write() {
             "never the whole text",
             "between",
         ),
-        (
-            SOURCE,
-            "csv = { null = [\"-\", \"-\"] }",
-            "source.csv.null",
-            "twice",
-            "once",
-        ),
-        (
-            SOURCE,
-            "csv = { ragged = \"padd\" }",
-            "source.csv.ragged",
-            "not known",
-            "\"pad\"",
-        ),
+        (SOURCE, "csv = { null = [\"-\", \"-\"] }", "source.csv.null", "twice", "once"),
+        (SOURCE, "csv = { ragged = \"padd\" }", "source.csv.ragged", "not known", "\"pad\""),
         (
             SOURCE,
             "csv = { encoding = \"utf8000\" }",
@@ -342,20 +146,8 @@ fn a_problem_of_the_source_says_where_and_what_to_write() {
             "not a time zone",
             "\"Europe/Berlin\"",
         ),
-        (
-            SOURCE,
-            "timezone = \"+02:00\"",
-            "source.timezone",
-            "not a time zone",
-            "Europe/Berlin",
-        ),
-        (
-            SOURCE,
-            "on_new_column = \"igonre\"",
-            "source.on_new_column",
-            "not known",
-            "\"ignore\"",
-        ),
+        (SOURCE, "timezone = \"+02:00\"", "source.timezone", "not a time zone", "Europe/Berlin"),
+        (SOURCE, "on_new_column = \"igonre\"", "source.on_new_column", "not known", "\"ignore\""),
         (
             SOURCE,
             "on_missing_column = \"ignore\"",
@@ -363,62 +155,20 @@ fn a_problem_of_the_source_says_where_and_what_to_write() {
             "not known",
             "\"null\"",
         ),
-        (
-            SOURCE,
-            "matches = \"x\"",
-            "source.matches",
-            "unknown key",
-            "match",
-        ),
-        (
-            SOURCE,
-            "schedule = \"1h\"",
-            "source.schedule",
-            "scheduled sources are not",
-            "",
-        ),
-        (
-            SOURCE,
-            "http = {}",
-            "source.http",
-            "scheduled sources are not supported",
-            "",
-        ),
+        (SOURCE, "matches = \"x\"", "source.matches", "unknown key", "match"),
+        (SOURCE, "schedule = \"1h\"", "source.schedule", "scheduled sources are not", ""),
+        (SOURCE, "http = {}", "source.http", "scheduled sources are not supported", ""),
     ]);
 }
 
 #[test]
 fn a_problem_of_a_column_says_where_and_what_to_write() {
     check(&[
-        (
-            COLUMNS,
-            "x = \"integer\"",
-            "columns.x",
-            "\"integer\" is not a type",
-            "\"int64\"",
-        ),
-        (
-            COLUMNS,
-            "x = 1",
-            "columns.x",
-            "must be a type or a table",
-            "\"string\"",
-        ),
+        (COLUMNS, "x = \"integer\"", "columns.x", "\"integer\" is not a type", "\"int64\""),
+        (COLUMNS, "x = 1", "columns.x", "must be a type or a table", "\"string\""),
         (COLUMNS, "x = {}", "columns.x.type", "is missing", "type = "),
-        (
-            COLUMNS,
-            "x = { type = 1 }",
-            "columns.x.type",
-            "must be text",
-            "\"string\"",
-        ),
-        (
-            COLUMNS,
-            "x = { type = \"decimal(40,2)\" }",
-            "columns.x.type",
-            "precision",
-            "1 to 38",
-        ),
+        (COLUMNS, "x = { type = 1 }", "columns.x.type", "must be text", "\"string\""),
+        (COLUMNS, "x = { type = \"decimal(40,2)\" }", "columns.x.type", "precision", "1 to 38"),
         (
             COLUMNS,
             "x = { type = \"date\", sql = \"y\" }",
@@ -426,13 +176,7 @@ fn a_problem_of_a_column_says_where_and_what_to_write() {
             "`sql` columns are not",
             "",
         ),
-        (
-            COLUMNS,
-            "x = { sql = \"y\" }",
-            "columns.x.sql",
-            "`sql` columns are not supported",
-            "",
-        ),
+        (COLUMNS, "x = { sql = \"y\" }", "columns.x.sql", "`sql` columns are not supported", ""),
         (
             COLUMNS,
             "x = { type = \"string\", nulable = true }",
@@ -447,13 +191,7 @@ fn a_problem_of_a_column_says_where_and_what_to_write() {
             "belong to rowproof",
             "another",
         ),
-        (
-            COLUMNS,
-            "\"\" = \"int64\"",
-            "columns.\"\"",
-            "is blank",
-            "a plain name",
-        ),
+        (COLUMNS, "\"\" = \"int64\"", "columns.\"\"", "is blank", "a plain name"),
         (
             COLUMNS,
             "\"a\\tb\" = \"int64\"",
@@ -559,13 +297,7 @@ fn a_problem_of_a_column_says_where_and_what_to_write() {
             "for numbers",
             "min_length",
         ),
-        (
-            COLUMNS,
-            "x = { type = \"bool\", max = 1 }",
-            "columns.x.max",
-            "for numbers",
-            "no max",
-        ),
+        (COLUMNS, "x = { type = \"bool\", max = 1 }", "columns.x.max", "for numbers", "no max"),
         (
             COLUMNS,
             "x = { type = \"int8\", min = {} }",
@@ -635,62 +367,14 @@ fn a_problem_of_a_column_says_where_and_what_to_write() {
 #[test]
 fn a_problem_of_the_sink_or_the_errors_says_where_and_what_to_write() {
     check(&[
-        (
-            PARQUET,
-            "path = \"\"",
-            "sink.parquet.path",
-            "is empty",
-            "path = ",
-        ),
-        (
-            PARQUET,
-            "path = \"/curated/\"",
-            "sink.parquet.path",
-            "slash",
-            "\"curated\"",
-        ),
-        (
-            PARQUET,
-            "path = \"a//b\"",
-            "sink.parquet.path",
-            "empty folder",
-            "single",
-        ),
-        (
-            PARQUET,
-            "path = \"_staging/x\"",
-            "sink.parquet.path",
-            "starts with _",
-            "another",
-        ),
-        (
-            PARQUET,
-            "path = \"_plans\"",
-            "sink.parquet.path",
-            "starts with _",
-            "another",
-        ),
-        (
-            PARQUET,
-            "path = \"a/../b\"",
-            "sink.parquet.path",
-            "starts with _ or .",
-            "another",
-        ),
-        (
-            PARQUET,
-            "path = \"a=b/c\"",
-            "sink.parquet.path",
-            "holds \"=\"",
-            "letters",
-        ),
-        (
-            PARQUET,
-            "path = \"a/*\"",
-            "sink.parquet.path",
-            "holds \"*\"",
-            "letters",
-        ),
+        (PARQUET, "path = \"\"", "sink.parquet.path", "is empty", "path = "),
+        (PARQUET, "path = \"/curated/\"", "sink.parquet.path", "slash", "\"curated\""),
+        (PARQUET, "path = \"a//b\"", "sink.parquet.path", "empty folder", "single"),
+        (PARQUET, "path = \"_staging/x\"", "sink.parquet.path", "starts with _", "another"),
+        (PARQUET, "path = \"_plans\"", "sink.parquet.path", "starts with _", "another"),
+        (PARQUET, "path = \"a/../b\"", "sink.parquet.path", "starts with _ or .", "another"),
+        (PARQUET, "path = \"a=b/c\"", "sink.parquet.path", "holds \"=\"", "letters"),
+        (PARQUET, "path = \"a/*\"", "sink.parquet.path", "holds \"*\"", "letters"),
         (
             PARQUET,
             "path = \"manifests/a\"",
@@ -698,27 +382,9 @@ fn a_problem_of_the_sink_or_the_errors_says_where_and_what_to_write() {
             "own books",
             "\"data/manifests/a\"",
         ),
-        (
-            PARQUET,
-            "path = \"s3://b/a\"",
-            "sink.parquet.path",
-            "an address",
-            "after the bucket",
-        ),
-        (
-            PARQUET,
-            "path = 1",
-            "sink.parquet.path",
-            "must be text",
-            "path = ",
-        ),
-        (
-            PARQUET,
-            "pathh = \"x\"",
-            "sink.parquet.pathh",
-            "unknown key",
-            "path",
-        ),
+        (PARQUET, "path = \"s3://b/a\"", "sink.parquet.path", "an address", "after the bucket"),
+        (PARQUET, "path = 1", "sink.parquet.path", "must be text", "path = "),
+        (PARQUET, "pathh = \"x\"", "sink.parquet.pathh", "unknown key", "path"),
         (
             PARQUET,
             "partition_by = \"day\"",
@@ -775,34 +441,10 @@ fn a_problem_of_the_sink_or_the_errors_says_where_and_what_to_write() {
             "cannot be added",
             "\"_source_file\"",
         ),
-        (
-            PARQUET,
-            "add = [\"_loaded_at\", \"_loaded_at\"]",
-            "sink.parquet.add",
-            "twice",
-            "once",
-        ),
-        (
-            ERRORS,
-            "archive_raw = \"none\"",
-            "errors.archive_raw",
-            "not known",
-            "\"pointer\"",
-        ),
-        (
-            ERRORS,
-            "hold_if = \"5%\"",
-            "errors.hold_if",
-            "must be a table",
-            "[errors.hold_if]",
-        ),
-        (
-            ERRORS,
-            "hold_if = {}",
-            "errors.hold_if.rejected",
-            "is missing",
-            "\"5%\"",
-        ),
+        (PARQUET, "add = [\"_loaded_at\", \"_loaded_at\"]", "sink.parquet.add", "twice", "once"),
+        (ERRORS, "archive_raw = \"none\"", "errors.archive_raw", "not known", "\"pointer\""),
+        (ERRORS, "hold_if = \"5%\"", "errors.hold_if", "must be a table", "[errors.hold_if]"),
+        (ERRORS, "hold_if = {}", "errors.hold_if.rejected", "is missing", "\"5%\""),
         (
             ERRORS,
             "hold_if = { rejected = 0.05 }",
@@ -817,13 +459,7 @@ fn a_problem_of_the_sink_or_the_errors_says_where_and_what_to_write() {
             "\"101%\"",
             "\"5%\"",
         ),
-        (
-            ERRORS,
-            "hold_if = { rejected = -1 }",
-            "errors.hold_if.rejected",
-            "-1 is no",
-            "\"5%\"",
-        ),
+        (ERRORS, "hold_if = { rejected = -1 }", "errors.hold_if.rejected", "-1 is no", "\"5%\""),
         (
             ERRORS,
             "hold_if = { rejected = 1, min_row = 2 }",
@@ -840,14 +476,8 @@ fn two_sinks_are_one_too_many() {
 
     let problems = parse_text(&text).expect_err("two sinks").to_string();
 
-    assert!(
-        problems.contains("sink: names two sinks; write one sink"),
-        "{problems}"
-    );
-    assert!(
-        problems.contains("the Postgres sink is not supported by this version"),
-        "{problems}"
-    );
+    assert!(problems.contains("sink: names two sinks; write one sink"), "{problems}");
+    assert!(problems.contains("the Postgres sink is not supported by this version"), "{problems}");
 }
 
 #[test]
@@ -855,14 +485,9 @@ fn a_column_that_no_header_names_takes_no_from() {
     let text = with(SOURCE, "csv = { header = false }");
     let text = text.replace("id = \"int64\"", "id = { type = \"int64\", from = \"ID\" }");
 
-    let problems = parse_text(&text)
-        .expect_err("from without a header")
-        .to_string();
+    let problems = parse_text(&text).expect_err("from without a header").to_string();
 
-    assert!(
-        problems.contains("columns.id.from: names a field, but the file has no"),
-        "{problems}"
-    );
+    assert!(problems.contains("columns.id.from: names a field, but the file has no"), "{problems}");
 }
 
 #[test]
@@ -872,46 +497,28 @@ fn a_folder_cannot_have_the_name_of_a_column() {
 
     let problems = parse_text(&text).expect_err("one name twice").to_string();
 
-    assert!(
-        problems.contains("would be named \"at_day\" like a column"),
-        "{problems}"
-    );
+    assert!(problems.contains("would be named \"at_day\" like a column"), "{problems}");
 }
 
 #[test]
 fn files_that_keep_no_column_are_refused() {
     let text = with(PARQUET, "partition_by = [\"status\"]");
-    let kept = |line: &&str| {
-        !["id", "day", "at"]
-            .iter()
-            .any(|c| line.starts_with(&format!("{c} =")))
-    };
+    let kept =
+        |line: &&str| !["id", "day", "at"].iter().any(|c| line.starts_with(&format!("{c} =")));
     let text: Vec<&str> = text.lines().filter(kept).collect();
 
-    let problems = parse_text(&text.join("\n"))
-        .expect_err("nothing is left")
-        .to_string();
+    let problems = parse_text(&text.join("\n")).expect_err("nothing is left").to_string();
 
-    assert!(
-        problems.contains("every column is in the path"),
-        "{problems}"
-    );
+    assert!(problems.contains("every column is in the path"), "{problems}");
 }
 
 #[test]
 fn an_empty_file_lacks_every_required_key_at_once() {
     let problems = parse_text("").expect_err("empty").0;
 
-    let names: Vec<&str> = problems
-        .iter()
-        .map(|problem| problem.name.as_str())
-        .collect();
+    let names: Vec<&str> = problems.iter().map(|problem| problem.name.as_str()).collect();
     assert_eq!(names, ["version", "name", "source", "columns", "sink"]);
-    assert!(
-        problems
-            .iter()
-            .all(|problem| problem.line == 1 && problem.what == "is missing")
-    );
+    assert!(problems.iter().all(|problem| problem.line == 1 && problem.what == "is missing"));
 }
 
 #[test]
@@ -938,10 +545,7 @@ fn all_problems_are_reported_at_once_in_file_order() {
 
     let lines: Vec<usize> = problems.iter().map(|problem| problem.line).collect();
     assert_eq!(lines, [1, 2, 4, 5, 6, 8, 9, 11, 13]);
-    let amount = problems
-        .iter()
-        .find(|problem| problem.line == 9)
-        .expect("line 9");
+    let amount = problems.iter().find(|problem| problem.line == 9).expect("line 9");
     let expected = "orders.toml:9: columns.amount.maxx: unknown key; write max";
     assert_eq!(amount.to_string(), expected);
 }
@@ -958,10 +562,7 @@ fn broken_toml_is_one_problem_with_its_line() {
         let problems = parse_text(text).expect_err(text).0;
         assert_eq!(problems.len(), 1, "{text:?} {problems:?}");
         assert_eq!(problems[0].line, line, "{text:?} {problems:?}");
-        assert!(
-            problems[0].what.starts_with("not valid TOML: "),
-            "{problems:?}"
-        );
+        assert!(problems[0].what.starts_with("not valid TOML: "), "{problems:?}");
     }
 }
 
@@ -973,10 +574,7 @@ fn messages_escape_what_the_file_says() {
     let problems = parse_text(&text).expect_err("no format").to_string();
     let cut = parse_text(&long).expect_err("no format").to_string();
 
-    assert!(
-        problems.contains(r#""\u001B[31mred\u202E\n" is not known"#),
-        "{problems}"
-    );
+    assert!(problems.contains(r#""\u001B[31mred\u202E\n" is not known"#), "{problems}");
     assert!(cut.len() < 500, "{cut}");
 }
 
@@ -986,12 +584,7 @@ fn a_deeply_nested_or_huge_file_is_refused() {
     let huge = format!("{MINIMAL}#{}", "x".repeat(1 << 20));
 
     assert!(parse_text(&deep).is_err());
-    assert!(
-        parse_text(&huge)
-            .expect_err("huge")
-            .to_string()
-            .contains("is over 1048576 bytes")
-    );
+    assert!(parse_text(&huge).expect_err("huge").to_string().contains("is over 1048576 bytes"));
 }
 
 #[test]

@@ -1,11 +1,7 @@
 use super::*;
 
 fn column<'a>(pipeline: &'a Pipeline, name: &str) -> &'a Column {
-    pipeline
-        .columns
-        .iter()
-        .find(|column| column.name == name)
-        .expect("the column")
+    pipeline.columns.iter().find(|column| column.name == name).expect("the column")
 }
 
 #[test]
@@ -18,32 +14,17 @@ fn what_is_not_said_has_its_default() {
     assert_eq!(source.timezone, None);
     assert_eq!(source.on_new_column, OnNewColumn::Ignore);
     assert_eq!(source.on_missing_column, OnMissingColumn::Hold);
-    let Format::Csv(csv) = &source.format else {
-        panic!("csv")
-    };
-    assert_eq!(
-        (csv.delimiter, csv.quote, csv.escape),
-        (b',', Some(b'"'), None)
-    );
+    let Format::Csv(csv) = &source.format else { panic!("csv") };
+    assert_eq!((csv.delimiter, csv.quote, csv.escape), (b',', Some(b'"'), None));
     assert!(csv.header);
     assert_eq!(csv.null, [""]);
     assert_eq!(csv.ragged, Ragged::Reject);
-    let names: Vec<&str> = pipeline
-        .columns
-        .iter()
-        .map(|column| column.name.as_str())
-        .collect();
+    let names: Vec<&str> = pipeline.columns.iter().map(|column| column.name.as_str()).collect();
     assert_eq!(names, ["id", "status", "day", "at"]);
     let id = column(&pipeline, "id");
     assert_eq!(id.from, ColumnSource::Field(vec!["id".into()]));
     assert!(!id.key && !id.nullable && !id.trim);
-    assert_eq!(
-        pipeline.errors,
-        ErrorPolicy {
-            hold_if: None,
-            archive_raw: ArchiveRaw::Full
-        }
-    );
+    assert_eq!(pipeline.errors, ErrorPolicy { hold_if: None, archive_raw: ArchiveRaw::Full });
 }
 
 #[test]
@@ -80,55 +61,27 @@ archive_raw = "pointer"
 
     assert_eq!(warnings, []);
     let source = &pipeline.source;
-    assert_eq!(
-        source.replaces,
-        Replaces::Captures(vec!["supplier".into(), "day".into()])
-    );
+    assert_eq!(source.replaces, Replaces::Captures(vec!["supplier".into(), "day".into()]));
     assert_eq!(source.encoding, "windows-1252");
-    let Format::Csv(csv) = &source.format else {
-        panic!("csv")
-    };
-    assert_eq!(
-        (csv.delimiter, csv.quote, csv.escape),
-        (b'\t', Some(b'\''), Some(b'\\'))
-    );
-    assert_eq!(
-        (csv.skip_lines, csv.null.len(), csv.ragged),
-        (2, 2, Ragged::Lenient)
-    );
-    assert_eq!(
-        column(&pipeline, "supplier").from,
-        ColumnSource::Capture("supplier".into())
-    );
+    let Format::Csv(csv) = &source.format else { panic!("csv") };
+    assert_eq!((csv.delimiter, csv.quote, csv.escape), (b'\t', Some(b'\''), Some(b'\\')));
+    assert_eq!((csv.skip_lines, csv.null.len(), csv.ragged), (2, 2, Ragged::Lenient));
+    assert_eq!(column(&pipeline, "supplier").from, ColumnSource::Capture("supplier".into()));
     let amount = column(&pipeline, "amount");
-    assert_eq!(
-        amount.from,
-        ColumnSource::Field(vec!["amount".into(), "Betrag".into()])
-    );
-    assert_eq!(
-        (amount.min.as_deref(), amount.max.as_deref()),
-        (Some("0"), Some("1000.5"))
-    );
+    assert_eq!(amount.from, ColumnSource::Field(vec!["amount".into(), "Betrag".into()]));
+    assert_eq!((amount.min.as_deref(), amount.max.as_deref()), (Some("0"), Some("1000.5")));
     assert_eq!(column(&pipeline, "flag").default.as_deref(), Some("true"));
     assert_eq!(column(&pipeline, "day").min.as_deref(), Some("2020-01-01"));
-    let millis = ColumnType::Timestamp {
-        format: TimestampFormat::EpochMillis,
-    };
+    let millis = ColumnType::Timestamp { format: TimestampFormat::EpochMillis };
     assert_eq!(column(&pipeline, "seen").data_type, millis);
     let level = column(&pipeline, "level");
     assert_eq!(level.one_of, Some(vec!["1".into(), "2".into(), "3".into()]));
     assert_eq!((level.key, level.archive), (true, ArchivePolicy::Mask));
     let email = column(&pipeline, "email");
-    assert_eq!(
-        (email.trim, email.min_length, email.max_length),
-        (true, Some(3), Some(9))
-    );
+    assert_eq!((email.trim, email.min_length, email.max_length), (true, Some(3), Some(9)));
     assert_eq!(pipeline.sink.partition_by.len(), 3);
     assert_eq!(pipeline.sink.add.first(), Some(&AddedColumn::LoadedAt));
-    let hold_if = HoldIf {
-        rejected: Rejected::PartsPerMillion(25_000),
-        min_rows: 200,
-    };
+    let hold_if = HoldIf { rejected: Rejected::PartsPerMillion(25_000), min_rows: 200 };
     assert_eq!(pipeline.errors.hold_if, Some(hold_if));
     assert_eq!(pipeline.errors.archive_raw, ArchiveRaw::Pointer);
 }
@@ -139,10 +92,7 @@ fn what_a_file_replaces_has_four_forms() {
         ("replaces = \"key\"", Replaces::Key),
         ("replaces = \"nothing\"", Replaces::Nothing),
         ("replaces = []", Replaces::Table),
-        (
-            "replaces = [\"supplier\"]",
-            Replaces::Captures(vec!["supplier".into()]),
-        ),
+        ("replaces = [\"supplier\"]", Replaces::Captures(vec!["supplier".into()])),
     ] {
         let parsed = parse_text(&with("[source]", line)).expect(line);
         assert_eq!(parsed.pipeline.source.replaces, expected, "{line}");
@@ -151,50 +101,26 @@ fn what_a_file_replaces_has_four_forms() {
 
 #[test]
 fn json_lines_and_csv_without_quotes_are_read() {
-    let jsonl = MINIMAL.replace(
-        "\"csv\"",
-        "\"jsonl\"\njsonl = { unknown_fields = \"reject\" }",
-    );
+    let jsonl = MINIMAL.replace("\"csv\"", "\"jsonl\"\njsonl = { unknown_fields = \"reject\" }");
     let plain = with("[source]", "csv = { quote = \"\", header = false }");
 
     let jsonl = parse_text(&jsonl).expect("parses").pipeline.source.format;
     let plain = parse_text(&plain).expect("parses").pipeline.source.format;
 
-    assert_eq!(
-        jsonl,
-        Format::Jsonl(JsonlOptions {
-            unknown_fields: UnknownFields::Reject
-        })
-    );
-    assert!(matches!(
-        plain,
-        Format::Csv(CsvDialect {
-            quote: None,
-            header: false,
-            ..
-        })
-    ));
+    assert_eq!(jsonl, Format::Jsonl(JsonlOptions { unknown_fields: UnknownFields::Reject }));
+    assert!(matches!(plain, Format::Csv(CsvDialect { quote: None, header: false, .. })));
 }
 
 #[test]
 fn what_works_but_was_hardly_meant_is_a_warning() {
-    let nullable = with(
-        "[columns]",
-        "x = { type = \"int8\", nullable = true, default = 0 }",
-    );
-    let twice = with(
-        "[columns]",
-        "x = { type = \"string\", one_of = [\"a\", \"a\"] }",
-    );
+    let nullable = with("[columns]", "x = { type = \"int8\", nullable = true, default = 0 }");
+    let twice = with("[columns]", "x = { type = \"string\", one_of = [\"a\", \"a\"] }");
 
     let nullable = parse_text(&nullable).expect("parses").warnings;
     let twice = parse_text(&twice).expect("parses").warnings;
 
     assert_eq!((nullable.len(), nullable[0].line), (1, 7));
-    assert!(
-        nullable[0].what.contains("stands in for every NULL"),
-        "{nullable:?}"
-    );
+    assert!(nullable[0].what.contains("stands in for every NULL"), "{nullable:?}");
     assert!(twice[0].what.contains("\"a\" stands twice"), "{twice:?}");
 }
 
@@ -206,10 +132,7 @@ fn canonical_json_comes_back_equal_and_hashes_equal() {
     let back = Pipeline::from_json(&pipeline.to_json()).expect("comes back");
 
     assert_eq!(back, pipeline);
-    assert_eq!(
-        parse_text(&spaced).expect("parses").pipeline.sha256(),
-        pipeline.sha256()
-    );
+    assert_eq!(parse_text(&spaced).expect("parses").pipeline.sha256(), pipeline.sha256());
     assert_eq!(pipeline.sha256().len(), 64);
     let mut changed = pipeline.clone();
     changed.sink.path.push('2');
@@ -221,10 +144,7 @@ fn json_that_is_no_pipeline_is_refused() {
     let mut pipeline = minimal();
     pipeline.source.pattern = "in/{".into();
 
-    assert!(matches!(
-        Pipeline::from_json("{}"),
-        Err(CanonicalError::Json(_))
-    ));
+    assert!(matches!(Pipeline::from_json("{}"), Err(CanonicalError::Json(_))));
     let refused = Pipeline::from_json(&pipeline.to_json());
     assert!(matches!(refused, Err(CanonicalError::Pattern(_))));
 }
