@@ -9,7 +9,7 @@ use crate::archive::{ArchiveContext, ArchiveFile, ArchiveWriter};
 use crate::block::{BlockCounts, Digest, Layout, Limits, RejectCode};
 use crate::check::{Contract, Reject, RowContext, check};
 use crate::decode::{Budget, Decoder};
-use crate::ledger::{ChunkId, JobFacts};
+use crate::ledger::JobFacts;
 use crate::pipeline::Pipeline;
 use crate::plan::PlannedChunk;
 use crate::receipt::{Counts, Reason};
@@ -114,17 +114,18 @@ impl ChunkEngine {
             pipeline: facts.pipeline.clone(),
             pipeline_sha: facts.pipeline_sha.clone(),
             job: facts.job.0.clone(),
-            chunk: ChunkId { job: facts.job.clone(), chunk }.chunk.to_string(),
+            chunk: chunk.to_string(),
             fix: 0,
             source_bucket: facts.object.bucket.clone(),
             source_key: facts.object.key.clone(),
             source_version: facts.object.identity(),
+            captures: facts.captures.clone(),
             created_at,
         };
         Ok(ChunkEngine {
-            decoder: Decoder::new(pipeline, layout, &limits),
             table: TableWriter::new(contract, &pipeline.sink, &limits)?,
-            archive: ArchiveWriter::new(contract, archive),
+            archive: ArchiveWriter::new(contract, &layout, archive),
+            decoder: Decoder::new(pipeline, layout, &limits),
             contract: contract.clone(),
             context,
             budget,

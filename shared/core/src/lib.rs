@@ -1,10 +1,13 @@
 //! `rowproof-core` decides. Bytes, Arrow arrays and `now` come in, values go out: no async, no clock,
 //! no environment, no network. See `shared/ARCHITECTURE.md` for the map.
 
+pub mod archive;
 pub mod block;
 pub mod check;
 pub mod decode;
 pub mod digest;
+pub mod engine;
+pub mod event;
 pub mod ids;
 pub mod input;
 pub mod ledger;

@@ -72,7 +72,14 @@ pub async fn take_on(app: &App, task: Task, deadline: Deadline) -> Result<(), St
         Task::Chunk { job, chunk } => (job, Some(chunk)),
         Task::Job { job } => (job, None),
         Task::Observe { bucket, key, restart } => {
-            let object = ObjectRef::named(bucket, key);
+            let object = ObjectRef {
+                bucket,
+                key,
+                version_id: None,
+                etag: None,
+                size: None,
+                sequencer: None,
+            };
             return Box::pin(object_arrived(app, &object, restart, deadline)).await;
         }
         Task::Failed { .. } => return Ok(()),

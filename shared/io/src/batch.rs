@@ -22,11 +22,10 @@ where
     F: Fn(Value) -> R,
     R: Future<Output = Result<(), StepError>>,
 {
-    let results: Vec<_> = futures_util::stream::iter(event::messages(event))
-        .map(|message| one(message, &handle))
-        .buffer_unordered(IN_FLIGHT)
-        .collect()
-        .await;
+    let messages = event::messages(event).into_iter();
+    let handled: Vec<_> = messages.map(|message| one(message, &handle)).collect();
+    let results: Vec<_> =
+        futures_util::stream::iter(handled).buffer_unordered(IN_FLIGHT).collect().await;
     let mut failures = vec![];
     for (id, result) in results {
         let Err(text) = result else { continue };

@@ -9,7 +9,7 @@ use rowproof_core::ids::{JobId, sha256_hex};
 use rowproof_core::ledger::{self, ChunkState, HoldReason, Job, JobState, PlanRef};
 use rowproof_core::names;
 use rowproof_core::plan::Plan;
-use rowproof_core::receipt::{ChunkOutcome, Current, Manifest, over_limit};
+use rowproof_core::receipt::{ChunkOutcome, Current, Manifest, PublishedFile, over_limit};
 use tracing::{error, info, warn};
 
 use crate::app::App;
@@ -115,11 +115,8 @@ async fn collect_outcomes(app: &App, job: &Job) -> Result<Option<Vec<ChunkOutcom
             keys.push(outcome.key);
         }
     }
-    let outcomes: Vec<ChunkOutcome> = stream::iter(keys)
-        .map(|key| async move { app.document(&key, "chunk outcome").await })
-        .buffered(IN_FLIGHT)
-        .try_collect()
-        .await?;
+    let read: Vec<_> = keys.iter().map(|key| app.document(key, "chunk outcome")).collect();
+    let outcomes: Vec<ChunkOutcome> = stream::iter(read).buffered(IN_FLIGHT).try_collect().await?;
     Ok(Some(outcomes))
 }
 
@@ -178,8 +175,12 @@ async fn finish(app: &App, job: &Job) -> Result<JobState, StepError> {
 /// T11b: every file under its final name. A name that is taken holds the same bytes.
 async fn publish(app: &App, manifest: &Manifest) -> Result<(), StepError> {
     let bucket = &app.settings.output_bucket;
-    stream::iter(&manifest.files)
-        .map(|file| app.store.copy_new(bucket, &file.staged, &file.key))
+    let copy = |file: &PublishedFile| {
+        let (from, to) = (file.staged.clone(), file.key.clone());
+        async move { app.store.copy_new(bucket, &from, &to).await }
+    };
+    let copies: Vec<_> = manifest.files.iter().map(copy).collect();
+    stream::iter(copies)
         .buffer_unordered(IN_FLIGHT)
         .try_for_each(|_| std::future::ready(Ok(())))
         .await?;

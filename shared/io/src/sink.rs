@@ -22,22 +22,21 @@ pub(crate) async fn stage_chunk(
     id: &ChunkId,
     files: &[TableFile],
 ) -> Result<Vec<StagedFile>, StepError> {
-    stream::iter(files)
-        .map(|file| async move {
-            let key = names::staged(id, &file.sha256);
-            let bytes = Bytes::from(file.bytes.clone());
-            let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-            app.store.put_new(&app.settings.output_bucket, &key, bytes, &id.job.0).await?;
-            Ok(StagedFile {
-                partition: file.partition.clone(),
-                sha256: file.sha256.clone(),
-                rows: file.rows,
-                bytes: size,
-            })
-        })
-        .buffered(IN_FLIGHT)
-        .try_collect()
-        .await
+    let stored: Vec<_> = files.iter().map(|file| stage_one(app, id, file)).collect();
+    stream::iter(stored).buffered(IN_FLIGHT).try_collect().await
+}
+
+async fn stage_one(app: &App, id: &ChunkId, file: &TableFile) -> Result<StagedFile, StepError> {
+    let key = names::staged(id, &file.sha256);
+    let bytes = Bytes::from(file.bytes.clone());
+    let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    app.store.put_new(&app.settings.output_bucket, &key, bytes, &id.job.0).await?;
+    Ok(StagedFile {
+        partition: file.partition.clone(),
+        sha256: file.sha256.clone(),
+        rows: file.rows,
+        bytes: size,
+    })
 }
 
 /// Step f: the chunk's part of the failure archive.
