@@ -88,13 +88,25 @@ impl World {
         }
     }
 
+    /// A write under a lease stands only while its epoch is the chunk's.
+    fn fenced(&mut self, lease: &Lease, write: &Write) -> Option<bool> {
+        let stands = self.send(write)?;
+        let epoch = self.store.chunk(&lease.id).unwrap().epoch;
+        assert!(
+            !stands || epoch == lease.epoch,
+            "{} of a fenced worker",
+            write.name
+        );
+        Some(stands)
+    }
+
     /// One step under a lease; the lease is gone unless the worker goes on.
     fn go_on(&mut self, lease: &Lease, now: EpochSeconds) -> bool {
         let chunk = lease.id.chunk;
         match self.chance.below(10) {
-            0..3 => self.send(&renew(lease, Stage::Sinking, now)) == Some(true),
+            0..3 => self.fenced(lease, &renew(lease, Stage::Sinking, now)) == Some(true),
             3..5 => {
-                self.send(&give_back(lease));
+                self.fenced(lease, &give_back(lease));
                 false
             }
             5 => {
@@ -124,6 +136,19 @@ fn check_step(before: Option<&Chunk>, after: Option<&Chunk>) {
     assert!(after.epoch >= before.epoch, "an epoch fell");
     if matches!(before.state, ChunkState::Done | ChunkState::Failed) {
         assert_eq!(after, before, "a verdict changed");
+    }
+    if let Some(outcome) = &after.outcome {
+        let owner = after.owner.as_deref();
+        assert_eq!(
+            Some(outcome.sha256.as_str()),
+            owner,
+            "the outcome of a fenced worker"
+        );
+    }
+    let gave_way = matches!(after.state, ChunkState::Ready | ChunkState::Leased);
+    if gave_way && after.epoch > before.epoch {
+        assert_eq!(after.epoch, before.epoch + 1, "an epoch was skipped");
+        assert_eq!(after.state, ChunkState::Leased, "only T4 raises the epoch");
     }
     let holder = |chunk: &Chunk| (chunk.epoch, chunk.owner.clone());
     if after.epoch == before.epoch {
