@@ -51,9 +51,7 @@ impl World {
     }
 
     fn send(&mut self, write: &Write) -> Option<bool> {
-        let answer = self
-            .network
-            .send(&mut self.store, write, &mut self.chance)?;
+        let answer = self.network.send(&mut self.store, write, &mut self.chance)?;
         self.refused += usize::from(!answer.stands());
         Some(answer.stands())
     }
@@ -92,11 +90,7 @@ impl World {
     fn fenced(&mut self, lease: &Lease, write: &Write) -> Option<bool> {
         let stands = self.send(write)?;
         let epoch = self.store.chunk(&lease.id).unwrap().epoch;
-        assert!(
-            !stands || epoch == lease.epoch,
-            "{} of a fenced worker",
-            write.name
-        );
+        assert!(!stands || epoch == lease.epoch, "{} of a fenced worker", write.name);
         Some(stands)
     }
 
@@ -139,11 +133,7 @@ fn check_step(before: Option<&Chunk>, after: Option<&Chunk>) {
     }
     if let Some(outcome) = &after.outcome {
         let owner = after.owner.as_deref();
-        assert_eq!(
-            Some(outcome.sha256.as_str()),
-            owner,
-            "the outcome of a fenced worker"
-        );
+        assert_eq!(Some(outcome.sha256.as_str()), owner, "the outcome of a fenced worker");
     }
     let gave_way = matches!(after.state, ChunkState::Ready | ChunkState::Leased);
     if gave_way && after.epoch > before.epoch {
@@ -171,9 +161,7 @@ fn run_seed(seed: u64, runs: &[Option<&str>], clock_errors: bool, tally: &mut Ta
         })
         .collect();
     for _ in 0..120 {
-        let before: Vec<_> = (0..CHUNKS)
-            .map(|n| world.store.chunk(&chunk_id(n)))
-            .collect();
+        let before: Vec<_> = (0..CHUNKS).map(|n| world.store.chunk(&chunk_id(n))).collect();
         let at = world.chance.below(WORKERS);
         let process = &mut processes[at];
         let now = EpochSeconds(world.now + process.clock_error);
@@ -183,15 +171,8 @@ fn run_seed(seed: u64, runs: &[Option<&str>], clock_errors: bool, tally: &mut Ta
             Some(_) => {}
         }
         world.now += i64::try_from(world.chance.below(30)).unwrap();
-        let middle: Vec<_> = (0..CHUNKS)
-            .map(|n| world.store.chunk(&chunk_id(n)))
-            .collect();
-        let World {
-            network,
-            store,
-            chance,
-            ..
-        } = &mut world;
+        let middle: Vec<_> = (0..CHUNKS).map(|n| world.store.chunk(&chunk_id(n))).collect();
+        let World { network, store, chance, .. } = &mut world;
         network.land(store, chance);
         for n in 0..CHUNKS {
             let at = usize::try_from(n).unwrap();
@@ -200,10 +181,7 @@ fn run_seed(seed: u64, runs: &[Option<&str>], clock_errors: bool, tally: &mut Ta
             check_step(middle[at].as_ref(), after.as_ref());
             if let Some(told) = world.told.get(&n) {
                 let after = after.unwrap();
-                assert_eq!(
-                    after.outcome, *told,
-                    "seed {seed}: not what a worker was told"
-                );
+                assert_eq!(after.outcome, *told, "seed {seed}: not what a worker was told");
                 assert_eq!(after.state == ChunkState::Failed, told.is_none());
             }
         }
@@ -217,21 +195,9 @@ fn run_seed(seed: u64, runs: &[Option<&str>], clock_errors: bool, tally: &mut Ta
 
 /// The runs must have met what they are about.
 fn check_tally(tally: &Tally) {
-    let Tally {
-        done,
-        failed,
-        refused,
-        lost,
-        landed_late,
-    } = tally;
-    let least = [done, failed, refused, lost, landed_late]
-        .into_iter()
-        .min()
-        .unwrap();
-    assert!(
-        *least >= 50,
-        "{done} {failed} {refused} {lost} {landed_late}"
-    );
+    let Tally { done, failed, refused, lost, landed_late } = tally;
+    let least = [done, failed, refused, lost, landed_late].into_iter().min().unwrap();
+    assert!(*least >= 50, "{done} {failed} {refused} {lost} {landed_late}");
 }
 
 #[test]
@@ -265,12 +231,7 @@ fn runs_that_overlap_by_mistake_cost_work_and_never_a_verdict() {
 fn every_chunk_gets_its_verdict_once_faults_end() {
     for seed in 0..100 {
         let mut world = World::new(seed);
-        let mut process = Process {
-            name: 0,
-            run: None,
-            clock_error: 0,
-            holds: None,
-        };
+        let mut process = Process { name: 0, run: None, clock_error: 0, holds: None };
         for _ in 0..40 {
             world.begin(&mut process, EpochSeconds(world.now));
             if let Some(lease) = process.holds.take() {
@@ -288,9 +249,7 @@ fn every_chunk_gets_its_verdict_once_faults_end() {
                     world.store.must(&complete(&lease, &outcome("last")));
                 }
                 Acquire::GiveUp(lease) => {
-                    world
-                        .store
-                        .must(&give_up(&lease, &failure("attempts"), now));
+                    world.store.must(&give_up(&lease, &failure("attempts"), now));
                 }
                 Acquire::Done(_) | Acquire::Failed => {}
                 Acquire::Busy(until) => panic!("seed {seed}: stuck until {until:?}"),

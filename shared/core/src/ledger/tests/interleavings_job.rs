@@ -38,9 +38,7 @@ impl World {
             false => observe(&slot_id(), slot.as_ref(), &object, NOW),
         };
         let generation = match observed {
-            Observed::NewHead {
-                write, generation, ..
-            } => {
+            Observed::NewHead { write, generation, .. } => {
                 if self.send(&write) != Some(true) {
                     return;
                 }
@@ -148,19 +146,14 @@ impl World {
             assert!(job.intent.is_some() && job.plan.is_some());
         }
         if before.state != job.state {
-            self.steps
-                .insert((before.state.as_str(), job.state.as_str()));
+            self.steps.insert((before.state.as_str(), job.state.as_str()));
         }
         let unbalanced = |job: &Job| {
             let hold = job.hold.as_ref();
             hold.is_some_and(|hold| hold.reason == HoldReason::Unbalanced)
         };
         if before.state == JobState::Held && unbalanced(before) && !unbalanced(&job) {
-            assert_eq!(
-                job.state,
-                JobState::Failed,
-                "unbalanced books were approved"
-            );
+            assert_eq!(job.state, JobState::Failed, "unbalanced books were approved");
         }
     }
 }
@@ -204,12 +197,7 @@ fn a_slot_goes_forward_in_any_order_of_observers_operators_and_committers() {
                     world.work(&known[at]);
                 }
                 _ => {
-                    let World {
-                        network,
-                        store,
-                        chance,
-                        ..
-                    } = &mut world;
+                    let World { network, store, chance, .. } = &mut world;
                     network.land(store, chance);
                 }
             }
@@ -223,12 +211,7 @@ fn a_slot_goes_forward_in_any_order_of_observers_operators_and_committers() {
             }
         }
         late += world.network.landed_late;
-        committed += usize::from(
-            world
-                .store
-                .slot()
-                .is_some_and(|s| s.committed_generation > 1),
-        );
+        committed += usize::from(world.store.slot().is_some_and(|s| s.committed_generation > 1));
         steps.append(&mut world.steps);
     }
     assert_eq!(steps, allowed());
