@@ -2,4 +2,5 @@
 //! no environment, no network. See `shared/ARCHITECTURE.md` for the map.
 
 pub mod block;
+pub mod event;
 pub mod pipeline;
