@@ -3,4 +3,5 @@
 
 pub mod block;
 pub mod event;
+pub mod infer;
 pub mod pipeline;

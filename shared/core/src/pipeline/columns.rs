@@ -80,33 +80,27 @@ pub(super) fn read(
 }
 
 fn check_name(entry: &Entry, report: &mut Report) {
-    let name = dotted("columns", &entry.key);
-    let lower = entry.key.to_lowercase();
-    if entry.key.trim().is_empty() || entry.key.chars().any(char::is_control) {
-        let what = "the name is blank or holds a control character";
-        report.problem(
-            entry.at,
-            &name,
-            what,
-            "a plain name, and from = for the field",
-        );
-    } else if entry.key.len() > NAME_BYTES_MAX {
-        let what = format!("the name is over {NAME_BYTES_MAX} bytes");
-        report.problem(
-            entry.at,
-            &name,
-            what,
-            "a shorter name, and from = for the field",
-        );
-    } else if let Some(added) = ADDED.iter().find(|added| lower.starts_with(**added)) {
-        let what = format!("names that start with {added} belong to rowproof");
-        report.problem(
-            entry.at,
-            &name,
-            what,
-            "another name, and from = for the field",
-        );
+    if let Some(what) = name_problem(&entry.key) {
+        let write = "another name, and from = for the field";
+        report.problem(entry.at, &dotted("columns", &entry.key), what, write);
     }
+}
+
+fn name_problem(name: &str) -> Option<String> {
+    let lower = name.to_lowercase();
+    if name.trim().is_empty() || name.chars().any(char::is_control) {
+        Some("the name is blank or holds a control character".to_owned())
+    } else if name.len() > NAME_BYTES_MAX {
+        Some(format!("the name is over {NAME_BYTES_MAX} bytes"))
+    } else {
+        let added = ADDED.iter().find(|added| lower.starts_with(**added))?;
+        Some(format!("names that start with {added} belong to rowproof"))
+    }
+}
+
+/// Whether a column may have this name.
+pub(crate) fn is_column_name(name: &str) -> bool {
+    name_problem(name).is_none()
 }
 
 fn read_column(entry: &Entry, source: Option<&ReadSource>, report: &mut Report) -> Option<Column> {

@@ -19,6 +19,7 @@ mod tree;
 mod types;
 
 pub use canonical::CanonicalError;
+pub(crate) use columns::is_column_name;
 pub use key_pattern::{KEY_BYTES_MAX, KeyPattern, PatternError};
 pub use problem::{Problem, Problems};
 pub(crate) use problem::{toml_key, toml_string};

@@ -452,14 +452,14 @@ fn a_problem_of_a_column_says_where_and_what_to_write() {
             "\"\" = \"int64\"",
             "columns.\"\"",
             "is blank",
-            "a plain name",
+            "another name",
         ),
         (
             COLUMNS,
             "\"a\\tb\" = \"int64\"",
             "columns.\"a\\tb\"",
             "control character",
-            "a plain name",
+            "another name",
         ),
         (
             COLUMNS,
