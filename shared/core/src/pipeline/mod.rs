@@ -5,6 +5,7 @@
 
 mod canonical;
 mod capture_format;
+mod column_rules;
 mod column_type;
 mod columns;
 mod key_pattern;
