@@ -33,6 +33,10 @@ pub(super) struct ColumnStats {
     pub(super) padded: u64,
     pub(super) whole_digits_max: usize,
     pub(super) scale_max: usize,
+    /// Integers that int64 holds.
+    pub(super) int64s: u64,
+    /// Smallest and largest of them.
+    pub(super) int64_range: Option<(i64, i64)>,
     /// Smallest and largest integer of at most 38 digits.
     pub(super) range: Option<(i128, i128)>,
     pub(super) moments: MomentStats,
@@ -67,6 +71,8 @@ impl ColumnStats {
             padded: 0,
             whole_digits_max: 0,
             scale_max: 0,
+            int64s: 0,
+            int64_range: None,
             range: None,
             moments: MomentStats::default(),
             bytes_max: 0,
@@ -115,6 +121,12 @@ impl ColumnStats {
         };
         let (low, high) = self.range.unwrap_or((value, value));
         self.range = Some((low.min(value), high.max(value)));
+        let Ok(value) = i64::try_from(value) else {
+            return;
+        };
+        let (low, high) = self.int64_range.unwrap_or((value, value));
+        self.int64_range = Some((low.min(value), high.max(value)));
+        self.int64s += 1;
     }
 
     fn keep(&mut self, text: &str) {

@@ -106,7 +106,17 @@ fn typed(stats: &ColumnStats, values: u64, guess: &mut Guess) -> u64 {
         guess.comments.push(format!("{line}: text"));
         return values;
     }
-    if fits(stats.integers) && integer(stats, guess) {
+    if let Some(range) = stats.int64_range
+        && fits(stats.int64s)
+    {
+        int64(&stats.name, range, guess);
+        return stats.int64s;
+    }
+    if fits(stats.integers) && is_uint64(stats) {
+        guess.data_type = "uint64".to_owned();
+        guess
+            .comments
+            .push("some values are over the limit of int64".to_owned());
         return stats.integers;
     }
     if fits(exact) && decimal(stats, guess) {
@@ -123,43 +133,29 @@ fn typed(stats: &ColumnStats, values: u64, guess: &mut Guess) -> u64 {
     moment(stats, fits, guess).unwrap_or(values)
 }
 
-/// Whether the integers fit an integer type.
-fn integer(stats: &ColumnStats, guess: &mut Guess) -> bool {
-    let Some((low, high)) = stats.range else {
-        return false;
-    };
-    let (min, max) = (i128::from(i64::MIN), i128::from(i64::MAX));
-    if stats.whole_digits_max > 38 {
-        return false;
-    }
-    if min <= low && high <= max {
-        guess.data_type = "int64".to_owned();
-        if low < min / 10 || high > max / 10 {
-            let line = "values come near the limit of int64, over which they are rejected";
-            guess
-                .comments
-                .push(format!("{line}: decimal(38,0) takes more"));
-        }
-        if low >= 0 && high <= 1 && low != high {
-            guess
-                .comments
-                .push("only 0 and 1: bool reads them as well".to_owned());
-        }
-        suggest_moment(&stats.name, low, high, guess);
-        return true;
-    }
-    if low >= 0 && high <= i128::from(u64::MAX) {
-        guess.data_type = "uint64".to_owned();
+fn int64(name: &str, (low, high): (i64, i64), guess: &mut Guess) {
+    guess.data_type = "int64".to_owned();
+    if low < i64::MIN / 10 || high > i64::MAX / 10 {
+        let line = "values come near the limit of int64, over which they are rejected";
         guess
             .comments
-            .push("some values are over the limit of int64".to_owned());
-        return true;
+            .push(format!("{line}: decimal(38,0) takes more"));
     }
-    false
+    if low == 0 && high == 1 {
+        guess
+            .comments
+            .push("only 0 and 1: bool reads them as well".to_owned());
+    }
+    suggest_moment(name, low, high, guess);
+}
+
+fn is_uint64(stats: &ColumnStats) -> bool {
+    let fits = |(low, high): (i128, i128)| low >= 0 && high <= i128::from(u64::MAX);
+    stats.whole_digits_max <= 38 && stats.range.is_some_and(fits)
 }
 
 /// Integers that may be dates.
-fn suggest_moment(name: &str, low: i128, high: i128, guess: &mut Guess) {
+fn suggest_moment(name: &str, low: i64, high: i64, guess: &mut Guess) {
     let name = name.to_lowercase();
     let named = ["date", "day", "time", "_at", "_ts", "epoch"]
         .iter()

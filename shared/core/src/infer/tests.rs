@@ -183,6 +183,21 @@ fn few_bad_values_do_not_spoil_the_type() {
 }
 
 #[test]
+fn one_value_over_the_limit_is_a_bad_value() {
+    let row = |i: usize| {
+        vec![if i == 9 {
+            "9".repeat(19)
+        } else {
+            (i % 5).to_string()
+        }]
+    };
+    let text = infer(&["x"], &(0..100).map(row).collect::<Vec<_>>());
+
+    assert_eq!(read(&text).columns[0].data_type, ColumnType::Int(64));
+    assert!(text.contains("# 1 of 100 values do not fit"), "{text}");
+}
+
+#[test]
 fn a_key_with_flaws_is_only_suggested() {
     let row = |i: usize| {
         vec![if i == 9 {
