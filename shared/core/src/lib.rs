@@ -13,6 +13,8 @@ pub mod input;
 pub mod ledger;
 pub mod message;
 pub mod names;
+pub mod event;
+pub mod infer;
 pub mod pipeline;
 pub mod plan;
 pub mod receipt;
