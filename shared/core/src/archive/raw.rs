@@ -1,0 +1,241 @@
+//! A record's text as the archive may show it.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::short_hash;
+use crate::block::{Cell, Decoded, Layout, RejectCode};
+use crate::check::{Contract, Reject};
+use crate::pipeline::{ArchivePolicy, ArchiveRaw, ColumnSource, CsvDialect, Format};
+
+/// Longest `raw_data`, bytes.
+const RAW_BYTES_MAX: usize = 1 << 20;
+const MASK: &str = "***";
+
+/// The record's text, or `None` where it must not or cannot be shown.
+pub(super) fn raw_data(
+    contract: &Contract,
+    layout: &Layout,
+    decoded: &Decoded,
+    reject: &Reject,
+) -> Option<String> {
+    let start = usize::try_from(reject.record.start).ok()?;
+    let end = usize::try_from(reject.record.end).ok()?;
+    let record = decoded.buffer.get(start..end)?;
+    let all_shown = contract
+        .columns()
+        .iter()
+        .all(|c| c.archive == ArchivePolicy::Full);
+    let text = match contract.archive_raw {
+        ArchiveRaw::Pointer => return None,
+        ArchiveRaw::Full if all_shown && reject.code == RejectCode::Encoding => escaped(record),
+        ArchiveRaw::Full if all_shown => String::from_utf8_lossy(record).into_owned(),
+        ArchiveRaw::Full | ArchiveRaw::Masked => match &contract.format {
+            Format::Csv(dialect) => {
+                let cells = cells(decoded, reject.row?)?;
+                masked_csv(contract, layout, dialect, record, (cells, &decoded.buffer))?
+            }
+            Format::Jsonl(_) => reject.row.and_then(|_| masked_json(contract, record))?,
+        },
+    };
+    Some(cut(text))
+}
+
+fn cells(decoded: &Decoded, row: usize) -> Option<&[Cell]> {
+    decoded
+        .cells
+        .get(row * decoded.width..(row + 1) * decoded.width)
+}
+
+/// At most [`RAW_BYTES_MAX`] bytes, cut between characters.
+fn cut(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(RAW_BYTES_MAX));
+    text
+}
+
+/// Bytes that are not UTF-8 as `\xNN`, backslashes doubled.
+fn escaped(record: &[u8]) -> String {
+    let mut text = String::with_capacity(record.len() + 16);
+    for chunk in record.utf8_chunks() {
+        text.push_str(&chunk.valid().replace('\\', "\\\\"));
+        for byte in chunk.invalid() {
+            let written = write!(text, "\\x{byte:02X}");
+            debug_assert!(written.is_ok(), "writing to a string does not fail");
+        }
+    }
+    text
+}
+
+/// The record with the values of masked columns replaced; quotes stay where they were.
+fn masked_csv(
+    contract: &Contract,
+    layout: &Layout,
+    dialect: &CsvDialect,
+    record: &[u8],
+    (cells, buffer): (&[Cell], &[u8]),
+) -> Option<String> {
+    let fields = fields(record, dialect);
+    let mut replacements: Vec<Option<Cow<'static, str>>> = vec![None; fields.len()];
+    if contract.archive_raw == ArchiveRaw::Masked {
+        for (field, replacement) in fields.iter().zip(&mut replacements) {
+            *replacement = (!field.is_empty()).then_some(Cow::Borrowed(MASK));
+        }
+    }
+    let columns = contract.checked.iter().zip(contract.columns());
+    for (((column, declared), field), cell) in columns.zip(&layout.field_of_column).zip(cells) {
+        let Some(text) = column.reader.text(*cell, buffer) else {
+            continue;
+        };
+        let value = match declared.archive {
+            ArchivePolicy::Full => continue,
+            ArchivePolicy::Mask => Cow::Borrowed(MASK),
+            ArchivePolicy::Hash if contract.archive_raw == ArchiveRaw::Masked => continue,
+            ArchivePolicy::Hash => Cow::Owned(short_hash(text)),
+        };
+        // A value whose place is unknown hides the record.
+        let replacement = field.and_then(|field| replacements.get_mut(field))?;
+        // Of two columns that read one field, the stricter policy wins.
+        if replacement.as_deref() != Some(MASK) {
+            *replacement = Some(value);
+        }
+    }
+    let mut text = Vec::with_capacity(record.len());
+    let mut copied = 0;
+    for (field, replacement) in fields.iter().zip(replacements) {
+        if let Some(replacement) = replacement {
+            text.extend_from_slice(record.get(copied..field.start)?);
+            text.extend_from_slice(replacement.as_bytes());
+            copied = field.end;
+        }
+    }
+    text.extend_from_slice(record.get(copied..)?);
+    Some(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// Where each field's text is in a well-formed record, quotes excluded.
+fn fields(record: &[u8], dialect: &CsvDialect) -> Vec<Range<usize>> {
+    let mut fields = Vec::new();
+    let mut at = 0;
+    loop {
+        let rest = record.get(at..).unwrap_or_default();
+        let quote = dialect.quote.filter(|quote| rest.first() == Some(quote));
+        let (field, end) = match quote {
+            Some(quote) => {
+                let close =
+                    at + 1 + closing_quote(rest.get(1..).unwrap_or_default(), quote, dialect);
+                (at + 1..close, (close + 1).min(record.len()))
+            }
+            None => {
+                let end = at + memchr::memchr(dialect.delimiter, rest).unwrap_or(rest.len());
+                (at..end, end)
+            }
+        };
+        fields.push(field);
+        if record.get(end) != Some(&dialect.delimiter) {
+            return fields;
+        }
+        at = end + 1;
+    }
+}
+
+/// Where the quote that closes a field is; the text starts after the opening one.
+fn closing_quote(text: &[u8], quote: u8, dialect: &CsvDialect) -> usize {
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        let doubled = *byte == quote && text.get(at + 1) == Some(&quote);
+        if doubled || Some(*byte) == dialect.escape {
+            at += 2;
+        } else if *byte == quote {
+            return at;
+        } else {
+            at += 1;
+        }
+    }
+    text.len()
+}
+
+/// The object with the values of masked columns replaced, in the order of its fields.
+fn masked_json(contract: &Contract, record: &[u8]) -> Option<String> {
+    let fields: Fields<'_> = serde_json::from_slice(record).ok()?;
+    let mut text = String::with_capacity(record.len());
+    for (name, value) in fields.0 {
+        text.push(if text.is_empty() { '{' } else { ',' });
+        text.push_str(&serde_json::to_string(&name).ok()?);
+        text.push(':');
+        match replaced(contract, &name, value.get()) {
+            Some(replacement) => {
+                text.push('"');
+                text.push_str(&replacement);
+                text.push('"');
+            }
+            None => text.push_str(value.get()),
+        }
+    }
+    text.push_str(if text.is_empty() { "{}" } else { "}" });
+    Some(text)
+}
+
+fn replaced(contract: &Contract, name: &str, value: &str) -> Option<Cow<'static, str>> {
+    if value == "null" {
+        return None;
+    }
+    if contract.archive_raw == ArchiveRaw::Masked {
+        return Some(Cow::Borrowed(MASK));
+    }
+    let mut replacement = None;
+    for column in contract.columns() {
+        let ColumnSource::Field(names) = &column.from else {
+            continue;
+        };
+        if !names.iter().any(|from| from == name) {
+            continue;
+        }
+        match column.archive {
+            ArchivePolicy::Full => {}
+            ArchivePolicy::Mask => return Some(Cow::Borrowed(MASK)),
+            ArchivePolicy::Hash => {
+                let text = serde_json::from_str::<String>(value);
+                let text = text.map_or(Cow::Borrowed(value), Cow::Owned);
+                let trimmed = if column.trim {
+                    text.trim_matches([' ', '\t'])
+                } else {
+                    text.as_ref()
+                };
+                replacement = Some(Cow::Owned(short_hash(trimmed.as_bytes())));
+            }
+        }
+    }
+    replacement
+}
+
+/// The fields of a JSON object, in order, their values as written.
+struct Fields<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+        let mut fields = Vec::new();
+        while let Some(field) = map.next_entry()? {
+            fields.push(field);
+        }
+        Ok(Fields(fields))
+    }
+}

@@ -1,0 +1,349 @@
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int64Type, TimestampMicrosecondType};
+use bytes::Bytes;
+
+use super::*;
+use crate::block::{Defect, Record, RejectCode};
+use crate::check::fixture::{column, decoded, layout, pipeline};
+use crate::check::{RowContext, check};
+use crate::pipeline::{
+    ArchivePolicy, ArchiveRaw, Column, ColumnSource, ColumnType, Format, JsonlOptions, Pipeline,
+    UnknownFields,
+};
+use crate::table;
+
+const COLUMNS: [&str; 19] = [
+    "source_id",
+    "error",
+    "raw_data",
+    "timestamp",
+    "error_code",
+    "column",
+    "rule",
+    "stage",
+    "row_number",
+    "byte_start",
+    "byte_end",
+    "job",
+    "chunk",
+    "fix",
+    "pipeline",
+    "pipeline_sha",
+    "source_bucket",
+    "source_key",
+    "source_version",
+];
+
+fn context() -> ArchiveContext {
+    ArchiveContext {
+        pipeline: "orders".to_owned(),
+        pipeline_sha: "abc".to_owned(),
+        job: "j1".to_owned(),
+        chunk: "3".to_owned(),
+        fix: 0,
+        source_bucket: "in".to_owned(),
+        source_key: "incoming/a.csv".to_owned(),
+        source_version: "v1".to_owned(),
+        captures: [("supplier".to_owned(), "acme".to_owned())].into(),
+        created_at: 1_795_435_200_000_000,
+    }
+}
+
+/// A key column `id`, a text column `email` and a decimal `amount`.
+fn orders() -> Pipeline {
+    let mut id = column("id", ColumnType::Int(64));
+    id.key = true;
+    let amount = ColumnType::Decimal {
+        precision: 12,
+        scale: 2,
+    };
+    let mut email = column("email", ColumnType::String);
+    email.nullable = true;
+    pipeline(vec![id, email, column("amount", amount)])
+}
+
+fn archive_of(pipeline: &Pipeline, block: &Decoded) -> Option<ArchiveFile> {
+    let contract = Contract::compile(pipeline).unwrap();
+    let checked = check(&contract, &RowContext::default(), block, 101).unwrap();
+    let mut writer = ArchiveWriter::new(&contract, &layout(contract.width()), context());
+    writer.append(block, &checked.rejects, 101, 5000).unwrap();
+    writer.finish().unwrap()
+}
+
+fn rows_of(file: &ArchiveFile) -> RecordBatch {
+    table::read(Bytes::from(file.bytes.clone()))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+}
+
+fn texts<'a>(batch: &'a RecordBatch, name: &str) -> Vec<Option<&'a str>> {
+    batch
+        .column_by_name(name)
+        .unwrap()
+        .as_string::<i32>()
+        .iter()
+        .collect()
+}
+
+fn numbers(batch: &RecordBatch, name: &str) -> Vec<i64> {
+    batch
+        .column_by_name(name)
+        .unwrap()
+        .as_primitive::<Int64Type>()
+        .values()
+        .to_vec()
+}
+
+fn raw_data(pipeline: &Pipeline, lines: &[&str]) -> Vec<Option<String>> {
+    let batch = rows_of(&archive_of(pipeline, &decoded(lines)).unwrap());
+    texts(&batch, "raw_data")
+        .into_iter()
+        .map(|text| text.map(str::to_owned))
+        .collect()
+}
+
+fn defect(block: &mut Decoded, code: RejectCode, bytes: &[u8]) {
+    let start = u32::try_from(block.buffer.len()).unwrap();
+    block.buffer.extend_from_slice(bytes);
+    let end = u32::try_from(block.buffer.len()).unwrap();
+    let ordinal = u32::try_from(block.records.len() + block.defects.len()).unwrap();
+    let record = Record {
+        start,
+        end,
+        ordinal,
+    };
+    block.defects.push(Defect {
+        record,
+        code,
+        fields_found: Some(2),
+    });
+}
+
+#[test]
+fn every_reject_says_what_failed_and_where() {
+    let mut block = decoded(&["1,a@b,1.5", "007,a@b,x", "y,a@b,1"]);
+    defect(&mut block, RejectCode::FieldCount, b"4,a@b");
+
+    let file = archive_of(&orders(), &block).unwrap();
+
+    let batch = rows_of(&file);
+    let names: Vec<_> = batch
+        .schema()
+        .fields()
+        .iter()
+        .map(|f| f.name().clone())
+        .collect();
+    assert_eq!(names, COLUMNS);
+    assert_eq!(file.rows, 3);
+    let ids = [Some(r#"{"id":7}"#), Some(r#"{"id":"y"}"#), Some("row 104")];
+    assert_eq!(texts(&batch, "source_id"), ids);
+    let errors = [
+        "amount: not a decimal(12,2)",
+        "id: not an int64",
+        "expected 3 fields, found 2",
+    ];
+    assert_eq!(texts(&batch, "error"), errors.map(Some));
+    assert_eq!(
+        texts(&batch, "raw_data"),
+        ["007,a@b,x", "y,a@b,1", "4,a@b"].map(Some)
+    );
+    assert_eq!(
+        texts(&batch, "error_code"),
+        ["type", "type", "field_count"].map(Some)
+    );
+    assert_eq!(texts(&batch, "column"), [Some("amount"), Some("id"), None]);
+    assert_eq!(texts(&batch, "rule"), [None; 3]);
+    assert_eq!(
+        texts(&batch, "stage"),
+        ["check", "check", "decode"].map(Some)
+    );
+    assert_eq!(numbers(&batch, "row_number"), [102, 103, 104]);
+    assert_eq!(numbers(&batch, "byte_start"), [5010, 5020, 5027]);
+    assert_eq!(numbers(&batch, "byte_end"), [5019, 5027, 5032]);
+    assert_eq!(numbers(&batch, "fix"), [0; 3]);
+    let timestamp = batch.column(3).as_primitive::<TimestampMicrosecondType>();
+    assert_eq!(timestamp.values(), &[1_795_435_200_000_000; 3]);
+    for (name, value) in [("job", "j1"), ("chunk", "3"), ("source_version", "v1")] {
+        assert_eq!(texts(&batch, name), [Some(value); 3]);
+    }
+    let tally = |code: &str, column: &str| file.tally[code][column];
+    assert_eq!((tally("type", "amount"), tally("type", "id")), (1, 1));
+    assert_eq!(tally("field_count", ""), 1);
+}
+
+#[test]
+fn nothing_rejected_makes_no_file() {
+    assert_eq!(archive_of(&orders(), &decoded(&["1,a,1"])), None);
+}
+
+#[test]
+fn the_same_rejects_give_the_same_bytes() {
+    let block = decoded(&["x,a,1", "2,b,y"]);
+
+    assert_eq!(archive_of(&orders(), &block), archive_of(&orders(), &block));
+}
+
+#[test]
+fn bytes_that_are_not_utf_8_can_be_restored() {
+    let mut block = decoded(&["1,a,1"]);
+    defect(&mut block, RejectCode::Encoding, b"2,\xFF\\x\xC3,\xC3\xA9");
+
+    let batch = rows_of(&archive_of(&orders(), &block).unwrap());
+
+    assert_eq!(texts(&batch, "raw_data"), [Some("2,\\xFF\\\\x\\xC3,é")]);
+    assert_eq!(texts(&batch, "error"), [Some("not valid utf-8")]);
+}
+
+#[test]
+fn a_huge_record_is_cut_between_characters() {
+    let line = format!("1,{},x", "é".repeat(600_000));
+
+    let raw = raw_data(&orders(), &[&line]);
+
+    let raw = raw[0].as_deref().unwrap();
+    assert_eq!(raw.len(), 1 << 20);
+    assert!(raw.starts_with("1,éé"));
+}
+
+#[test]
+fn masked_columns_never_show_their_values() {
+    let mut pipeline = orders();
+    pipeline.columns[0].archive = ArchivePolicy::Mask;
+    pipeline.columns[1].archive = ArchivePolicy::Hash;
+    let mut block = decoded(&[
+        "1,a@b,x",
+        "\"2\",\"a \"\"q\"\", b\",x",
+        "3,,x",
+        "4,\"\",\"x,\"\"\"",
+    ]);
+    defect(&mut block, RejectCode::FieldCount, b"5,secret");
+
+    let batch = rows_of(&archive_of(&pipeline, &block).unwrap());
+
+    let found = texts(&batch, "raw_data");
+    assert_eq!(found[0].unwrap(), format!("***,{},x", short_hash(b"a@b")));
+    assert_eq!(
+        found[1].unwrap(),
+        format!("\"***\",\"{}\",x", short_hash(b"a \"q\", b"))
+    );
+    assert_eq!(found[2], Some("***,,x"));
+    assert_eq!(
+        found[3].unwrap(),
+        format!("***,\"{}\",\"x,\"\"\"", short_hash(b""))
+    );
+    assert_eq!(found[4], None);
+    assert_eq!(texts(&batch, "source_id")[0], Some(r#"{"id":"***"}"#));
+    assert_eq!(texts(&batch, "source_id")[4], Some("row 105"));
+}
+
+#[test]
+fn a_masked_archive_shows_no_value_and_a_pointer_archive_no_record() {
+    let mut pipeline = orders();
+    pipeline.errors.archive_raw = ArchiveRaw::Masked;
+    let block = decoded(&["1,a@b,x", "\"2\",,\"y\"\"\""]);
+    let batch = rows_of(&archive_of(&pipeline, &block).unwrap());
+    assert_eq!(
+        texts(&batch, "raw_data"),
+        [Some("***,***,***"), Some("\"***\",,\"***\"")]
+    );
+    assert_eq!(
+        texts(&batch, "source_id"),
+        [Some("row 101"), Some("row 102")]
+    );
+
+    pipeline.errors.archive_raw = ArchiveRaw::Pointer;
+    let batch = rows_of(&archive_of(&pipeline, &block).unwrap());
+    assert_eq!(texts(&batch, "raw_data"), [None, None]);
+    assert_eq!(
+        texts(&batch, "source_id"),
+        [Some("row 101"), Some("row 102")]
+    );
+}
+
+#[test]
+fn a_value_whose_place_is_unknown_hides_its_record() {
+    let mut pipeline = orders();
+    pipeline.columns[1].archive = ArchivePolicy::Mask;
+    let contract = Contract::compile(&pipeline).unwrap();
+    let block = decoded(&["1,secret,x"]);
+    let checked = check(&contract, &RowContext::default(), &block, 1).unwrap();
+    let mut elsewhere = layout(3);
+    elsewhere.field_of_column[1] = Some(9);
+
+    let mut writer = ArchiveWriter::new(&contract, &elsewhere, context());
+    writer.append(&block, &checked.rejects, 1, 0).unwrap();
+
+    let batch = rows_of(&writer.finish().unwrap().unwrap());
+    assert_eq!(texts(&batch, "raw_data"), [None]);
+}
+
+fn json_lines(mut columns: Vec<Column>) -> Pipeline {
+    columns[0].key = true;
+    let mut pipeline = pipeline(columns);
+    let options = JsonlOptions {
+        unknown_fields: UnknownFields::Ignore,
+    };
+    pipeline.source.format = Format::Jsonl(options);
+    pipeline
+}
+
+#[test]
+fn json_records_keep_their_shape_under_a_mask() {
+    let mut email = column("email", ColumnType::String);
+    email.archive = ArchivePolicy::Mask;
+    let mut card = column("card", ColumnType::Int(64));
+    card.archive = ArchivePolicy::Hash;
+    let mut pipeline = json_lines(vec![column("id", ColumnType::Int(64)), email, card]);
+    let line = r#"{"id": 1e0, "email" : "a\"b", "new":[1, 2], "card":42}"#;
+    let mut block = decoded(&["x,e,42"]);
+    let start = u32::try_from(block.buffer.len()).unwrap();
+    block.buffer.extend_from_slice(line.as_bytes());
+    block.records[0].start = start;
+    block.records[0].end = start + u32::try_from(line.len()).unwrap();
+
+    let batch = rows_of(&archive_of(&pipeline, &block).unwrap());
+    let hash = short_hash(b"42");
+    let expected = format!(r#"{{"id":1e0,"email":"***","new":[1, 2],"card":"{hash}"}}"#);
+    assert_eq!(texts(&batch, "raw_data"), [Some(expected.as_str())]);
+
+    pipeline.errors.archive_raw = ArchiveRaw::Masked;
+    let batch = rows_of(&archive_of(&pipeline, &block).unwrap());
+    let expected = r#"{"id":"***","email":"***","new":"***","card":"***"}"#;
+    assert_eq!(texts(&batch, "raw_data"), [Some(expected)]);
+}
+
+#[test]
+fn a_key_may_contain_a_capture() {
+    let mut pipeline = orders();
+    let mut supplier = column("supplier", ColumnType::String);
+    supplier.from = ColumnSource::Capture("supplier".to_owned());
+    supplier.key = true;
+    pipeline.columns.push(supplier);
+    let mut block = decoded(&["1,a,x,"]);
+    block.cells[3] = crate::block::Cell::NULL;
+
+    let batch = rows_of(&archive_of(&pipeline, &block).unwrap());
+
+    assert_eq!(
+        texts(&batch, "source_id"),
+        [Some(r#"{"id":1,"supplier":"acme"}"#)]
+    );
+}
+
+#[test]
+fn many_rejects_are_written_in_several_batches() {
+    let lines: Vec<_> = (0..20_000).map(|row| format!("{row},a,x")).collect();
+    let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+
+    let file = archive_of(&orders(), &decoded(&lines)).unwrap();
+
+    let batches = table::read(Bytes::from(file.bytes.clone())).unwrap();
+    let rows: Vec<i64> = batches
+        .flat_map(|batch| numbers(&batch.unwrap(), "row_number"))
+        .collect();
+    assert_eq!(rows, (101..20_101).collect::<Vec<_>>());
+    assert_eq!(file.rows, 20_000);
+}
