@@ -119,7 +119,7 @@ fn the_sum_does_not_depend_on_order_batches_or_slices() {
     let values = |ids: &[i64]| {
         let days: Vec<_> = ids
             .iter()
-            .map(|id| (id % 3 != 0).then_some(*id as i32))
+            .map(|id| (id % 3 != 0).then(|| i32::try_from(*id).unwrap()))
             .collect();
         let texts: Vec<_> = ids
             .iter()
