@@ -1,7 +1,7 @@
 //! Text columns in, a typed `RecordBatch` and the rejected rows out.
 //!
 //! Every row is judged in one order: the types of all columns as the contract lists them, then each
-//! column's rules (not_null, range, length, pattern, one_of). The first failure gives the code. Values
+//! column's rules (`not_null, range, length, pattern, one_of`). The first failure gives the code. Values
 //! are exact or rejected, and one row's failure never touches another row.
 //!
 //! Rows go through in tiles that fit the processor's cache: all columns of a tile are cast and judged,

@@ -43,7 +43,8 @@ impl Level {
         };
         let is_date = matches!(field.data_type(), DataType::Date32);
         let is_instant = matches!(field.data_type(), DataType::Timestamp(_, _));
-        if !is_instant && !(is_date && part != DatePart::Hour) {
+        let has_part = is_instant || (is_date && part != DatePart::Hour);
+        if !has_part {
             let (part, found) = (part_name(part), field.data_type());
             return Err(refuse(format!("{part}() needs a timestamp or date column, not {found}")));
         }
