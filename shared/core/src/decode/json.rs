@@ -11,7 +11,7 @@ use serde::Deserializer as _;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Fault, Output, position};
+use super::output::{Fault, Output, position};
 use crate::block::{Cell, Limits, RejectCode};
 use crate::pipeline::{Column, ColumnSource, JsonlOptions, UnknownFields};
 

@@ -1,9 +1,10 @@
-//! Bytes to text cells. Decoding never fails: a record that cannot be cut into fields is a [`Defect`].
+//! Bytes to text cells. Decoding never fails: a record that cannot be cut into fields is a [`Defect`](crate::block::Defect).
 
 mod csv;
 mod header;
 mod json;
 mod layout;
+mod output;
 #[cfg(test)]
 mod tests;
 mod utf8;
@@ -16,11 +17,12 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 pub use header::{HeaderError, HeaderRead, header};
 pub use layout::layout;
 
-use crate::block::{Cell, Decoded, Defect, Layout, Limits, Record, RejectCode};
+use crate::block::{Decoded, Layout, Limits, RejectCode};
 use crate::pipeline::{Format, Pipeline};
 use crate::split::{Index, Skipped, Splitter, Step, skip_line};
 use csv::CsvReader;
 use json::JsonReader;
+use output::{Fault, Output};
 use utf8::Invalid;
 
 /// Positions in a block are 32 bits wide and unescaped copies follow it; more bytes wait for the next call.
@@ -72,24 +74,6 @@ impl fmt::Debug for Skip {
         f.debug_struct("Skip")
             .field("bytes", &self.bytes)
             .finish_non_exhaustive()
-    }
-}
-
-/// Why a record is not a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Fault {
-    code: RejectCode,
-    fields_found: Option<u32>,
-    column: Option<u32>,
-}
-
-impl From<RejectCode> for Fault {
-    fn from(code: RejectCode) -> Fault {
-        Fault {
-            code,
-            fields_found: None,
-            column: None,
-        }
     }
 }
 
@@ -248,78 +232,4 @@ impl Reader {
             Reader::Json(reader) => reader.row(data, bytes, out),
         }
     }
-}
-
-/// What one block becomes.
-struct Output {
-    decoded: Decoded,
-    /// Unescaped copies, to follow the block.
-    copies: Vec<u8>,
-}
-
-impl Output {
-    fn new(block_len: usize, width: usize, rows_expected: usize) -> Output {
-        let decoded = Decoded {
-            block_len,
-            width,
-            cells: Vec::with_capacity(rows_expected * width),
-            records: Vec::with_capacity(rows_expected),
-            ..Decoded::default()
-        };
-        Output {
-            decoded,
-            copies: Vec::new(),
-        }
-    }
-
-    #[inline]
-    fn next_record(&mut self, start: usize, end: usize) -> Record {
-        let ordinal = position(self.decoded.counts.records as usize);
-        self.decoded.counts.records += 1;
-        Record {
-            start: position(start),
-            end: position(end),
-            ordinal,
-        }
-    }
-
-    /// Records a defect and drops the cells that its row may have begun.
-    fn defect(&mut self, record: Record, fault: Fault, earlier: u64) {
-        self.decoded
-            .cells
-            .truncate(self.decoded.records.len() * self.decoded.width);
-        let Fault {
-            code,
-            fields_found,
-            column,
-        } = fault;
-        self.decoded.defects.push(Defect {
-            record,
-            code,
-            fields_found,
-            column,
-            earlier,
-        });
-    }
-
-    /// The quoted cell that was appended to the copies from `copy_start` on.
-    fn copied_cell(&self, copy_start: usize) -> Result<Cell, Fault> {
-        let start = u32::try_from(self.decoded.block_len + copy_start)
-            .map_err(|_| Fault::from(RejectCode::TooLarge))?;
-        Ok(Cell::new(
-            start,
-            position(self.copies.len() - copy_start),
-            true,
-        ))
-    }
-}
-
-/// A position in a block, which is bound to 2^30 bytes.
-#[inline]
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "a block's positions are at most 2^30"
-)]
-fn position(value: usize) -> u32 {
-    value as u32
 }
