@@ -1,4 +1,5 @@
-//! Bytes to text cells. Decoding never fails: a record that cannot be cut into fields is a [`Defect`](crate::block::Defect).
+//! Bytes to text cells. Decoding never fails: a record that cannot be cut into fields is a
+//! [`Defect`](crate::block::Defect).
 
 mod csv;
 mod header;
