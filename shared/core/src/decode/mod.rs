@@ -23,7 +23,7 @@ use crate::pipeline::{Format, Pipeline};
 use crate::split::{Index, Skipped, Splitter, Step, skip_line};
 use csv::CsvReader;
 use json::JsonReader;
-use output::{Fault, Output};
+use output::{Fault, Output, Spare};
 use utf8::Invalid;
 
 /// Positions in a block are 32 bits wide and unescaped copies follow it; more bytes wait for the next call.
@@ -55,7 +55,7 @@ pub struct Decoder {
     index: Index,
     invalid: Invalid,
     skipping: Option<Skip>,
-    rows_expected: usize,
+    spare: Spare,
 }
 
 #[derive(Debug)]
@@ -95,7 +95,7 @@ impl Decoder {
             index: Index::default(),
             invalid: Invalid::default(),
             skipping: None,
-            rows_expected: 0,
+            spare: Spare::default(),
         }
     }
 
@@ -109,20 +109,30 @@ impl Decoder {
     pub fn decode(&mut self, mut block: Vec<u8>, last: bool, budget: Budget) -> Decoded {
         let data = block.get(..BLOCK_BYTES_MAX).unwrap_or(&block);
         let last = last && data.len() == block.len();
-        let mut out = Output::new(block.len(), self.width, self.rows_expected);
+        let mut out = Output::new(block.len(), self.width, &mut self.spare);
         if let Some(start) = self.resume_skip(data, last, &mut out) {
             self.decode_records(data, last, budget, start, &mut out);
         }
-        // A block is like the one before it; a little more keeps its vectors from growing.
-        self.rows_expected = out.decoded.records.len() + out.decoded.records.len() / 16;
         let Output {
             mut decoded,
             mut copies,
-            ..
         } = out;
         block.append(&mut copies);
         decoded.buffer = block;
+        // A block is like the one before it; a little more keeps its vectors from growing.
+        self.spare.rows = decoded.records.len() + decoded.records.len() / 16;
+        self.spare.copies = copies;
         decoded
+    }
+
+    /// Takes back the vectors of a block that is no longer needed, which saves the next one fresh memory.
+    /// Returns the block's own buffer, empty, to be filled again.
+    pub fn recycle(&mut self, decoded: Decoded) -> Vec<u8> {
+        self.spare.cells = decoded.cells;
+        self.spare.records = decoded.records;
+        let mut buffer = decoded.buffer;
+        buffer.clear();
+        buffer
     }
 
     /// Goes on with a record over its limit; the position behind it, or `None` when it still goes on.

@@ -20,6 +20,16 @@ impl From<RejectCode> for Fault {
     }
 }
 
+/// Vectors of earlier blocks, to be used again.
+#[derive(Debug, Default)]
+pub(super) struct Spare {
+    pub(super) cells: Vec<Cell>,
+    pub(super) records: Vec<Record>,
+    pub(super) copies: Vec<u8>,
+    /// Rows to make room for.
+    pub(super) rows: usize,
+}
+
 /// What one block becomes.
 pub(super) struct Output {
     pub(super) decoded: Decoded,
@@ -28,17 +38,23 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub(super) fn new(block_len: usize, width: usize, rows_expected: usize) -> Output {
+    pub(super) fn new(block_len: usize, width: usize, spare: &mut Spare) -> Output {
+        let mut cells = std::mem::take(&mut spare.cells);
+        let mut records = std::mem::take(&mut spare.records);
+        cells.clear();
+        records.clear();
+        cells.reserve(spare.rows * width);
+        records.reserve(spare.rows);
         let decoded = Decoded {
             block_len,
             width,
-            cells: Vec::with_capacity(rows_expected * width),
-            records: Vec::with_capacity(rows_expected),
+            cells,
+            records,
             ..Decoded::default()
         };
         Output {
             decoded,
-            copies: Vec::new(),
+            copies: std::mem::take(&mut spare.copies),
         }
     }
 

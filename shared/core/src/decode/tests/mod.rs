@@ -171,15 +171,14 @@ fn read(
         budget.bytes = budget.bytes.saturating_sub(out.counts.bytes);
         budget.records = budget.records.saturating_sub(out.counts.records);
         at += out.counts.bytes as usize;
-        if out.full {
+        let full = out.full;
+        let used = out.counts.bytes;
+        assert!(decoder.recycle(out).is_empty());
+        if full {
             break;
         }
         assert!(!last || at == range.end, "the last block is used up");
-        have = if out.counts.bytes == 0 {
-            have * 2
-        } else {
-            block
-        };
+        have = if used == 0 { have * 2 } else { block };
     }
     at
 }
