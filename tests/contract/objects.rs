@@ -130,11 +130,11 @@ async fn a_good_checksum_is_echoed_and_a_bad_one_refused() {
     let good = put().checksum_crc32_c("4waSgw==").send().await.unwrap();
     assert_eq!(good.checksum_crc32_c.as_deref(), Some("4waSgw=="));
     let good = put()
-        .checksum_crc64_nvme("rosUhgyMmYg=")
+        .checksum_crc64_nvme("rosUhgp5mIg=")
         .send()
         .await
         .unwrap();
-    assert_eq!(good.checksum_crc64_nvme.as_deref(), Some("rosUhgyMmYg="));
+    assert_eq!(good.checksum_crc64_nvme.as_deref(), Some("rosUhgp5mIg="));
     let sha = "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU=";
     let good = put().checksum_sha256(sha).send().await.unwrap();
     assert_eq!(good.checksum_sha256.as_deref(), Some(sha));
@@ -329,7 +329,9 @@ async fn pages_hold_every_key_once_in_order() {
             .bucket(&world.bucket)
             .max_keys(page);
         let pages = list.into_paginator().send().try_collect().await.unwrap();
-        let contents = pages.into_iter().flat_map(|page| page.contents.unwrap_or_default());
+        let contents = pages
+            .into_iter()
+            .flat_map(|page| page.contents.unwrap_or_default());
         let found: Vec<String> = contents.map(|object| object.key.unwrap()).collect();
         assert_eq!(found, keys);
     }
@@ -347,7 +349,7 @@ async fn pages_hold_every_key_once_in_order() {
         .map(|object| object.key().unwrap())
         .collect();
     assert!(
-        after.iter().all(|key| *key > "p/3/k3") && after.len() == 7,
+        after.iter().all(|key| *key > "p/3/k3") && after.len() == 5,
         "{after:?}"
     );
 

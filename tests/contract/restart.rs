@@ -5,6 +5,9 @@ use std::fs;
 use aws_sdk_dynamodb::types::AttributeValue;
 use rowproof_local::{LocalAws, LocalError, Options};
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
 use crate::refusal;
 use crate::support::World;
 
@@ -155,14 +158,18 @@ async fn what_a_kill_left_behind_is_no_object() {
 async fn an_upload_that_breaks_off_leaves_the_old_object() {
     let world = World::local(Options::default()).await.with_bucket().await;
     world.put("k", b"old").await;
-    let put = world
-        .s3
-        .put_object()
-        .bucket(&world.bucket)
-        .key("k")
-        .content_length(10);
-    let put = put.body(b"short".to_vec().into());
-    assert!(put.send().await.is_err());
+    let address = world.local_aws().endpoints().url.replace("http://", "");
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    let request = format!(
+        "PUT /{}/k HTTP/1.1\r\nhost: localhost\r\nauthorization: Credential=x/\r\n\
+         content-length: 10\r\n\r\nshort",
+        world.bucket
+    );
+    socket.write_all(request.as_bytes()).await.unwrap();
+    socket.shutdown().await.unwrap();
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).await.unwrap();
+    assert!(!answer.starts_with(b"HTTP/1.1 200"));
     assert_eq!(world.get("k").await, b"old");
 }
 
