@@ -53,9 +53,7 @@ fn collect(world: &World, queue: &str) -> Arc<Mutex<Vec<Value>>> {
 
 async fn idle(world: &World, queues: &[&str]) {
     let idle = world.local_aws().idle(queues);
-    tokio::time::timeout(Duration::from_secs(30), idle)
-        .await
-        .unwrap();
+    tokio::time::timeout(Duration::from_secs(30), idle).await.unwrap();
 }
 
 #[tokio::test]
@@ -65,21 +63,13 @@ async fn an_upload_is_told_to_the_queue_in_both_shapes() {
     for (queue, shape) in [("bridge", EventShape::EventBridge), ("s3", EventShape::S3)] {
         aws.create_queue(queue, &QueueOptions::default());
         let (bucket, prefix) = (world.bucket.clone(), "in/".to_owned());
-        aws.notify(Notification {
-            bucket,
-            prefix,
-            queue: queue.to_owned(),
-            shape,
-        });
+        aws.notify(Notification { bucket, prefix, queue: queue.to_owned(), shape });
     }
     let (bridge, s3) = (collect(&world, "bridge"), collect(&world, "s3"));
     let tag = world.put(KEY, b"abc").await;
     world.put("elsewhere", b"abc").await;
     let copy = world.s3.copy_object().bucket(&world.bucket).key("in/copy");
-    copy.copy_source(format!("{}/elsewhere", world.bucket))
-        .send()
-        .await
-        .unwrap();
+    copy.copy_source(format!("{}/elsewhere", world.bucket)).send().await.unwrap();
     idle(&world, &["bridge", "s3"]).await;
 
     let bridge = bridge.lock().unwrap();
@@ -87,30 +77,19 @@ async fn an_upload_is_told_to_the_queue_in_both_shapes() {
     let (first, second) = (&bridge[0]["detail"], &bridge[1]["detail"]);
     assert_eq!(first["object"]["key"], KEY);
     assert_eq!(first["object"]["size"], 3);
-    assert_eq!(
-        format!("\"{}\"", first["object"]["etag"].as_str().unwrap()),
-        tag
-    );
-    assert_eq!(
-        (&first["reason"], &second["reason"]),
-        (&json!("PutObject"), &json!("CopyObject"))
-    );
+    assert_eq!(format!("\"{}\"", first["object"]["etag"].as_str().unwrap()), tag);
+    assert_eq!((&first["reason"], &second["reason"]), (&json!("PutObject"), &json!("CopyObject")));
     assert!(first["object"]["sequencer"].as_str() < second["object"]["sequencer"].as_str());
     let s3 = s3.lock().unwrap();
     assert_eq!(s3.len(), 2, "{s3:?}");
-    assert_eq!(
-        s3[0]["Records"][0]["s3"]["object"]["key"],
-        "in/a%2Bb+%C3%BC%26%25.csv"
-    );
+    assert_eq!(s3[0]["Records"][0]["s3"]["object"]["key"], "in/a%2Bb+%C3%BC%26%25.csv");
     assert_eq!(s3[1]["Records"][0]["eventName"], "ObjectCreated:Copy");
 }
 
 #[tokio::test]
 async fn the_event_is_what_lambda_gets() {
     let world = world().await;
-    world
-        .local_aws()
-        .create_queue("q", &QueueOptions::default());
+    world.local_aws().create_queue("q", &QueueOptions::default());
     let seen = Arc::<Mutex<Option<Value>>>::default();
     let into = Arc::clone(&seen);
     let function = invoke(move |event| {
@@ -124,10 +103,7 @@ async fn the_event_is_what_lambda_gets() {
     let record = &event["Records"][0];
     assert_eq!(record["body"], "body");
     assert_eq!(record["eventSource"], "aws:sqs");
-    assert_eq!(
-        record["eventSourceARN"],
-        "arn:aws:sqs:us-east-1:000000000000:q"
-    );
+    assert_eq!(record["eventSourceARN"], "arn:aws:sqs:us-east-1:000000000000:q");
     assert_eq!(record["md5OfBody"], "841a2d689ad86bd1611447453c22c6fc");
     assert_eq!(record["attributes"]["ApproximateReceiveCount"], "1");
     assert!(record["messageId"].is_string() && record["receiptHandle"].is_string());
@@ -139,13 +115,7 @@ async fn only_the_failed_messages_of_a_batch_come_again() {
     let aws = world.local_aws();
     aws.create_queue("dead", &QueueOptions::default());
     let redrive = Some(("dead".to_owned(), 3));
-    aws.create_queue(
-        "q",
-        &QueueOptions {
-            redrive,
-            ..QueueOptions::default()
-        },
-    );
+    aws.create_queue("q", &QueueOptions { redrive, ..QueueOptions::default() });
     for body in ["good", "bad", "good"] {
         aws.send("q", body.to_owned()).unwrap();
     }
@@ -165,10 +135,7 @@ async fn only_the_failed_messages_of_a_batch_come_again() {
     });
     aws.map(mapping("q"), function).unwrap();
     idle(&world, &["q"]).await;
-    assert_eq!(
-        (good.load(Ordering::Relaxed), bad.load(Ordering::Relaxed)),
-        (2, 3)
-    );
+    assert_eq!((good.load(Ordering::Relaxed), bad.load(Ordering::Relaxed)), (2, 3));
     assert_eq!(aws.depth("dead").unwrap().visible, 1);
 }
 
@@ -191,10 +158,7 @@ async fn an_error_a_panic_and_an_unknown_identifier_bring_the_whole_batch_again(
                 _ if !first => Ok(Value::Null),
                 "panic" => panic!("a handler that panics"),
                 "unknown" => Ok(json!({"batchItemFailures": [{"itemIdentifier": "nobody"}]})),
-                _ => Err(InvokeError {
-                    kind: "Unhandled".into(),
-                    message: "no".into(),
-                }),
+                _ => Err(InvokeError { kind: "Unhandled".into(), message: "no".into() }),
             }
         });
         aws.map(mapping("q"), function).unwrap();
@@ -209,9 +173,7 @@ async fn an_error_a_panic_and_an_unknown_identifier_bring_the_whole_batch_again(
 async fn a_function_that_sends_on_is_not_idle_in_between() {
     let world = world().await;
     for queue in ["first", "second"] {
-        world
-            .local_aws()
-            .create_queue(queue, &QueueOptions::default());
+        world.local_aws().create_queue(queue, &QueueOptions::default());
     }
     let done = Arc::new(AtomicUsize::new(0));
     let (sqs, url) = (world.sqs.clone(), world.local_aws().queue_url("second"));
@@ -227,23 +189,11 @@ async fn a_function_that_sends_on_is_not_idle_in_between() {
         let count = Arc::clone(&count);
         Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(20)).await;
-            count.fetch_add(
-                event["Records"].as_array().unwrap().len(),
-                Ordering::Relaxed,
-            );
+            count.fetch_add(event["Records"].as_array().unwrap().len(), Ordering::Relaxed);
             Ok(Value::Null)
         })
     });
-    world
-        .local_aws()
-        .map(
-            Mapping {
-                batch_size: 1,
-                ..mapping("first")
-            },
-            forward,
-        )
-        .unwrap();
+    world.local_aws().map(Mapping { batch_size: 1, ..mapping("first") }, forward).unwrap();
     world.local_aws().map(mapping("second"), slow).unwrap();
     for _ in 0..20 {
         world.local_aws().send("first", "go".to_owned()).unwrap();

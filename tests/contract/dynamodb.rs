@@ -15,10 +15,7 @@ async fn an_item_over_400_kilobytes_is_refused() {
         put.item("data", AttributeValue::B(Blob::new(vec![0; bytes])))
     };
     put(399 * 1024).send().await.unwrap();
-    assert_eq!(
-        refusal!(put(400 * 1024)),
-        (400, "ValidationException".to_owned())
-    );
+    assert_eq!(refusal!(put(400 * 1024)), (400, "ValidationException".to_owned()));
 }
 
 #[tokio::test]
@@ -39,8 +36,5 @@ async fn a_refused_condition_shows_the_item_that_is_there() {
     else {
         panic!("{refused:?}");
     };
-    assert_eq!(
-        refused.item.unwrap()["owner"],
-        AttributeValue::S("first".into())
-    );
+    assert_eq!(refused.item.unwrap()["owner"], AttributeValue::S("first".into()));
 }

@@ -16,11 +16,7 @@ where
 {
     for round in 0..ROUNDS {
         let tasks = (0..contenders).map(|contender| tokio::spawn(attempt(round, contender)));
-        let won = join_all(tasks)
-            .await
-            .into_iter()
-            .filter(|won| *won.as_ref().unwrap())
-            .count();
+        let won = join_all(tasks).await.into_iter().filter(|won| *won.as_ref().unwrap()).count();
         assert_eq!(won, 1, "winners in round {round}");
     }
 }
@@ -55,10 +51,7 @@ async fn of_32_that_take_over_a_lease_one_gets_it() {
     let world = World::start().await.with_table().await;
     let item = world.dynamodb.put_item().table_name(&world.table);
     let item = item.item("pk", AttributeValue::S("lease".into()));
-    item.item("epoch", AttributeValue::N("0".into()))
-        .send()
-        .await
-        .unwrap();
+    item.item("epoch", AttributeValue::N("0".into())).send().await.unwrap();
     one_winner(32, |round, contender| {
         let update = world
             .dynamodb
@@ -73,16 +66,8 @@ async fn of_32_that_take_over_a_lease_one_gets_it() {
         async move { update.send().await.is_ok() }
     })
     .await;
-    let get = world
-        .dynamodb
-        .get_item()
-        .table_name(&world.table)
-        .consistent_read(true);
-    let got = get
-        .key("pk", AttributeValue::S("lease".into()))
-        .send()
-        .await
-        .unwrap();
+    let get = world.dynamodb.get_item().table_name(&world.table).consistent_read(true);
+    let got = get.key("pk", AttributeValue::S("lease".into())).send().await.unwrap();
     let epoch = got.item.unwrap()["epoch"].as_n().unwrap().clone();
     assert_eq!(epoch, ROUNDS.to_string());
 }
@@ -119,21 +104,12 @@ async fn of_32_that_replace_an_object_one_does() {
     for round in 0..ROUNDS {
         let seen = tag.lock().unwrap().clone();
         let tasks = (0..32).map(|contender| {
-            let put = world
-                .s3
-                .put_object()
-                .bucket(&world.bucket)
-                .key("current.json");
-            let put = put
-                .if_match(&seen)
-                .body(format!("{round}-{contender}").into_bytes().into());
+            let put = world.s3.put_object().bucket(&world.bucket).key("current.json");
+            let put = put.if_match(&seen).body(format!("{round}-{contender}").into_bytes().into());
             tokio::spawn(async move { put.send().await.ok().and_then(|put| put.e_tag) })
         });
-        let tags: Vec<String> = join_all(tasks)
-            .await
-            .into_iter()
-            .filter_map(|tag| tag.unwrap())
-            .collect();
+        let tags: Vec<String> =
+            join_all(tasks).await.into_iter().filter_map(|tag| tag.unwrap()).collect();
         assert_eq!(tags.len(), 1, "winners in round {round}");
         *tag.lock().unwrap() = tags[0].clone();
     }
@@ -143,15 +119,8 @@ async fn of_32_that_replace_an_object_one_does() {
 async fn of_32_that_publish_a_copy_one_does() {
     let world = World::start().await.with_bucket().await;
     for contender in 0..32 {
-        let put = world
-            .s3
-            .put_object()
-            .bucket(&world.bucket)
-            .key(format!("_staging/{contender}"));
-        put.body(format!("{contender}").into_bytes().into())
-            .send()
-            .await
-            .unwrap();
+        let put = world.s3.put_object().bucket(&world.bucket).key(format!("_staging/{contender}"));
+        put.body(format!("{contender}").into_bytes().into()).send().await.unwrap();
     }
     one_winner(32, |round, contender| {
         let copy = world

@@ -13,11 +13,7 @@ use crate::support::World;
 
 async fn world(dir: &std::path::Path) -> World {
     let buckets = vec![("input".to_owned(), true), ("output".to_owned(), false)];
-    let options = Options {
-        dir: Some(dir.to_owned()),
-        buckets,
-        ..Options::default()
-    };
+    let options = Options { dir: Some(dir.to_owned()), buckets, ..Options::default() };
     let mut world = World::local(options).await;
     world.bucket = "input".to_owned();
     world.table = "ledger".to_owned();
@@ -28,54 +24,23 @@ async fn world(dir: &std::path::Path) -> World {
 async fn objects_versions_and_the_ledger_survive_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let first = world(dir.path()).await.with_table().await;
-    let put = first
-        .s3
-        .put_object()
-        .bucket("input")
-        .key("a/b.csv")
-        .metadata("m", "1");
-    let old = put
-        .body(b"one".to_vec().into())
-        .send()
-        .await
-        .unwrap()
-        .version_id
-        .unwrap();
+    let put = first.s3.put_object().bucket("input").key("a/b.csv").metadata("m", "1");
+    let old = put.body(b"one".to_vec().into()).send().await.unwrap().version_id.unwrap();
     let tag = first.put("a/b.csv", b"two").await;
     let item = first.dynamodb.put_item().table_name("ledger");
-    item.item("pk", AttributeValue::S("job".into()))
-        .send()
-        .await
-        .unwrap();
+    item.item("pk", AttributeValue::S("job".into())).send().await.unwrap();
     assert_eq!(fs::read(dir.path().join("input/a/b.csv")).unwrap(), b"two");
     first.aws.unwrap().shutdown().await;
 
     let second = world(dir.path()).await;
-    let head = second
-        .s3
-        .head_object()
-        .bucket("input")
-        .key("a/b.csv")
-        .send()
-        .await
-        .unwrap();
+    let head = second.s3.head_object().bucket("input").key("a/b.csv").send().await.unwrap();
     assert_eq!(head.e_tag, Some(tag));
-    let get = second
-        .s3
-        .get_object()
-        .bucket("input")
-        .key("a/b.csv")
-        .version_id(old);
+    let get = second.s3.get_object().bucket("input").key("a/b.csv").version_id(old);
     let got = get.send().await.unwrap();
     assert_eq!(got.metadata.as_ref().unwrap()["m"], "1");
     assert_eq!(got.body.collect().await.unwrap().to_vec(), b"one");
     let get = second.dynamodb.get_item().table_name("ledger");
-    let item = get
-        .key("pk", AttributeValue::S("job".into()))
-        .send()
-        .await
-        .unwrap()
-        .item;
+    let item = get.key("pk", AttributeValue::S("job".into())).send().await.unwrap().item;
     assert!(item.is_some());
 }
 
@@ -89,28 +54,11 @@ async fn a_file_that_somebody_put_or_changed_in_the_folder_is_an_object() {
     fs::create_dir_all(dir.path().join("input/new")).unwrap();
     fs::write(dir.path().join("input/new/file"), "by hand").unwrap();
     assert_eq!(world.get("changed").await, b"afterwards");
-    let head = world
-        .s3
-        .head_object()
-        .bucket("input")
-        .key("new/file")
-        .send()
-        .await
-        .unwrap();
+    let head = world.s3.head_object().bucket("input").key("new/file").send().await.unwrap();
     // Equal content has an equal tag, however it came.
     assert_eq!(head.e_tag, Some(tag));
-    let list = world
-        .s3
-        .list_objects_v2()
-        .bucket("input")
-        .send()
-        .await
-        .unwrap();
-    let keys: Vec<&str> = list
-        .contents()
-        .iter()
-        .map(|object| object.key().unwrap())
-        .collect();
+    let list = world.s3.list_objects_v2().bucket("input").send().await.unwrap();
+    let keys: Vec<&str> = list.contents().iter().map(|object| object.key().unwrap()).collect();
     assert_eq!(keys, ["changed", "k", "new/file"]);
 }
 
@@ -118,37 +66,20 @@ async fn a_file_that_somebody_put_or_changed_in_the_folder_is_an_object() {
 async fn what_a_kill_left_behind_is_no_object() {
     let dir = tempfile::tempdir().unwrap();
     let first = world(dir.path()).await;
-    let put = first
-        .s3
-        .put_object()
-        .bucket("output")
-        .key("k")
-        .metadata("m", "1");
+    let put = first.s3.put_object().bucket("output").key("k").metadata("m", "1");
     put.body(b"whole".to_vec().into()).send().await.unwrap();
     first.aws.unwrap().shutdown().await;
     // A half-written body, and the meta of an object that never got its place.
     let private = dir.path().join(".rowproof/s3/output");
     fs::write(private.join("tmp/abc"), "hal").unwrap();
-    let meta = fs::read_dir(private.join("meta"))
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .path();
+    let meta = fs::read_dir(private.join("meta")).unwrap().next().unwrap().unwrap().path();
     let meta = fs::read_dir(meta).unwrap().next().unwrap().unwrap().path();
     let name = meta.file_name().unwrap().to_str().unwrap();
     let (hash, _) = name.split_once('-').unwrap();
     fs::copy(&meta, meta.with_file_name(format!("{hash}-1"))).unwrap();
 
     let second = world(dir.path()).await;
-    let head = second
-        .s3
-        .head_object()
-        .bucket("output")
-        .key("k")
-        .send()
-        .await
-        .unwrap();
+    let head = second.s3.head_object().bucket("output").key("k").send().await.unwrap();
     assert_eq!(head.metadata.unwrap()["m"], "1");
     assert_eq!(fs::read_dir(private.join("tmp")).unwrap().count(), 0);
     assert_eq!(fs::read_dir(dir.path().join("output")).unwrap().count(), 1);
@@ -176,35 +107,16 @@ async fn an_upload_that_breaks_off_leaves_the_old_object() {
 #[tokio::test]
 async fn a_taken_port_is_said_so() {
     let aws = LocalAws::start(Options::default()).await.unwrap();
-    let port = aws
-        .endpoints()
-        .url
-        .rsplit(':')
-        .next()
-        .unwrap()
-        .parse()
-        .unwrap();
-    let second = LocalAws::start(Options {
-        port: Some(port),
-        ..Options::default()
-    })
-    .await;
+    let port = aws.endpoints().url.rsplit(':').next().unwrap().parse().unwrap();
+    let second = LocalAws::start(Options { port: Some(port), ..Options::default() }).await;
     let error = second.unwrap_err();
     assert!(matches!(error, LocalError::Bind { .. }));
-    assert!(
-        error.to_string().contains(&format!("127.0.0.1:{port}")),
-        "{error}"
-    );
+    assert!(error.to_string().contains(&format!("127.0.0.1:{port}")), "{error}");
 }
 
 #[tokio::test]
 async fn one_port_answers_for_all_services_but_only_to_signed_requests() {
-    let world = World::local(Options::default())
-        .await
-        .with_bucket()
-        .await
-        .with_table()
-        .await;
+    let world = World::local(Options::default()).await.with_bucket().await.with_table().await;
     let anonymous = aws_sdk_s3::config::Builder::new()
         .behavior_version(aws_sdk_s3::config::BehaviorVersion::latest())
         .endpoint_url(&world.local_aws().endpoints().url)
@@ -214,9 +126,6 @@ async fn one_port_answers_for_all_services_but_only_to_signed_requests() {
         .allow_no_auth()
         .build();
     let anonymous = aws_sdk_s3::Client::from_conf(anonymous);
-    assert_eq!(
-        refusal!(anonymous.list_buckets()),
-        (403, "AccessDenied".to_owned())
-    );
+    assert_eq!(refusal!(anonymous.list_buckets()), (403, "AccessDenied".to_owned()));
     assert!(world.sqs.list_queues().send().await.is_ok());
 }

@@ -15,9 +15,7 @@ fn function(mode: &str, timeout: Duration) -> Function {
     Function {
         name: "echo".to_owned(),
         command: std::env::current_exe().unwrap(),
-        args: ["--exact", "runtime::child", "--nocapture"]
-            .map(str::to_owned)
-            .to_vec(),
+        args: ["--exact", "runtime::child", "--nocapture"].map(str::to_owned).to_vec(),
         env: vec![(CHILD.to_owned(), mode.to_owned())],
         timeout,
         memory_mb: 128,
@@ -36,10 +34,7 @@ fn is_running(pid: u64) -> bool {
 
 /// The function: does nothing unless a test started it as a process of its own.
 #[test]
-#[allow(
-    clippy::disallowed_methods,
-    reason = "a function is told by its environment"
-)]
+#[allow(clippy::disallowed_methods, reason = "a function is told by its environment")]
 fn child() {
     let Ok(mode) = std::env::var(CHILD) else {
         return;
@@ -65,12 +60,7 @@ fn child() {
             Some("exit") => std::process::exit(3),
             Some("fail") => {
                 let error = r#"{"errorType":"Mine","errorMessage":"no"}"#;
-                call(
-                    &api,
-                    "POST",
-                    &format!("{path}/invocation/{id}/error"),
-                    error,
-                );
+                call(&api, "POST", &format!("{path}/invocation/{id}/error"), error);
             }
             _ => {
                 let answer = json!({
@@ -101,10 +91,7 @@ fn call(api: &str, method: &str, path: &str, body: &str) -> (Vec<String>, String
     )
     .unwrap();
     let mut reader = BufReader::new(stream);
-    let lines = reader
-        .by_ref()
-        .lines()
-        .map(|line| line.unwrap().to_lowercase());
+    let lines = reader.by_ref().lines().map(|line| line.unwrap().to_lowercase());
     let headers: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
     let mut body = String::new();
     reader.read_to_string(&mut body).unwrap();
@@ -121,23 +108,10 @@ async fn a_warm_process_is_used_again_and_knows_its_deadline() {
     assert_eq!((&first["count"], &second["count"]), (&json!(1), &json!(2)));
     assert_eq!(second["event"], json!({"n": 2}));
     let deadline = first["deadline"].as_u64().unwrap();
-    assert!(
-        (before + 20_000..before + 60_000).contains(&deadline),
-        "{deadline} {before}"
-    );
-    assert_eq!(
-        first["arn"],
-        "arn:aws:lambda:us-east-1:000000000000:function:echo"
-    );
-    assert_eq!(
-        (&first["name"], &first["memory"]),
-        (&json!("echo"), &json!("128"))
-    );
-    assert_eq!(
-        first["home"],
-        Value::Null,
-        "the environment is Lambda's, not ours"
-    );
+    assert!((before + 20_000..before + 60_000).contains(&deadline), "{deadline} {before}");
+    assert_eq!(first["arn"], "arn:aws:lambda:us-east-1:000000000000:function:echo");
+    assert_eq!((&first["name"], &first["memory"]), (&json!("echo"), &json!("128")));
+    assert_eq!(first["home"], Value::Null, "the environment is Lambda's, not ours");
     assert_eq!(host.processes_started(), 1);
     assert!(host.peak_rss_kb() > 8 << 10, "{}", host.peak_rss_kb());
 }
@@ -156,15 +130,10 @@ async fn calls_at_once_run_in_processes_of_their_own_up_to_the_limit() {
 #[tokio::test]
 async fn at_the_deadline_the_process_is_killed_and_the_next_one_is_fresh() {
     let host = RuntimeHost::start(function("serve", Duration::from_secs(1)));
-    let first = host.invoke()(json!({})).await.unwrap()["pid"]
-        .as_u64()
-        .unwrap();
+    let first = host.invoke()(json!({})).await.unwrap()["pid"].as_u64().unwrap();
     let error = host.invoke()(json!({"do": "hang"})).await.unwrap_err();
     assert_eq!(error.kind, "Sandbox.Timedout");
-    assert!(
-        error.message.contains("Task timed out after 1.00 seconds"),
-        "{error}"
-    );
+    assert!(error.message.contains("Task timed out after 1.00 seconds"), "{error}");
     assert!(!is_running(first));
     let second = host.invoke()(json!({})).await.unwrap();
     assert_ne!(second["pid"], first);
@@ -177,10 +146,7 @@ async fn a_process_that_ends_or_fails_says_so() {
     let error = host.invoke()(json!({"do": "exit"})).await.unwrap_err();
     assert_eq!(error.kind, "Runtime.ExitError");
     let error = host.invoke()(json!({"do": "fail"})).await.unwrap_err();
-    assert_eq!(
-        (error.kind.as_str(), error.message.as_str()),
-        ("Mine", "no")
-    );
+    assert_eq!((error.kind.as_str(), error.message.as_str()), ("Mine", "no"));
     let pid = host.idle_pids();
     assert_eq!(host.invoke()(json!({})).await.unwrap()["pid"], pid[0]);
 }
@@ -189,15 +155,10 @@ async fn a_process_that_ends_or_fails_says_so() {
 async fn a_function_that_cannot_start_says_why() {
     let refusing = RuntimeHost::start(function("refuse", Duration::from_secs(5)));
     let error = refusing.invoke()(json!({})).await.unwrap_err();
-    assert_eq!(
-        (error.kind.as_str(), error.message.as_str()),
-        ("Config.Missing", "no table")
-    );
+    assert_eq!((error.kind.as_str(), error.message.as_str()), ("Config.Missing", "no table"));
     let mut missing = function("serve", Duration::from_secs(5));
     missing.command = "/no/such/program".into();
-    let error = RuntimeHost::start(missing).invoke()(json!({}))
-        .await
-        .unwrap_err();
+    let error = RuntimeHost::start(missing).invoke()(json!({})).await.unwrap_err();
     assert_eq!(error.kind, "Runtime.InvalidEntrypoint");
     assert!(error.message.contains("/no/such/program"), "{error}");
 }
@@ -205,31 +166,17 @@ async fn a_function_that_cannot_start_says_why() {
 #[tokio::test]
 async fn no_process_outlives_its_host() {
     let host = host();
-    let pid = host.invoke()(json!({})).await.unwrap()["pid"]
-        .as_u64()
-        .unwrap();
+    let pid = host.invoke()(json!({})).await.unwrap()["pid"].as_u64().unwrap();
     assert!(is_running(pid));
     drop(host);
     let start = Instant::now();
     while is_running(pid) {
-        assert!(
-            start.elapsed() < Duration::from_secs(20),
-            "process {pid} is still there"
-        );
+        assert!(start.elapsed() < Duration::from_secs(20), "process {pid} is still there");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
-#[allow(
-    clippy::disallowed_methods,
-    reason = "compared with the deadline the host sets"
-)]
+#[allow(clippy::disallowed_methods, reason = "compared with the deadline the host sets")]
 fn now_ms() -> u64 {
-    u64::try_from(
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap()
-            .as_millis(),
-    )
-    .unwrap()
+    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }

@@ -23,10 +23,7 @@ pub(crate) struct World {
     pub(crate) queue: String,
 }
 
-#[allow(
-    clippy::disallowed_methods,
-    reason = "a test binary has no other settings"
-)]
+#[allow(clippy::disallowed_methods, reason = "a test binary has no other settings")]
 fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
@@ -44,17 +41,13 @@ pub(crate) async fn config(endpoint: Option<&str>) -> SdkConfig {
     loader
         .endpoint_url(endpoint)
         .region(Region::new(REGION))
-        .credentials_provider(Credentials::new(
-            ACCESS_KEY, SECRET_KEY, None, None, "tests",
-        ))
+        .credentials_provider(Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "tests"))
         .load()
         .await
 }
 
 pub(crate) fn s3_client(config: &SdkConfig) -> aws_sdk_s3::Client {
-    let config = aws_sdk_s3::config::Builder::from(config)
-        .force_path_style(true)
-        .build();
+    let config = aws_sdk_s3::config::Builder::from(config).force_path_style(true).build();
     aws_sdk_s3::Client::from_conf(config)
 }
 
@@ -95,12 +88,7 @@ impl World {
     }
 
     pub(crate) async fn with_bucket(self) -> Self {
-        self.s3
-            .create_bucket()
-            .bucket(&self.bucket)
-            .send()
-            .await
-            .unwrap();
+        self.s3.create_bucket().bucket(&self.bucket).send().await.unwrap();
         self
     }
 
@@ -110,10 +98,8 @@ impl World {
             .attribute_type(ScalarAttributeType::S)
             .build()
             .unwrap();
-        let schema = KeySchemaElement::builder()
-            .attribute_name("pk")
-            .key_type(KeyType::Hash)
-            .build();
+        let schema =
+            KeySchemaElement::builder().attribute_name("pk").key_type(KeyType::Hash).build();
         self.dynamodb
             .create_table()
             .table_name(&self.table)
@@ -124,17 +110,9 @@ impl World {
             .await
             .unwrap();
         loop {
-            let described = self
-                .dynamodb
-                .describe_table()
-                .table_name(&self.table)
-                .send()
-                .await;
+            let described = self.dynamodb.describe_table().table_name(&self.table).send().await;
             let table = described.unwrap().table.unwrap();
-            if table
-                .table_status
-                .is_some_and(|status| status.as_str() == "ACTIVE")
-            {
+            if table.table_status.is_some_and(|status| status.as_str() == "ACTIVE") {
                 return self;
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
@@ -144,23 +122,11 @@ impl World {
     /// Puts an object and gives its tag.
     pub(crate) async fn put(&self, key: &str, body: &'static [u8]) -> String {
         let put = self.s3.put_object().bucket(&self.bucket).key(key);
-        put.body(body.to_vec().into())
-            .send()
-            .await
-            .unwrap()
-            .e_tag
-            .unwrap()
+        put.body(body.to_vec().into()).send().await.unwrap().e_tag.unwrap()
     }
 
     pub(crate) async fn get(&self, key: &str) -> Vec<u8> {
-        let get = self
-            .s3
-            .get_object()
-            .bucket(&self.bucket)
-            .key(key)
-            .send()
-            .await
-            .unwrap();
+        let get = self.s3.get_object().bucket(&self.bucket).key(key).send().await.unwrap();
         get.body.collect().await.unwrap().to_vec()
     }
 }
@@ -171,12 +137,7 @@ macro_rules! refusal {
     ($call:expr) => {{
         use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
         let error = $call.send().await.expect_err("the call should be refused");
-        let status = error
-            .raw_response()
-            .map(|response| response.status().as_u16());
-        (
-            status.unwrap_or(0),
-            error.code().unwrap_or_default().to_owned(),
-        )
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        (status.unwrap_or(0), error.code().unwrap_or_default().to_owned())
     }};
 }

@@ -88,18 +88,13 @@ pub fn messages(event: &Value) -> Vec<Message> {
         Some(records) if records.iter().any(|record| is_source(record, "aws:sqs")) => {
             records.iter().map(sqs_message).collect()
         }
-        _ => vec![Message {
-            id: None,
-            body: Ok(event.clone()),
-        }],
+        _ => vec![Message { id: None, body: Ok(event.clone()) }],
     }
 }
 
 fn sqs_message(record: &Value) -> Message {
     let text = |name: &str| record.get(name).and_then(Value::as_str);
-    let id = text("messageId")
-        .filter(|id| !id.is_empty())
-        .map(str::to_owned);
+    let id = text("messageId").filter(|id| !id.is_empty()).map(str::to_owned);
     let body = match text("body") {
         _ if id.is_none() => Err(EventError::BadRecord("messageId")),
         Some(body) => parse_body(body),
@@ -145,10 +140,7 @@ fn collect(body: &Value, wrappings_left: usize, refs: &mut Refs) -> Result<(), E
             } else if let Some(inner) = wrapped(record) {
                 unwrap(inner, refs)?;
             } else {
-                return Err(EventError::UnknownShape(format!(
-                    "a record with {}",
-                    seen(record)
-                )));
+                return Err(EventError::UnknownShape(format!("a record with {}", seen(record))));
             }
         }
         return Ok(());
@@ -157,10 +149,7 @@ fn collect(body: &Value, wrappings_left: usize, refs: &mut Refs) -> Result<(), E
         return Ok(());
     }
     if text("Type") == Some("Notification") {
-        let field = EventError::Field {
-            shape: "SNS",
-            field: "Message",
-        };
+        let field = EventError::Field { shape: "SNS", field: "Message" };
         return unwrap(text("Message").ok_or(field)?, refs);
     }
     if text("source") == Some("aws.s3") {
@@ -171,9 +160,7 @@ fn collect(body: &Value, wrappings_left: usize, refs: &mut Refs) -> Result<(), E
 
 /// `eventSource` is what SQS and S3 write, `EventSource` what SNS writes.
 fn is_source(record: &Value, source: &str) -> bool {
-    let name = record
-        .get("eventSource")
-        .or_else(|| record.get("EventSource"));
+    let name = record.get("eventSource").or_else(|| record.get("EventSource"));
     name.and_then(Value::as_str) == Some(source)
 }
 
@@ -205,17 +192,10 @@ fn seen(value: &Value) -> String {
         return "no keys".to_owned();
     }
     let name = |key: &String| {
-        key.chars()
-            .take(KEY_CHARS_MAX)
-            .flat_map(char::escape_debug)
-            .collect::<String>()
+        key.chars().take(KEY_CHARS_MAX).flat_map(char::escape_debug).collect::<String>()
     };
     let names: Vec<String> = object.keys().take(KEYS_MAX).map(name).collect();
-    let more = if object.len() > KEYS_MAX {
-        " and more"
-    } else {
-        ""
-    };
+    let more = if object.len() > KEYS_MAX { " and more" } else { "" };
     format!("the keys {}{more}", names.join(", "))
 }
 

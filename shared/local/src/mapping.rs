@@ -192,10 +192,7 @@ fn attributes(own: &Map<String, Value>) -> Map<String, Value> {
             "binaryListValues": [],
             "dataType": value["DataType"],
         });
-        for (from, to) in [
-            ("StringValue", "stringValue"),
-            ("BinaryValue", "binaryValue"),
-        ] {
+        for (from, to) in [("StringValue", "stringValue"), ("BinaryValue", "binaryValue")] {
             if let Some(text) = field(value, from).as_str() {
                 set(&mut renamed, to, text);
             }

@@ -31,12 +31,7 @@ impl Source<'_> {
     fn key(&self, row: usize) -> Map<String, Value> {
         let width = self.decoded.width;
         let cells = self.decoded.cells.get(row * width..).unwrap_or_default();
-        let columns = self
-            .contract
-            .checked
-            .iter()
-            .zip(self.contract.columns())
-            .zip(cells);
+        let columns = self.contract.checked.iter().zip(self.contract.columns()).zip(cells);
         let keys = columns.filter(|((_, declared), _)| declared.key);
         keys.map(|((column, declared), cell)| {
             let text = match &column.capture {

@@ -116,9 +116,7 @@ pub struct ArchiveWriter {
 
 impl fmt::Debug for ArchiveWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ArchiveWriter")
-            .field("rows", &self.rows)
-            .finish_non_exhaustive()
+        f.debug_struct("ArchiveWriter").field("rows", &self.rows).finish_non_exhaustive()
     }
 }
 
@@ -152,33 +150,22 @@ impl ArchiveWriter {
             let row_number = first_row.saturating_add(u64::from(reject.record.ordinal));
             let column = reject.column.and_then(|index| self.contract.column(index));
             let column = column.map(|column| column.name.as_str());
-            let source = id::Source {
-                contract: &self.contract,
-                context: &self.context,
-                decoded,
-            };
+            let source = id::Source { contract: &self.contract, context: &self.context, decoded };
             self.pending.push(rows::Row {
                 source_id: &source.id(reject, row_number),
                 error: &self.contract.reason(reject, &self.layout),
                 raw_data: raw::raw_data(&self.contract, &self.layout, decoded, reject).as_deref(),
                 code: reject.code.as_str(),
                 column,
-                stage: if reject.row.is_some() {
-                    "check"
-                } else {
-                    "decode"
-                },
+                stage: if reject.row.is_some() { "check" } else { "decode" },
                 row_number,
-                byte_start: first_byte.saturating_add(u64::from(reject.record.start)),
+                byte_start: first_byte
+                    .saturating_add(u64::from(reject.record.start))
+                    .saturating_sub(reject.earlier),
                 byte_end: first_byte.saturating_add(u64::from(reject.record.end)),
             });
-            let by_column = self
-                .tally
-                .entry(reject.code.as_str().to_owned())
-                .or_default();
-            *by_column
-                .entry(column.unwrap_or_default().to_owned())
-                .or_default() += 1;
+            let by_column = self.tally.entry(reject.code.as_str().to_owned()).or_default();
+            *by_column.entry(column.unwrap_or_default().to_owned()).or_default() += 1;
             if self.pending.len() >= BATCH_ROWS || self.pending.raw_bytes() >= BATCH_BYTES {
                 self.flush()?;
             }
@@ -197,12 +184,7 @@ impl ArchiveWriter {
         };
         let bytes = writer.into_inner()?;
         let sha256 = HEXLOWER.encode(&Sha256::digest(&bytes));
-        Ok(Some(ArchiveFile {
-            bytes,
-            rows: self.rows,
-            sha256,
-            tally: self.tally,
-        }))
+        Ok(Some(ArchiveFile { bytes, rows: self.rows, sha256, tally: self.tally }))
     }
 
     fn flush(&mut self) -> Result<(), ArchiveError> {

@@ -27,10 +27,7 @@ pub(super) fn raw_data(
     let start = usize::try_from(reject.record.start).ok()?;
     let end = usize::try_from(reject.record.end).ok()?;
     let record = decoded.buffer.get(start..end)?;
-    let all_shown = contract
-        .columns()
-        .iter()
-        .all(|c| c.archive == ArchivePolicy::Full);
+    let all_shown = contract.columns().iter().all(|c| c.archive == ArchivePolicy::Full);
     let text = match contract.archive_raw {
         ArchiveRaw::Pointer => return None,
         ArchiveRaw::Full if all_shown && reject.code == RejectCode::Encoding => escaped(record),
@@ -47,9 +44,7 @@ pub(super) fn raw_data(
 }
 
 fn cells(decoded: &Decoded, row: usize) -> Option<&[Cell]> {
-    decoded
-        .cells
-        .get(row * decoded.width..(row + 1) * decoded.width)
+    decoded.cells.get(row * decoded.width..(row + 1) * decoded.width)
 }
 
 /// At most [`RAW_BYTES_MAX`] bytes, cut between characters.
@@ -201,11 +196,8 @@ fn replaced(contract: &Contract, name: &str, value: &str) -> Option<Cow<'static,
             ArchivePolicy::Hash => {
                 let text = serde_json::from_str::<String>(value);
                 let text = text.map_or(Cow::Borrowed(value), Cow::Owned);
-                let trimmed = if column.trim {
-                    text.trim_matches([' ', '\t'])
-                } else {
-                    text.as_ref()
-                };
+                let trimmed =
+                    if column.trim { text.trim_matches([' ', '\t']) } else { text.as_ref() };
                 replacement = Some(Cow::Owned(short_hash(trimmed.as_bytes())));
             }
         }

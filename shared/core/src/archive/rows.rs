@@ -75,9 +75,7 @@ impl Rows {
     pub(super) fn batch(mut self, context: &ArchiveContext) -> Result<RecordBatch, ArrowError> {
         let rows = self.len;
         let text = |value: &str| -> ArrayRef {
-            Arc::new(StringArray::from_iter_values(std::iter::repeat_n(
-                value, rows,
-            )))
+            Arc::new(StringArray::from_iter_values(std::iter::repeat_n(value, rows)))
         };
         let timestamp = TimestampMicrosecondArray::from_value(context.created_at, rows);
         let fix = Int64Array::from_value(i64::from(context.fix), rows);
@@ -112,13 +110,11 @@ pub(super) fn properties() -> WriterProperties {
     let properties = base_properties()
         .set_dictionary_enabled(true)
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES));
-    let properties = ["source_id", "raw_data"]
-        .iter()
-        .fold(properties, |properties, name| {
-            properties
-                .set_column_dictionary_enabled(path(name), false)
-                .set_column_encoding(path(name), Encoding::DELTA_LENGTH_BYTE_ARRAY)
-        });
+    let properties = ["source_id", "raw_data"].iter().fold(properties, |properties, name| {
+        properties
+            .set_column_dictionary_enabled(path(name), false)
+            .set_column_encoding(path(name), Encoding::DELTA_LENGTH_BYTE_ARRAY)
+    });
     let numbers = ["row_number", "byte_start", "byte_end"];
     let properties = numbers.iter().fold(properties, |properties, name| {
         properties

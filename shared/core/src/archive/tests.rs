@@ -54,10 +54,7 @@ fn context() -> ArchiveContext {
 fn orders() -> Pipeline {
     let mut id = column("id", ColumnType::Int(64));
     id.key = true;
-    let amount = ColumnType::Decimal {
-        precision: 12,
-        scale: 2,
-    };
+    let amount = ColumnType::Decimal { precision: 12, scale: 2 };
     let mut email = column("email", ColumnType::String);
     email.nullable = true;
     pipeline(vec![id, email, column("amount", amount)])
@@ -72,37 +69,20 @@ fn archive_of(pipeline: &Pipeline, block: &Decoded) -> Option<ArchiveFile> {
 }
 
 fn rows_of(file: &ArchiveFile) -> RecordBatch {
-    table::read(Bytes::from(file.bytes.clone()))
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
+    table::read(Bytes::from(file.bytes.clone())).unwrap().next().unwrap().unwrap()
 }
 
 fn texts<'a>(batch: &'a RecordBatch, name: &str) -> Vec<Option<&'a str>> {
-    batch
-        .column_by_name(name)
-        .unwrap()
-        .as_string::<i32>()
-        .iter()
-        .collect()
+    batch.column_by_name(name).unwrap().as_string::<i32>().iter().collect()
 }
 
 fn numbers(batch: &RecordBatch, name: &str) -> Vec<i64> {
-    batch
-        .column_by_name(name)
-        .unwrap()
-        .as_primitive::<Int64Type>()
-        .values()
-        .to_vec()
+    batch.column_by_name(name).unwrap().as_primitive::<Int64Type>().values().to_vec()
 }
 
 fn raw_data(pipeline: &Pipeline, lines: &[&str]) -> Vec<Option<String>> {
     let batch = rows_of(&archive_of(pipeline, &decoded(lines)).unwrap());
-    texts(&batch, "raw_data")
-        .into_iter()
-        .map(|text| text.map(str::to_owned))
-        .collect()
+    texts(&batch, "raw_data").into_iter().map(|text| text.map(str::to_owned)).collect()
 }
 
 fn defect(block: &mut Decoded, code: RejectCode, bytes: &[u8]) {
@@ -110,16 +90,8 @@ fn defect(block: &mut Decoded, code: RejectCode, bytes: &[u8]) {
     block.buffer.extend_from_slice(bytes);
     let end = u32::try_from(block.buffer.len()).unwrap();
     let ordinal = u32::try_from(block.records.len() + block.defects.len()).unwrap();
-    let record = Record {
-        start,
-        end,
-        ordinal,
-    };
-    block.defects.push(Defect {
-        record,
-        code,
-        fields_found: Some(2),
-    });
+    let record = Record { start, end, ordinal };
+    block.defects.push(Defect { record, code, fields_found: Some(2), column: None, earlier: 0 });
 }
 
 #[test]
@@ -130,36 +102,18 @@ fn every_reject_says_what_failed_and_where() {
     let file = archive_of(&orders(), &block).unwrap();
 
     let batch = rows_of(&file);
-    let names: Vec<_> = batch
-        .schema()
-        .fields()
-        .iter()
-        .map(|f| f.name().clone())
-        .collect();
+    let names: Vec<_> = batch.schema().fields().iter().map(|f| f.name().clone()).collect();
     assert_eq!(names, COLUMNS);
     assert_eq!(file.rows, 3);
     let ids = [Some(r#"{"id":7}"#), Some(r#"{"id":"y"}"#), Some("row 104")];
     assert_eq!(texts(&batch, "source_id"), ids);
-    let errors = [
-        "amount: not a decimal(12,2)",
-        "id: not an int64",
-        "expected 3 fields, found 2",
-    ];
+    let errors = ["amount: not a decimal(12,2)", "id: not an int64", "expected 3 fields, found 2"];
     assert_eq!(texts(&batch, "error"), errors.map(Some));
-    assert_eq!(
-        texts(&batch, "raw_data"),
-        ["007,a@b,x", "y,a@b,1", "4,a@b"].map(Some)
-    );
-    assert_eq!(
-        texts(&batch, "error_code"),
-        ["type", "type", "field_count"].map(Some)
-    );
+    assert_eq!(texts(&batch, "raw_data"), ["007,a@b,x", "y,a@b,1", "4,a@b"].map(Some));
+    assert_eq!(texts(&batch, "error_code"), ["type", "type", "field_count"].map(Some));
     assert_eq!(texts(&batch, "column"), [Some("amount"), Some("id"), None]);
     assert_eq!(texts(&batch, "rule"), [None; 3]);
-    assert_eq!(
-        texts(&batch, "stage"),
-        ["check", "check", "decode"].map(Some)
-    );
+    assert_eq!(texts(&batch, "stage"), ["check", "check", "decode"].map(Some));
     assert_eq!(numbers(&batch, "row_number"), [102, 103, 104]);
     assert_eq!(numbers(&batch, "byte_start"), [5010, 5020, 5027]);
     assert_eq!(numbers(&batch, "byte_end"), [5019, 5027, 5032]);
@@ -213,27 +167,17 @@ fn masked_columns_never_show_their_values() {
     let mut pipeline = orders();
     pipeline.columns[0].archive = ArchivePolicy::Mask;
     pipeline.columns[1].archive = ArchivePolicy::Hash;
-    let mut block = decoded(&[
-        "1,a@b,x",
-        "\"2\",\"a \"\"q\"\", b\",x",
-        "3,,x",
-        "4,\"\",\"x,\"\"\"",
-    ]);
+    let mut block =
+        decoded(&["1,a@b,x", "\"2\",\"a \"\"q\"\", b\",x", "3,,x", "4,\"\",\"x,\"\"\""]);
     defect(&mut block, RejectCode::FieldCount, b"5,secret");
 
     let batch = rows_of(&archive_of(&pipeline, &block).unwrap());
 
     let found = texts(&batch, "raw_data");
     assert_eq!(found[0].unwrap(), format!("***,{},x", short_hash(b"a@b")));
-    assert_eq!(
-        found[1].unwrap(),
-        format!("\"***\",\"{}\",x", short_hash(b"a \"q\", b"))
-    );
+    assert_eq!(found[1].unwrap(), format!("\"***\",\"{}\",x", short_hash(b"a \"q\", b")));
     assert_eq!(found[2], Some("***,,x"));
-    assert_eq!(
-        found[3].unwrap(),
-        format!("***,\"{}\",\"x,\"\"\"", short_hash(b""))
-    );
+    assert_eq!(found[3].unwrap(), format!("***,\"{}\",\"x,\"\"\"", short_hash(b"")));
     assert_eq!(found[4], None);
     assert_eq!(texts(&batch, "source_id")[0], Some(r#"{"id":"***"}"#));
     assert_eq!(texts(&batch, "source_id")[4], Some("row 105"));
@@ -245,22 +189,13 @@ fn a_masked_archive_shows_no_value_and_a_pointer_archive_no_record() {
     pipeline.errors.archive_raw = ArchiveRaw::Masked;
     let block = decoded(&["1,a@b,x", "\"2\",,\"y\"\"\""]);
     let batch = rows_of(&archive_of(&pipeline, &block).unwrap());
-    assert_eq!(
-        texts(&batch, "raw_data"),
-        [Some("***,***,***"), Some("\"***\",,\"***\"")]
-    );
-    assert_eq!(
-        texts(&batch, "source_id"),
-        [Some("row 101"), Some("row 102")]
-    );
+    assert_eq!(texts(&batch, "raw_data"), [Some("***,***,***"), Some("\"***\",,\"***\"")]);
+    assert_eq!(texts(&batch, "source_id"), [Some("row 101"), Some("row 102")]);
 
     pipeline.errors.archive_raw = ArchiveRaw::Pointer;
     let batch = rows_of(&archive_of(&pipeline, &block).unwrap());
     assert_eq!(texts(&batch, "raw_data"), [None, None]);
-    assert_eq!(
-        texts(&batch, "source_id"),
-        [Some("row 101"), Some("row 102")]
-    );
+    assert_eq!(texts(&batch, "source_id"), [Some("row 101"), Some("row 102")]);
 }
 
 #[test]
@@ -283,9 +218,7 @@ fn a_value_whose_place_is_unknown_hides_its_record() {
 fn json_lines(mut columns: Vec<Column>) -> Pipeline {
     columns[0].key = true;
     let mut pipeline = pipeline(columns);
-    let options = JsonlOptions {
-        unknown_fields: UnknownFields::Ignore,
-    };
+    let options = JsonlOptions { unknown_fields: UnknownFields::Ignore };
     pipeline.source.format = Format::Jsonl(options);
     pipeline
 }
@@ -327,10 +260,7 @@ fn a_key_may_contain_a_capture() {
 
     let batch = rows_of(&archive_of(&pipeline, &block).unwrap());
 
-    assert_eq!(
-        texts(&batch, "source_id"),
-        [Some(r#"{"id":1,"supplier":"acme"}"#)]
-    );
+    assert_eq!(texts(&batch, "source_id"), [Some(r#"{"id":1,"supplier":"acme"}"#)]);
 }
 
 #[test]
@@ -341,9 +271,7 @@ fn many_rejects_are_written_in_several_batches() {
     let file = archive_of(&orders(), &decoded(&lines)).unwrap();
 
     let batches = table::read(Bytes::from(file.bytes.clone())).unwrap();
-    let rows: Vec<i64> = batches
-        .flat_map(|batch| numbers(&batch.unwrap(), "row_number"))
-        .collect();
+    let rows: Vec<i64> = batches.flat_map(|batch| numbers(&batch.unwrap(), "row_number")).collect();
     assert_eq!(rows, (101..20_101).collect::<Vec<_>>());
     assert_eq!(file.rows, 20_000);
 }

@@ -95,11 +95,7 @@ fn split(line: &str, line_start: u32, buffer: &mut Vec<u8>) -> Vec<Cell> {
                 end += if line[end] == b'"' { 2 } else { 1 };
             }
             let copied = text.len() < end - at - 1;
-            let place = if copied {
-                length(buffer.len())
-            } else {
-                start + 1
-            };
+            let place = if copied { length(buffer.len()) } else { start + 1 };
             cells.push(Cell::new(place, length(text.len()), true));
             if copied {
                 buffer.extend_from_slice(&text);
@@ -107,10 +103,7 @@ fn split(line: &str, line_start: u32, buffer: &mut Vec<u8>) -> Vec<Cell> {
             at = end + 1;
         } else {
             let rest = &line[at..];
-            let len = rest
-                .iter()
-                .position(|byte| *byte == b',')
-                .unwrap_or(rest.len());
+            let len = rest.iter().position(|byte| *byte == b',').unwrap_or(rest.len());
             cells.push(Cell::new(start, length(len), false));
             at += len;
         }

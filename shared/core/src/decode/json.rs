@@ -130,14 +130,8 @@ impl JsonReader {
     /// Takes note of a name: its number if the contract has it, or `Err` if this row had it before.
     fn name(&mut self, name: &str) -> Result<Option<usize>, ()> {
         let expected = self.expected.get(self.found).copied();
-        let is_name = |id: &usize| {
-            self.names
-                .get(*id)
-                .is_some_and(|known| *known.text == *name)
-        };
-        let id = expected
-            .filter(is_name)
-            .unwrap_or_else(|| self.unexpected(name));
+        let is_name = |id: &usize| self.names.get(*id).is_some_and(|known| *known.text == *name);
+        let id = expected.filter(is_name).unwrap_or_else(|| self.unexpected(name));
         self.found += 1;
         if let Some(name) = self.names.get_mut(id) {
             if name.row == self.row {
@@ -163,10 +157,7 @@ impl JsonReader {
             return *id;
         }
         let id = self.names.len();
-        self.names.push(Name {
-            text: name.into(),
-            row: 0,
-        });
+        self.names.push(Name { text: name.into(), row: 0 });
         self.ids.insert(name.into(), id);
         id
     }

@@ -108,10 +108,7 @@ impl Decoder {
         if let Some(start) = self.resume_skip(data, last, &mut out) {
             self.decode_records(data, last, budget, start, &mut out);
         }
-        let Output {
-            mut decoded,
-            mut copies,
-        } = out;
+        let Output { mut decoded, mut copies } = out;
         block.append(&mut copies);
         decoded.buffer = block;
         // A block is like the one before it; a little more keeps its vectors from growing.

@@ -12,11 +12,7 @@ pub(super) struct Fault {
 
 impl From<RejectCode> for Fault {
     fn from(code: RejectCode) -> Fault {
-        Fault {
-            code,
-            fields_found: None,
-            column: None,
-        }
+        Fault { code, fields_found: None, column: None }
     }
 }
 
@@ -45,67 +41,35 @@ impl Output {
         records.clear();
         cells.reserve(spare.rows * width);
         records.reserve(spare.rows);
-        let decoded = Decoded {
-            block_len,
-            width,
-            cells,
-            records,
-            ..Decoded::default()
-        };
-        Output {
-            decoded,
-            copies: std::mem::take(&mut spare.copies),
-        }
+        let decoded = Decoded { block_len, width, cells, records, ..Decoded::default() };
+        Output { decoded, copies: std::mem::take(&mut spare.copies) }
     }
 
     #[inline]
     pub(super) fn next_record(&mut self, start: usize, end: usize) -> Record {
         let ordinal = position(self.decoded.records.len() + self.decoded.defects.len());
         self.decoded.counts.records += 1;
-        Record {
-            start: position(start),
-            end: position(end),
-            ordinal,
-        }
+        Record { start: position(start), end: position(end), ordinal }
     }
 
     /// Records a defect and drops the cells that its row may have begun.
     pub(super) fn defect(&mut self, record: Record, fault: Fault, earlier: u64) {
-        self.decoded
-            .cells
-            .truncate(self.decoded.records.len() * self.decoded.width);
-        let Fault {
-            code,
-            fields_found,
-            column,
-        } = fault;
-        self.decoded.defects.push(Defect {
-            record,
-            code,
-            fields_found,
-            column,
-            earlier,
-        });
+        self.decoded.cells.truncate(self.decoded.records.len() * self.decoded.width);
+        let Fault { code, fields_found, column } = fault;
+        self.decoded.defects.push(Defect { record, code, fields_found, column, earlier });
     }
 
     /// The quoted cell that was appended to the copies from `copy_start` on.
     pub(super) fn copied_cell(&self, copy_start: usize) -> Result<Cell, Fault> {
         let start = u32::try_from(self.decoded.block_len + copy_start)
             .map_err(|_| Fault::from(RejectCode::TooLarge))?;
-        Ok(Cell::new(
-            start,
-            position(self.copies.len() - copy_start),
-            true,
-        ))
+        Ok(Cell::new(start, position(self.copies.len() - copy_start), true))
     }
 }
 
 /// A position in a block, which is bound to 2^30 bytes.
 #[inline]
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "a block's positions are at most 2^30"
-)]
+#[allow(clippy::cast_possible_truncation, reason = "a block's positions are at most 2^30")]
 pub(super) fn position(value: usize) -> u32 {
     value as u32
 }

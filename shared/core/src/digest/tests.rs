@@ -96,18 +96,10 @@ fn different_values_have_different_digests() {
 #[test]
 fn the_sum_does_not_depend_on_order_batches_or_slices() {
     let values = |ids: &[i64]| {
-        let days: Vec<_> = ids
-            .iter()
-            .map(|id| (id % 3 != 0).then(|| i32::try_from(*id).unwrap()))
-            .collect();
-        let texts: Vec<_> = ids
-            .iter()
-            .map(|id| (id % 2 == 0).then(|| id.to_string()))
-            .collect();
-        let flags: Vec<_> = ids
-            .iter()
-            .map(|id| (id % 5 != 0).then_some(id % 2 == 0))
-            .collect();
+        let days: Vec<_> =
+            ids.iter().map(|id| (id % 3 != 0).then(|| i32::try_from(*id).unwrap())).collect();
+        let texts: Vec<_> = ids.iter().map(|id| (id % 2 == 0).then(|| id.to_string())).collect();
+        let flags: Vec<_> = ids.iter().map(|id| (id % 5 != 0).then_some(id % 2 == 0)).collect();
         let columns: Vec<(&str, ArrayRef, bool)> = vec![
             ("id", Arc::new(Int64Array::from(ids.to_vec())), true),
             ("day", Arc::new(Date32Array::from(days)), true),

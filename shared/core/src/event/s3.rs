@@ -15,14 +15,8 @@ const TOKEN_BYTES_MAX: usize = 1024;
 
 /// Adds a notification record. Its key is URL-encoded as in a form: `+` is a space.
 pub(super) fn add_record(record: &Value, refs: &mut Refs) -> Result<(), EventError> {
-    let wrong = |field| EventError::Field {
-        shape: RECORD,
-        field,
-    };
-    let name = record
-        .get("eventName")
-        .and_then(Value::as_str)
-        .ok_or(wrong("eventName"))?;
+    let wrong = |field| EventError::Field { shape: RECORD, field };
+    let name = record.get("eventName").and_then(Value::as_str).ok_or(wrong("eventName"))?;
     let name = name.strip_prefix("s3:").unwrap_or(name);
     match name.split(':').next() {
         Some("ObjectCreated") => {}
@@ -38,15 +32,10 @@ pub(super) fn add_record(record: &Value, refs: &mut Refs) -> Result<(), EventErr
     }
     let s3 = record.get("s3").ok_or(wrong("s3"))?;
     let object = s3.get("object").ok_or(wrong("s3.object"))?;
-    let key = object
-        .get("key")
-        .and_then(Value::as_str)
-        .and_then(decode_key);
+    let key = object.get("key").and_then(Value::as_str).and_then(decode_key);
     let found = ObjectRef {
         bucket: bucket(s3).ok_or(wrong("s3.bucket.name"))?,
-        key: key
-            .filter(|key| is_key(key))
-            .ok_or(wrong("s3.object.key"))?,
+        key: key.filter(|key| is_key(key)).ok_or(wrong("s3.object.key"))?,
         version_id: token(object, "versionId").map_err(wrong)?,
         etag: token(object, "eTag").map_err(wrong)?,
         size: size(object).map_err(wrong)?,
@@ -58,15 +47,8 @@ pub(super) fn add_record(record: &Value, refs: &mut Refs) -> Result<(), EventErr
 
 /// Adds an `EventBridge` event. Its key is not encoded.
 pub(super) fn add_event_bridge(event: &Value, refs: &mut Refs) -> Result<(), EventError> {
-    let wrong = |field| EventError::Field {
-        shape: BRIDGE,
-        field,
-    };
-    match event
-        .get("detail-type")
-        .and_then(Value::as_str)
-        .ok_or(wrong("detail-type"))?
-    {
+    let wrong = |field| EventError::Field { shape: BRIDGE, field };
+    match event.get("detail-type").and_then(Value::as_str).ok_or(wrong("detail-type"))? {
         "Object Created" => {}
         "Object Deleted" => {
             refs.deletes += 1;
@@ -82,9 +64,7 @@ pub(super) fn add_event_bridge(event: &Value, refs: &mut Refs) -> Result<(), Eve
     let key = object.get("key").and_then(Value::as_str).map(str::to_owned);
     let found = ObjectRef {
         bucket: bucket(detail).ok_or(wrong("detail.bucket.name"))?,
-        key: key
-            .filter(|key| is_key(key))
-            .ok_or(wrong("detail.object.key"))?,
+        key: key.filter(|key| is_key(key)).ok_or(wrong("detail.object.key"))?,
         version_id: token(object, "version-id").map_err(wrong)?,
         etag: token(object, "etag").map_err(wrong)?,
         size: size(object).map_err(wrong)?,
@@ -104,9 +84,7 @@ fn add(found: ObjectRef, refs: &mut Refs) {
 
 fn bucket(parent: &Value) -> Option<String> {
     let name = parent.get("bucket")?.get("name")?.as_str()?;
-    (1..=BUCKET_BYTES_MAX)
-        .contains(&name.len())
-        .then(|| name.to_owned())
+    (1..=BUCKET_BYTES_MAX).contains(&name.len()).then(|| name.to_owned())
 }
 
 fn is_key(key: &str) -> bool {

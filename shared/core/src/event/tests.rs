@@ -31,11 +31,7 @@ fn every_wrapping_of_an_s3_record_gives_the_object() {
         sequencer: Some("0067F1C3A29D5E8B41".into()),
     };
     for name in ["s3_direct", "sqs_s3", "sqs_sns_s3", "sns_direct"] {
-        assert_eq!(
-            only(name).objects,
-            std::slice::from_ref(&expected),
-            "{name}"
-        );
+        assert_eq!(only(name).objects, std::slice::from_ref(&expected), "{name}");
     }
 }
 
@@ -49,16 +45,8 @@ fn every_wrapping_of_an_event_bridge_event_gives_the_object() {
         size: Some(1843),
         sequencer: Some("0067F1C3A29D5E8B41".into()),
     };
-    for name in [
-        "eventbridge_direct",
-        "sqs_eventbridge",
-        "sqs_sns_eventbridge",
-    ] {
-        assert_eq!(
-            only(name).objects,
-            std::slice::from_ref(&expected),
-            "{name}"
-        );
+    for name in ["eventbridge_direct", "sqs_eventbridge", "sqs_sns_eventbridge"] {
+        assert_eq!(only(name).objects, std::slice::from_ref(&expected), "{name}");
     }
 }
 
@@ -73,41 +61,11 @@ fn a_key_is_decoded_exactly_once() {
 fn what_is_no_upload_is_counted_and_skipped() {
     let none = Refs::default();
     for (name, expected) in [
-        (
-            "s3_deletes",
-            Refs {
-                deletes: 3,
-                ..none.clone()
-            },
-        ),
-        (
-            "s3_folder_marker",
-            Refs {
-                folder_markers: 1,
-                ..none.clone()
-            },
-        ),
-        (
-            "s3_other_events",
-            Refs {
-                others: 2,
-                ..none.clone()
-            },
-        ),
-        (
-            "eventbridge_deleted",
-            Refs {
-                deletes: 1,
-                ..none.clone()
-            },
-        ),
-        (
-            "eventbridge_other",
-            Refs {
-                others: 1,
-                ..none.clone()
-            },
-        ),
+        ("s3_deletes", Refs { deletes: 3, ..none.clone() }),
+        ("s3_folder_marker", Refs { folder_markers: 1, ..none.clone() }),
+        ("s3_other_events", Refs { others: 2, ..none.clone() }),
+        ("eventbridge_deleted", Refs { deletes: 1, ..none.clone() }),
+        ("eventbridge_other", Refs { others: 1, ..none.clone() }),
         ("s3_test_event", none.clone()),
         ("sqs_test_event", none.clone()),
     ] {
@@ -119,20 +77,14 @@ fn what_is_no_upload_is_counted_and_skipped() {
 fn a_multipart_upload_is_an_upload() {
     let refs = only("s3_multipart");
 
-    assert_eq!(
-        refs.objects[0].etag.as_deref(),
-        Some("3858f62230ac3c915f300c664312c11f-9")
-    );
+    assert_eq!(refs.objects[0].etag.as_deref(), Some("3858f62230ac3c915f300c664312c11f-9"));
     assert_eq!(refs.objects[0].size, Some(73_400_320));
 }
 
 #[test]
 fn a_bad_message_of_a_batch_fails_alone_and_keeps_its_id() {
     let batch = messages(&fixture("sqs_batch_mixed"));
-    let ids: Vec<&str> = batch
-        .iter()
-        .filter_map(|message| message.id.as_deref())
-        .collect();
+    let ids: Vec<&str> = batch.iter().filter_map(|message| message.id.as_deref()).collect();
     let refs = refs("sqs_batch_mixed");
 
     assert_eq!(ids.len(), 4);
@@ -140,26 +92,18 @@ fn a_bad_message_of_a_batch_fails_alone_and_keeps_its_id() {
     assert!(refs[0].is_ok() && refs[3].is_ok());
     assert_eq!(refs[1], Err(EventError::NotJson));
     let unknown = refs[2].clone().expect_err("unknown").to_string();
-    assert_eq!(
-        unknown,
-        "the event has an unknown shape: the keys hello, secret"
-    );
+    assert_eq!(unknown, "the event has an unknown shape: the keys hello, secret");
 }
 
 #[test]
 fn an_unknown_shape_is_named_without_its_values() {
-    let many: Value = (0..20)
-        .map(|i| (format!("key{i}"), json!("secret")))
-        .collect();
+    let many: Value = (0..20).map(|i| (format!("key{i}"), json!("secret"))).collect();
     for (body, expected) in [
         (json!({}), "no keys"),
         (json!(null), "null"),
         (json!([1]), "a list"),
         (json!(7), "a number"),
-        (
-            json!({"Records": [{"a": "secret"}]}),
-            "a record with the keys a",
-        ),
+        (json!({"Records": [{"a": "secret"}]}), "a record with the keys a"),
         (json!({"Records": {"a": "secret"}}), "the keys Records"),
         (json!({"x\u{1b}[31m": 1}), "the keys x\\u{1b}[31m"),
         (many, "key7 and more"),
@@ -207,17 +151,11 @@ fn a_known_shape_must_be_whole() {
         ("/detail/object/size", json!("1"), "size"),
     ] {
         let body = change(&bridge, pointer, value);
-        let expected = EventError::Field {
-            shape: "EventBridge",
-            field,
-        };
+        let expected = EventError::Field { shape: "EventBridge", field };
         assert_eq!(object_refs(&body), Err(expected), "{pointer}");
     }
     let sns = json!({"Type": "Notification"});
-    assert!(matches!(
-        object_refs(&sns),
-        Err(EventError::Field { shape: "SNS", .. })
-    ));
+    assert!(matches!(object_refs(&sns), Err(EventError::Field { shape: "SNS", .. })));
 }
 
 #[test]
@@ -228,14 +166,8 @@ fn bodies_over_one_mebibyte_are_refused() {
     let many: Vec<Value> = vec![json!([]); BODY_BYTES_MAX];
 
     assert_eq!(messages(&batch)[0].body, Err(EventError::TooLarge));
-    assert_eq!(
-        object_refs(&json!({"a": "x".repeat(BODY_BYTES_MAX)})),
-        Err(EventError::TooLarge)
-    );
-    assert_eq!(
-        object_refs(&json!({"x".repeat(BODY_BYTES_MAX): 1})),
-        Err(EventError::TooLarge)
-    );
+    assert_eq!(object_refs(&json!({"a": "x".repeat(BODY_BYTES_MAX)})), Err(EventError::TooLarge));
+    assert_eq!(object_refs(&json!({"x".repeat(BODY_BYTES_MAX): 1})), Err(EventError::TooLarge));
     assert_eq!(object_refs(&Value::Array(many)), Err(EventError::TooLarge));
 }
 
@@ -270,11 +202,5 @@ fn a_record_without_an_id_or_a_body_is_an_error_of_its_own() {
 fn an_event_that_is_no_batch_is_one_message_without_an_id() {
     let event = fixture("eventbridge_direct");
 
-    assert_eq!(
-        messages(&event),
-        [Message {
-            id: None,
-            body: Ok(event.clone())
-        }]
-    );
+    assert_eq!(messages(&event), [Message { id: None, body: Ok(event.clone()) }]);
 }

@@ -91,10 +91,8 @@ impl ColumnStats {
         };
         self.keep(text);
         if !quoted
-            && let Some((_, count)) = NULL_WORDS
-                .iter()
-                .zip(&mut self.null_words)
-                .find(|(word, _)| **word == text)
+            && let Some((_, count)) =
+                NULL_WORDS.iter().zip(&mut self.null_words).find(|(word, _)| **word == text)
         {
             *count += 1;
         }

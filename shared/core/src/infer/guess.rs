@@ -40,45 +40,25 @@ pub(super) fn guess(stats: &ColumnStats, rows: u64) -> Guess {
     let empty = rows.saturating_sub(stats.values);
     if stats.values == 0 {
         guess.nullable = true;
-        guess
-            .comments
-            .push("no row has a value: the type is unknown".to_owned());
+        guess.comments.push("no row has a value: the type is unknown".to_owned());
         return guess;
     }
     let words = stats.null_word_count();
     let fit = typed(stats, stats.values - words, &mut guess);
     if guess.data_type != "string" {
         guess.misfits = (stats.values - words).saturating_sub(fit);
-        let found = NULL_WORDS
-            .iter()
-            .zip(&stats.null_words)
-            .filter(|(_, count)| **count > 0);
+        let found = NULL_WORDS.iter().zip(&stats.null_words).filter(|(_, count)| **count > 0);
         guess.null_words = found.map(|(word, _)| *word).collect();
     }
     if guess.misfits > 0 {
-        let line = format!(
-            "{} of {} values do not fit",
-            group(guess.misfits),
-            group(stats.values)
-        );
+        let line = format!("{} of {} values do not fit", group(guess.misfits), group(stats.values));
         guess.comments.push(format!("{line} and would be rejected"));
     }
-    let nulls = empty
-        + if guess.null_words.is_empty() {
-            0
-        } else {
-            words
-        };
+    let nulls = empty + if guess.null_words.is_empty() { 0 } else { words };
     guess.nullable = nulls > 0;
     if nulls > 0 && nulls.saturating_mul(200) < rows {
-        let line = format!(
-            "only {} of {} rows are empty here",
-            group(nulls),
-            group(rows)
-        );
-        guess
-            .comments
-            .push(format!("{line}: without nullable they would be rejected"));
+        let line = format!("only {} of {} rows are empty here", group(nulls), group(rows));
+        guess.comments.push(format!("{line}: without nullable they would be rejected"));
     }
     if guess.data_type == "string" {
         suggest_values(stats, &mut guess);
@@ -99,10 +79,8 @@ fn typed(stats: &ColumnStats, values: u64, guess: &mut Guess) -> u64 {
         return stats.bools;
     }
     if fits(numbers) && stats.padded > 0 {
-        let line = format!(
-            "{} values start with a zero that a number would lose",
-            group(stats.padded)
-        );
+        let line =
+            format!("{} values start with a zero that a number would lose", group(stats.padded));
         guess.comments.push(format!("{line}: text"));
         return values;
     }
@@ -114,9 +92,7 @@ fn typed(stats: &ColumnStats, values: u64, guess: &mut Guess) -> u64 {
     }
     if fits(stats.integers) && is_uint64(stats) {
         guess.data_type = "uint64".to_owned();
-        guess
-            .comments
-            .push("some values are over the limit of int64".to_owned());
+        guess.comments.push("some values are over the limit of int64".to_owned());
         return stats.integers;
     }
     if fits(exact) && decimal(stats, guess) {
@@ -137,14 +113,10 @@ fn int64(name: &str, (low, high): (i64, i64), guess: &mut Guess) {
     guess.data_type = "int64".to_owned();
     if low < i64::MIN / 10 || high > i64::MAX / 10 {
         let line = "values come near the limit of int64, over which they are rejected";
-        guess
-            .comments
-            .push(format!("{line}: decimal(38,0) takes more"));
+        guess.comments.push(format!("{line}: decimal(38,0) takes more"));
     }
     if low == 0 && high == 1 {
-        guess
-            .comments
-            .push("only 0 and 1: bool reads them as well".to_owned());
+        guess.comments.push("only 0 and 1: bool reads them as well".to_owned());
     }
     suggest_moment(name, low, high, guess);
 }
@@ -157,10 +129,9 @@ fn is_uint64(stats: &ColumnStats) -> bool {
 /// Integers that may be dates.
 fn suggest_moment(name: &str, low: i64, high: i64, guess: &mut Guess) {
     let name = name.to_lowercase();
-    let named = ["date", "day", "time", "_at", "_ts", "epoch"]
-        .iter()
-        .any(|word| name.contains(word))
-        || name == "ts";
+    let named =
+        ["date", "day", "time", "_at", "_ts", "epoch"].iter().any(|word| name.contains(word))
+            || name == "ts";
     let suggestion = match (low, high) {
         (19_000_101.., ..=21_001_231) => "{ type = \"date\", format = \"%Y%m%d\" }",
         (100_000_000.., ..=9_999_999_999) => "{ type = \"timestamp\", format = \"epoch_s\" }",
@@ -170,9 +141,7 @@ fn suggest_moment(name: &str, low: i64, high: i64, guess: &mut Guess) {
         _ => return,
     };
     if named {
-        guess
-            .comments
-            .push(format!("these may be points in time: {suggestion}"));
+        guess.comments.push(format!("these may be points in time: {suggestion}"));
     }
 }
 
@@ -184,24 +153,14 @@ fn decimal(stats: &ColumnStats, guess: &mut Guess) -> bool {
     }
     let precision = (digits + SPARE_DIGITS).clamp(12, 38);
     guess.data_type = format!("decimal({precision},{})", stats.scale_max);
-    let seen = format!(
-        "at most {} digits before the point were seen",
-        stats.whole_digits_max
-    );
+    let seen = format!("at most {} digits before the point were seen", stats.whole_digits_max);
     let room = precision - stats.scale_max;
-    guess
-        .comments
-        .push(format!("{seen}, there is room for {room}"));
+    guess.comments.push(format!("{seen}, there is room for {room}"));
     true
 }
 
 fn moment(stats: &ColumnStats, fits: impl Fn(u64) -> bool, guess: &mut Guess) -> Option<u64> {
-    let counted = stats
-        .moments
-        .fits
-        .iter()
-        .zip(&WAYS)
-        .filter(|(count, _)| fits(**count));
+    let counted = stats.moments.fits.iter().zip(&WAYS).filter(|(count, _)| fits(**count));
     // The first of the ways that fit most.
     let (count, way) = counted.rev().max_by_key(|(count, _)| **count)?;
     if let Some(twin) = way.twin {
@@ -221,19 +180,15 @@ fn moment(stats: &ColumnStats, fits: impl Fn(u64) -> bool, guess: &mut Guess) ->
         } else {
             &format!("{} values settle", group(settling))
         };
-        guess
-            .comments
-            .push(format!("{noun} that it is {format} and not {other}"));
+        guess.comments.push(format!("{noun} that it is {format} and not {other}"));
     }
     guess.data_type = way.data_type.to_owned();
     guess.format = way.format;
     if way.data_type == "timestamp" {
         guess.needs_zone = way.format.is_some() || stats.moments.no_offset > 0;
         if way.format.is_none() && stats.moments.too_fine > 0 {
-            let line = format!(
-                "{} values are finer than a microsecond",
-                group(stats.moments.too_fine)
-            );
+            let line =
+                format!("{} values are finer than a microsecond", group(stats.moments.too_fine));
             guess.comments.push(format!("{line} and would be rejected"));
         }
     }
@@ -248,19 +203,11 @@ fn suggest_values(stats: &ColumnStats, guess: &mut Guess) {
     if distinct.len() > VALUES_MAX || few.saturating_mul(5) > stats.values || stats.not_utf8 > 0 {
         return;
     }
-    let values: Vec<String> = distinct
-        .iter()
-        .map(|value| toml_string(&value.replace("${", "$${")))
-        .collect();
-    let noun = if distinct.len() == 1 {
-        "1 value"
-    } else {
-        &format!("{} values", distinct.len())
-    };
+    let values: Vec<String> =
+        distinct.iter().map(|value| toml_string(&value.replace("${", "$${"))).collect();
+    let noun = if distinct.len() == 1 { "1 value" } else { &format!("{} values", distinct.len()) };
     let list = values.join(", ");
-    guess.comments.push(format!(
-        "{noun} only: add one_of = [{list}] to reject others"
-    ));
+    guess.comments.push(format!("{noun} only: add one_of = [{list}] to reject others"));
 }
 
 /// `1,234,567`

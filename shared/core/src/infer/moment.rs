@@ -13,42 +13,18 @@ pub(super) struct Way {
 }
 
 const fn date(format: &'static str, twin: Option<&'static str>) -> Way {
-    Way {
-        data_type: "date",
-        format: Some(format),
-        twin,
-    }
+    Way { data_type: "date", format: Some(format), twin }
 }
 
 const fn stamp(format: &'static str, twin: Option<&'static str>) -> Way {
-    Way {
-        data_type: "timestamp",
-        format: Some(format),
-        twin,
-    }
+    Way { data_type: "timestamp", format: Some(format), twin }
 }
 
 pub(super) const WAYS: [Way; 24] = [
-    Way {
-        data_type: "date",
-        format: None,
-        twin: None,
-    },
-    Way {
-        data_type: "timestamp",
-        format: None,
-        twin: None,
-    },
-    Way {
-        data_type: "time",
-        format: Some("%H:%M:%S"),
-        twin: None,
-    },
-    Way {
-        data_type: "time",
-        format: Some("%H:%M"),
-        twin: None,
-    },
+    Way { data_type: "date", format: None, twin: None },
+    Way { data_type: "timestamp", format: None, twin: None },
+    Way { data_type: "time", format: Some("%H:%M:%S"), twin: None },
+    Way { data_type: "time", format: Some("%H:%M"), twin: None },
     stamp("%Y-%m-%d %H:%M", None),
     stamp("%Y-%m-%dT%H:%M", None),
     date("%d/%m/%Y", Some("%m/%d/%Y")),
@@ -108,9 +84,7 @@ impl MomentStats {
     /// How many values fit the way with this format.
     pub(super) fn fits_format(&self, format: &str) -> u64 {
         let ways = self.fits.iter().zip(&WAYS);
-        ways.filter(|(_, way)| way.format == Some(format))
-            .map(|(fits, _)| *fits)
-            .sum()
+        ways.filter(|(_, way)| way.format == Some(format)).map(|(fits, _)| *fits).sum()
     }
 }
 
@@ -120,11 +94,9 @@ fn fits_way(text: &str, way: Way) -> bool {
         ("date", Some(format)) => is_year(NaiveDate::parse_from_str(text, format).ok()),
         ("time", Some(format)) => NaiveTime::parse_from_str(text, format).is_ok(),
         (_, None) => rfc3339_details(text).is_some(),
-        (_, Some(format)) => is_year(
-            NaiveDateTime::parse_from_str(text, format)
-                .ok()
-                .map(|moment| moment.date()),
-        ),
+        (_, Some(format)) => {
+            is_year(NaiveDateTime::parse_from_str(text, format).ok().map(|moment| moment.date()))
+        }
     }
 }
 

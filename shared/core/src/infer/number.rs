@@ -22,10 +22,7 @@ pub(super) enum NumberKind {
 
 /// Reads a number: digits, one point with digits on both sides, an exponent.
 pub(super) fn classify(text: &[u8]) -> Option<Number> {
-    let unsigned = text
-        .strip_prefix(b"-")
-        .or_else(|| text.strip_prefix(b"+"))
-        .unwrap_or(text);
+    let unsigned = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")).unwrap_or(text);
     let (whole, rest) = digits(unsigned);
     if whole.is_empty() {
         return None;
@@ -43,9 +40,7 @@ pub(super) fn classify(text: &[u8]) -> Option<Number> {
     let exponent = rest.strip_prefix(b"e").or_else(|| rest.strip_prefix(b"E"));
     let kind = match exponent {
         Some(exponent) => {
-            let sign = exponent
-                .strip_prefix(b"-")
-                .or_else(|| exponent.strip_prefix(b"+"));
+            let sign = exponent.strip_prefix(b"-").or_else(|| exponent.strip_prefix(b"+"));
             let (power, rest) = digits(sign.unwrap_or(exponent));
             if power.is_empty() || !rest.is_empty() {
                 return None;

@@ -29,35 +29,20 @@ pub(super) fn render(inference: &Inference) -> Result<String, InferError> {
     let base = base_name(&inference.file_name);
     let name = name_from(base).unwrap_or_else(|| "data".to_owned());
     let rows = group(inference.rows);
-    comment(
-        &mut out,
-        &format!("Guessed from {} with {rows} rows.", inference.file_name),
-    );
-    comment(
-        &mut out,
-        "Read the comments, then compare: rowproof check <this file> <the input>",
-    );
-    push(
-        &mut out,
-        &format!("version = 1\nname = {}\n", toml_string(&name)),
-    );
+    comment(&mut out, &format!("Guessed from {} with {rows} rows.", inference.file_name));
+    comment(&mut out, "Read the comments, then compare: rowproof check <this file> <the input>");
+    push(&mut out, &format!("version = 1\nname = {}\n", toml_string(&name)));
     push_source(&mut out, inference, &name, &lines, &words);
     push(&mut out, "\n[columns]");
     for remark in remarks {
         comment(&mut out, &remark);
     }
-    let header = !matches!(
-        &inference.format,
-        Format::Csv(CsvDialect { header: false, .. })
-    );
+    let header = !matches!(&inference.format, Format::Csv(CsvDialect { header: false, .. }));
     for line in &lines {
         push_column(&mut out, line, header);
     }
     push(&mut out, "\n[sink.parquet]");
-    push(
-        &mut out,
-        &format!("path = {}", toml_string(&format!("curated/{name}"))),
-    );
+    push(&mut out, &format!("path = {}", toml_string(&format!("curated/{name}"))));
     Ok(out)
 }
 
@@ -70,16 +55,12 @@ fn name_columns(inference: &Inference) -> (Vec<Line>, Vec<String>) {
     for (index, stats) in inference.columns.iter().enumerate() {
         let number = index + 1;
         if stats.name.is_empty() {
-            remarks.push(format!(
-                "field {number} has no name in the header and is not read"
-            ));
+            remarks.push(format!("field {number} has no name in the header and is not read"));
             continue;
         }
         if !fields.insert(&stats.name) {
             let name = toml_string(&stats.name);
-            remarks.push(format!(
-                "field {number} is a second {name} and cannot be read by name"
-            ));
+            remarks.push(format!("field {number} is a second {name} and cannot be read by name"));
             continue;
         }
         let mut name = stats.name.clone();
@@ -90,20 +71,12 @@ fn name_columns(inference: &Inference) -> (Vec<Line>, Vec<String>) {
         }
         if name != stats.name && is_capture(&stats.name) {
             let field = toml_string(&stats.name);
-            remarks.push(format!(
-                "field {number} is named {field} like a capture and is not read"
-            ));
+            remarks.push(format!("field {number} is named {field} like a capture and is not read"));
             continue;
         }
         taken.insert(name.to_lowercase());
         let guess = guess(stats, inference.rows);
-        lines.push(Line {
-            index,
-            name,
-            field: stats.name.clone(),
-            guess,
-            is_key: false,
-        });
+        lines.push(Line { index, name, field: stats.name.clone(), guess, is_key: false });
     }
     (lines, remarks)
 }
@@ -112,11 +85,7 @@ fn name_columns(inference: &Inference) -> (Vec<Line>, Vec<String>) {
 fn null_words(inference: &Inference, lines: &mut [Line]) -> Vec<&'static str> {
     let words: Vec<&str> = NULL_WORDS
         .into_iter()
-        .filter(|word| {
-            lines
-                .iter()
-                .any(|line| line.guess.null_words.contains(word))
-        })
+        .filter(|word| lines.iter().any(|line| line.guess.null_words.contains(word)))
         .collect();
     for line in lines {
         let Some(stats) = inference.columns.get(line.index) else {
@@ -161,23 +130,15 @@ fn guess_key(inference: &Inference, lines: &mut [Line]) {
     };
     let Some(line) = lines.get_mut(i) else { return };
     let Some(stats) = stats_of(line) else { return };
-    let seen = if stats.unique.given_up {
-        "the first "
-    } else {
-        "all "
-    };
+    let seen = if stats.unique.given_up { "the first " } else { "all " };
     let seen = format!("{seen}{} rows", group(stats.unique.seen));
     if best.is_some() {
         line.is_key = true;
-        line.guess
-            .comments
-            .push(format!("key: each value stands once in {seen}"));
+        line.guess.comments.push(format!("key: each value stands once in {seen}"));
     } else {
         let flaws = group(flaws(stats, &line.guess, inference.rows));
         let text = format!("nearly a key: {flaws} values repeat, are empty or do not fit");
-        line.guess
-            .comments
-            .push(format!("{text}; add key = true if it names a row"));
+        line.guess.comments.push(format!("{text}; add key = true if it names a row"));
     }
 }
 
@@ -186,11 +147,7 @@ fn flaws(stats: &ColumnStats, guess: &Guess, rows: u64) -> u64 {
     let empty = rows.saturating_sub(stats.values);
     let gave_up_on_repeats = stats.unique.given_up && stats.unique.repeats > 0;
     let unknown = if gave_up_on_repeats { rows } else { 0 };
-    let words = if guess.null_words.is_empty() {
-        0
-    } else {
-        stats.null_word_count()
-    };
+    let words = if guess.null_words.is_empty() { 0 } else { stats.null_word_count() };
     stats.unique.repeats + empty + guess.misfits + words + unknown
 }
 
@@ -227,10 +184,7 @@ fn push_source(
     if let Format::Csv(csv) = &inference.format {
         let broken: u64 = inference.columns.iter().map(|stats| stats.not_utf8).sum();
         if broken > 0 {
-            let line = format!(
-                "{} values are not UTF-8 and would be rejected",
-                group(broken)
-            );
+            let line = format!("{} values are not UTF-8 and would be rejected", group(broken));
             comment(
                 out,
                 &format!("{line}: add encoding = \"windows-1252\" if that is what they are"),
@@ -238,25 +192,16 @@ fn push_source(
         }
         if !words.is_empty() {
             let line = "some numbers or dates are words that look like NULL";
-            comment(
-                out,
-                &format!("{line}; these words become NULL in text columns as well"),
-            );
+            comment(out, &format!("{line}; these words become NULL in text columns as well"));
         }
         push_dialect(out, csv, words);
     }
     if inference.extra_fields > 0 {
-        let line = format!(
-            "{} fields stand beyond the header",
-            group(inference.extra_fields)
-        );
+        let line = format!("{} fields stand beyond the header", group(inference.extra_fields));
         comment(out, &format!("{line}: their rows would be rejected"));
     }
     if lines.iter().any(|line| line.guess.needs_zone) {
-        comment(
-            out,
-            "timestamps have no offset: write the zone they were taken in",
-        );
+        comment(out, "timestamps have no offset: write the zone they were taken in");
         push(out, "timezone = \"UTC\"");
     }
 }
@@ -312,10 +257,7 @@ fn push_column(out: &mut String, line: &Line, header: bool) {
     }
     let name = toml_key(&line.name);
     match options.as_slice() {
-        [_] => push(
-            out,
-            &format!("{name} = {}", toml_string(&line.guess.data_type)),
-        ),
+        [_] => push(out, &format!("{name} = {}", toml_string(&line.guess.data_type))),
         _ => push(out, &format!("{name} = {{ {} }}", options.join(", "))),
     }
 }
@@ -329,10 +271,7 @@ fn base_name(file_name: &str) -> &str {
 /// The extension, without that of a compression, when a pattern can hold it.
 fn extension_of(file_name: &str) -> Option<&str> {
     let own = file_name.rsplit(['/', '\\']).next().unwrap_or(file_name);
-    let own = [".gz", ".zst", ".zstd"]
-        .iter()
-        .find_map(|end| own.strip_suffix(end))
-        .unwrap_or(own);
+    let own = [".gz", ".zst", ".zstd"].iter().find_map(|end| own.strip_suffix(end)).unwrap_or(own);
     let (_, extension) = own.rsplit_once('.')?;
     let plain = !extension.is_empty() && extension.bytes().all(|b| b.is_ascii_alphanumeric());
     plain.then_some(extension)
@@ -344,10 +283,7 @@ fn value(text: &str) -> String {
 }
 
 fn comment(out: &mut String, text: &str) {
-    let safe: String = text
-        .chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect();
+    let safe: String = text.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
     push(out, &format!("# {safe}"));
 }
 

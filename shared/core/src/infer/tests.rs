@@ -38,17 +38,11 @@ fn infer(header: &[&str], rows: &[Vec<String>]) -> String {
 
 /// The line of the only column, and the comments above it.
 fn one_column(name: &str, values: &[&str]) -> (String, String) {
-    let rows: Vec<Vec<String>> = values
-        .iter()
-        .map(|value| vec![(*value).to_owned()])
-        .collect();
+    let rows: Vec<Vec<String>> = values.iter().map(|value| vec![(*value).to_owned()]).collect();
     let text = infer(&[name], &rows);
     read(&text);
     let columns = text.split("[columns]\n").nth(1).expect("columns");
-    let lines: Vec<&str> = columns
-        .lines()
-        .take_while(|line| !line.is_empty())
-        .collect();
+    let lines: Vec<&str> = columns.lines().take_while(|line| !line.is_empty()).collect();
     let (comments, line): (Vec<&str>, Vec<&str>) =
         lines.into_iter().partition(|line| line.starts_with('#'));
     assert_eq!(line.len(), 1, "{text}");
@@ -62,44 +56,20 @@ fn each_kind_of_value_gives_its_type() {
         (&["1", "2", "2"], "int64", ""),
         (&["0", "1", "1"], "int64", "bool reads them"),
         (&["-5", "+7", "7", "7"], "int64", ""),
-        (
-            &["9000000000000000000", "1", "1"],
-            "int64",
-            "near the limit of int64",
-        ),
-        (
-            &["18446744073709551615", "1", "1"],
-            "uint64",
-            "over the limit of int64",
-        ),
-        (
-            &["18446744073709551616", "1", "1"],
-            "decimal(22,0)",
-            "room for 22",
-        ),
+        (&["9000000000000000000", "1", "1"], "int64", "near the limit of int64"),
+        (&["18446744073709551615", "1", "1"], "uint64", "over the limit of int64"),
+        (&["18446744073709551616", "1", "1"], "decimal(22,0)", "room for 22"),
         (&["1.50", "2", "2"], "decimal(12,2)", "at most 1 digits"),
         (&["1e5", "2.5", "2.5"], "float64", "nearest value"),
         (&["0.12345678901", "1", "1"], "float64", "nearest value"),
         (&["007", "8", "8"], "string", "1 values start with a zero"),
         (&["abc", "1", "1"], "string", ""),
         (&["2026-11-23", "2026-11-23"], "date", ""),
-        (
-            &["10:30:00", "10:30:00"],
-            "{ type = \"time\", format = \"%H:%M:%S\" }",
-            "",
-        ),
-        (
-            &["2026-11-23T10:00:00Z", "2026-11-23 10:00:00.123+02:00"],
-            "timestamp",
-            "",
-        ),
+        (&["10:30:00", "10:30:00"], "{ type = \"time\", format = \"%H:%M:%S\" }", ""),
+        (&["2026-11-23T10:00:00Z", "2026-11-23 10:00:00.123+02:00"], "timestamp", ""),
         (&["2026-02-30", "2026-02-30"], "string", ""),
         (&["24/11/26", "24/11/26"], "string", ""),
-        (
-            &["", ""],
-            "{ type = \"string\", nullable = true }",
-            "the type is unknown",
-        ),
+        (&["", ""], "{ type = \"string\", nullable = true }", "the type is unknown"),
         (&["5", ""], "{ type = \"int64\", nullable = true }", ""),
     ] {
         let (line, comments) = one_column("x", values);
@@ -115,24 +85,15 @@ fn each_kind_of_value_gives_its_type() {
 
 #[test]
 fn ambiguous_days_and_months_say_how_many_values_settle_them() {
-    let (settled, why) = one_column(
-        "d",
-        &["23/11/2026", "01/02/2026", "05/06/2026", "05/06/2026"],
-    );
+    let (settled, why) = one_column("d", &["23/11/2026", "01/02/2026", "05/06/2026", "05/06/2026"]);
     let (american, _) = one_column("d", &["11/23/2026", "01/02/2026", "01/02/2026"]);
     let (open, why_open) = one_column("d", &["01/02/2026", "05/06/2026", "05/06/2026"]);
 
     assert_eq!(settled, "d = { type = \"date\", format = \"%d/%m/%Y\" }");
-    assert!(
-        why.contains("1 value settles that it is \"%d/%m/%Y\" and not \"%m/%d/%Y\""),
-        "{why}"
-    );
+    assert!(why.contains("1 value settles that it is \"%d/%m/%Y\" and not \"%m/%d/%Y\""), "{why}");
     assert_eq!(american, "d = { type = \"date\", format = \"%m/%d/%Y\" }");
     assert_eq!(open, "d = \"string\"");
-    assert!(
-        why_open.contains("0 values settle it: text until you write"),
-        "{why_open}"
-    );
+    assert!(why_open.contains("0 values settle it: text until you write"), "{why_open}");
 }
 
 #[test]
@@ -144,20 +105,14 @@ fn a_timestamp_without_an_offset_asks_for_the_zone() {
 
     assert_eq!(pipeline.source.timezone.as_deref(), Some("UTC"));
     assert!(text.contains("# timestamps have no offset"), "{text}");
-    let rfc3339 = ColumnType::Timestamp {
-        format: TimestampFormat::Rfc3339,
-    };
+    let rfc3339 = ColumnType::Timestamp { format: TimestampFormat::Rfc3339 };
     assert_eq!(pipeline.columns[0].data_type, rfc3339);
 }
 
 #[test]
 fn few_bad_values_do_not_spoil_the_type() {
     let row = |i: usize| {
-        let amount = if i == 7 {
-            "N/A!".to_owned()
-        } else {
-            format!("{i}.25")
-        };
+        let amount = if i == 7 { "N/A!".to_owned() } else { format!("{i}.25") };
         vec![i.to_string(), amount]
     };
     let text = infer(&["id", "amount"], &(0..200).map(row).collect::<Vec<_>>());
@@ -165,32 +120,14 @@ fn few_bad_values_do_not_spoil_the_type() {
     let pipeline = read(&text);
 
     assert!(pipeline.columns[0].key);
-    assert!(
-        text.contains("# key: each value stands once in all 200 rows"),
-        "{text}"
-    );
-    assert_eq!(
-        pipeline.columns[1].data_type,
-        ColumnType::Decimal {
-            precision: 12,
-            scale: 2
-        }
-    );
-    assert!(
-        text.contains("# 1 of 200 values do not fit and would be rejected"),
-        "{text}"
-    );
+    assert!(text.contains("# key: each value stands once in all 200 rows"), "{text}");
+    assert_eq!(pipeline.columns[1].data_type, ColumnType::Decimal { precision: 12, scale: 2 });
+    assert!(text.contains("# 1 of 200 values do not fit and would be rejected"), "{text}");
 }
 
 #[test]
 fn one_value_over_the_limit_is_a_bad_value() {
-    let row = |i: usize| {
-        vec![if i == 9 {
-            "9".repeat(19)
-        } else {
-            (i % 5).to_string()
-        }]
-    };
+    let row = |i: usize| vec![if i == 9 { "9".repeat(19) } else { (i % 5).to_string() }];
     let text = infer(&["x"], &(0..100).map(row).collect::<Vec<_>>());
 
     assert_eq!(read(&text).columns[0].data_type, ColumnType::Int(64));
@@ -199,13 +136,7 @@ fn one_value_over_the_limit_is_a_bad_value() {
 
 #[test]
 fn a_key_with_flaws_is_only_suggested() {
-    let row = |i: usize| {
-        vec![if i == 9 {
-            "8".to_owned()
-        } else {
-            i.to_string()
-        }]
-    };
+    let row = |i: usize| vec![if i == 9 { "8".to_owned() } else { i.to_string() }];
     let text = infer(&["order_id"], &(0..100).map(row).collect::<Vec<_>>());
 
     assert!(!read(&text).columns[0].key);
@@ -214,19 +145,11 @@ fn a_key_with_flaws_is_only_suggested() {
 
 #[test]
 fn rare_nulls_are_doubted() {
-    let row = |i: usize| {
-        vec![
-            "x".to_owned(),
-            if i == 3 { String::new() } else { i.to_string() },
-        ]
-    };
+    let row = |i: usize| vec!["x".to_owned(), if i == 3 { String::new() } else { i.to_string() }];
     let text = infer(&["a", "b"], &(0..1000).map(row).collect::<Vec<_>>());
 
     assert!(read(&text).columns[1].nullable);
-    assert!(
-        text.contains("# only 1 of 1,000 rows are empty here"),
-        "{text}"
-    );
+    assert!(text.contains("# only 1 of 1,000 rows are empty here"), "{text}");
 }
 
 #[test]
@@ -240,9 +163,7 @@ fn words_for_null_are_found_beside_numbers_and_hold_for_text_too() {
     };
     let pipeline = read(&infer(&["n", "t"], &(0..20).map(row).collect::<Vec<_>>()));
 
-    let Format::Csv(csv) = &pipeline.source.format else {
-        panic!("csv")
-    };
+    let Format::Csv(csv) = &pipeline.source.format else { panic!("csv") };
     assert_eq!(csv.null, ["", "NULL"]);
     assert_eq!(pipeline.columns[0].data_type, ColumnType::Int(64));
     assert!(pipeline.columns[0].nullable && pipeline.columns[1].nullable);
@@ -253,10 +174,7 @@ fn few_values_are_listed() {
     let row = |i: usize| vec![["paid", "a \"b\" ${X}"][i % 2].to_owned()];
     let text = infer(&["status"], &(0..20).map(row).collect::<Vec<_>>());
 
-    assert!(
-        text.contains(r#"add one_of = ["paid", "a \"b\" $${X}"]"#),
-        "{text}"
-    );
+    assert!(text.contains(r#"add one_of = ["paid", "a \"b\" $${X}"]"#), "{text}");
 }
 
 #[test]
@@ -280,11 +198,7 @@ fn odd_names_still_give_a_file_that_parses() {
 
     let pipeline = read(&text);
 
-    let names: Vec<&str> = pipeline
-        .columns
-        .iter()
-        .map(|column| column.name.as_str())
-        .collect();
+    let names: Vec<&str> = pipeline.columns.iter().map(|column| column.name.as_str()).collect();
     assert_eq!(
         names,
         [
@@ -302,35 +216,21 @@ fn odd_names_still_give_a_file_that_parses() {
     );
     assert!(text.contains("# field 3 has no name"), "{text}");
     assert!(text.contains("# field 5 is a second \"id\""), "{text}");
-    assert!(
-        text.contains("# field 12 is named \"{\\t}\" like a capture"),
-        "{text}"
-    );
+    assert!(text.contains("# field 12 is named \"{\\t}\" like a capture"), "{text}");
 }
 
 #[test]
 fn the_file_name_gives_name_and_match_and_cannot_break_the_file() {
     for (file, name, pattern) in [
-        (
-            "/data/Orders 2026.csv.gz",
-            "orders_2026",
-            "incoming/orders_2026/*.csv*",
-        ),
+        ("/data/Orders 2026.csv.gz", "orders_2026", "incoming/orders_2026/*.csv*"),
         ("export.TXT", "export", "incoming/export/*.TXT*"),
         ("2026.csv", "data", "incoming/data/*.csv*"),
         ("orders", "orders", "incoming/orders/*.csv*"),
-        (
-            "x\n[sink.postgres]\n.csv",
-            "x__sink",
-            "incoming/x__sink/*.csv*",
-        ),
+        ("x\n[sink.postgres]\n.csv", "x__sink", "incoming/x__sink/*.csv*"),
     ] {
         let inference = Inference::new(file, csv(), &["id".to_owned()]);
         let pipeline = read(&inference.finish().expect("a column"));
-        assert_eq!(
-            (pipeline.name.as_str(), pipeline.source.pattern.as_str()),
-            (name, pattern)
-        );
+        assert_eq!((pipeline.name.as_str(), pipeline.source.pattern.as_str()), (name, pattern));
     }
 }
 
@@ -355,9 +255,7 @@ fn the_dialect_is_written_where_it_differs() {
 
 #[test]
 fn fields_of_json_lines_join_as_they_come() {
-    let format = Format::Jsonl(JsonlOptions {
-        unknown_fields: UnknownFields::Ignore,
-    });
+    let format = Format::Jsonl(JsonlOptions { unknown_fields: UnknownFields::Ignore });
     let mut inference = Inference::new("events.jsonl", format, &[]);
     for i in 0..10 {
         let id = inference.column("id");
@@ -387,18 +285,12 @@ fn bytes_that_are_not_utf8_and_extra_fields_are_told() {
 
     read(&text);
     assert!(text.contains("# 1 values are not UTF-8"), "{text}");
-    assert!(
-        text.contains("# 1 fields stand beyond the header"),
-        "{text}"
-    );
+    assert!(text.contains("# 1 fields stand beyond the header"), "{text}");
 }
 
 #[test]
 fn an_input_without_named_columns_gives_no_file() {
-    assert_eq!(
-        Inference::new("x.csv", csv(), &[]).finish(),
-        Err(InferError::NoColumns)
-    );
+    assert_eq!(Inference::new("x.csv", csv(), &[]).finish(), Err(InferError::NoColumns));
     assert_eq!(
         Inference::new("x.csv", csv(), &[String::new()]).finish(),
         Err(InferError::NoColumns)
@@ -420,10 +312,7 @@ fn memory_for_hashes_is_bounded_and_given_back() {
 
     assert!(inference.columns[0].unique.given_up);
     assert_eq!(inference.columns[1].unique.seen, 5_000);
-    assert!(
-        text.contains("key: each value stands once in the first 5,000 rows"),
-        "{text}"
-    );
+    assert!(text.contains("key: each value stands once in the first 5,000 rows"), "{text}");
 }
 
 #[test]

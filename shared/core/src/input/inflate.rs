@@ -78,10 +78,7 @@ impl Inflate {
     /// Ends the object: checks that the stream is complete and appends the last few bytes.
     pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), InputError> {
         if !self.stream.is_complete(self.compressed) {
-            return Err(InputError::Truncated {
-                codec: self.codec,
-                at: self.compressed,
-            });
+            return Err(InputError::Truncated { codec: self.codec, at: self.compressed });
         }
         let start = out.len();
         self.text.push(&[], true, out);
@@ -118,9 +115,7 @@ impl Inflate {
             self.scratch.clear();
             self.scratch.reserve(room);
             let scratch = &mut self.scratch;
-            let progress = self
-                .stream
-                .decompress(self.compressed, input, scratch, room)?;
+            let progress = self.stream.decompress(self.compressed, input, scratch, room)?;
             self.text.push(scratch, false, out);
             self.count(progress.used, self.scratch.len())?;
             progress

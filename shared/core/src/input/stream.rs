@@ -12,14 +12,8 @@ const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 /// One compressed stream.
 pub(super) enum Stream {
     Plain,
-    Gzip {
-        member: Member,
-        inflate: Box<Decompress>,
-    },
-    Zstd {
-        at_frame_end: bool,
-        decoder: Box<Decoder<'static>>,
-    },
+    Gzip { member: Member, inflate: Box<Decompress> },
+    Zstd { at_frame_end: bool, decoder: Box<Decoder<'static>> },
 }
 
 /// Where a gzip stream stands.
@@ -48,10 +42,7 @@ impl Stream {
                 member: Member::First,
                 inflate: Box::new(Decompress::new_gzip(GZIP_WINDOW_LOG)),
             },
-            Codec::Zstd => Stream::Zstd {
-                at_frame_end: true,
-                decoder: Box::new(zstd_decoder()?),
-            },
+            Codec::Zstd => Stream::Zstd { at_frame_end: true, decoder: Box::new(zstd_decoder()?) },
         })
     }
 
@@ -73,15 +64,11 @@ impl Stream {
         room: usize,
     ) -> Result<Progress, InputError> {
         match self {
-            Stream::Plain => Ok(Progress {
-                used: 0,
-                pending: false,
-            }),
+            Stream::Plain => Ok(Progress { used: 0, pending: false }),
             Stream::Gzip { member, inflate } => gunzip(member, inflate, at, input, out, room),
-            Stream::Zstd {
-                at_frame_end,
-                decoder,
-            } => unzstd(at_frame_end, decoder, at, input, out, room),
+            Stream::Zstd { at_frame_end, decoder } => {
+                unzstd(at_frame_end, decoder, at, input, out, room)
+            }
         }
     }
 }
@@ -94,18 +81,11 @@ fn gunzip(
     out: &mut Vec<u8>,
     room: usize,
 ) -> Result<Progress, InputError> {
-    let corrupt = |reason| InputError::Corrupt {
-        codec: Codec::Gzip,
-        at,
-        reason,
-    };
+    let corrupt = |reason| InputError::Corrupt { codec: Codec::Gzip, at, reason };
     match (*member, input.first()) {
         (Member::First, Some(_)) => *member = Member::Inside,
         (Member::First | Member::Between | Member::Padding, None) => {
-            return Ok(Progress {
-                used: 0,
-                pending: false,
-            });
+            return Ok(Progress { used: 0, pending: false });
         }
         (Member::Between, Some(0x1F)) => {
             inflate.reset(true);
@@ -114,10 +94,7 @@ fn gunzip(
         (Member::Between | Member::Padding, Some(0)) => {
             *member = Member::Padding;
             let zeros = input.iter().take_while(|byte| **byte == 0).count();
-            return Ok(Progress {
-                used: zeros,
-                pending: false,
-            });
+            return Ok(Progress { used: zeros, pending: false });
         }
         (Member::Between | Member::Padding, Some(_)) => {
             return Err(corrupt("bytes follow the last member that are no gzip"));
@@ -139,10 +116,7 @@ fn gunzip(
     if used == 0 && out.len() == made_before && status != Status::StreamEnd && !input.is_empty() {
         return Err(corrupt("the data makes no progress"));
     }
-    Ok(Progress {
-        used,
-        pending: filled && *member == Member::Inside,
-    })
+    Ok(Progress { used, pending: filled && *member == Member::Inside })
 }
 
 fn gzip_reason(message: Option<&str>) -> &'static str {
@@ -166,15 +140,9 @@ fn with_room<T>(out: &mut Vec<u8>, room: usize, write: impl FnOnce(&mut [u8]) ->
 }
 
 fn zstd_decoder() -> Result<Decoder<'static>, InputError> {
-    let failed = |_| InputError::Corrupt {
-        codec: Codec::Zstd,
-        at: 0,
-        reason: "no decoder",
-    };
+    let failed = |_| InputError::Corrupt { codec: Codec::Zstd, at: 0, reason: "no decoder" };
     let mut decoder = Decoder::new().map_err(failed)?;
-    decoder
-        .set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX))
-        .map_err(failed)?;
+    decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX)).map_err(failed)?;
     Ok(decoder)
 }
 
@@ -187,10 +155,7 @@ fn unzstd(
     room: usize,
 ) -> Result<Progress, InputError> {
     if *at_frame_end && input.is_empty() {
-        return Ok(Progress {
-            used: 0,
-            pending: false,
-        });
+        return Ok(Progress { used: 0, pending: false });
     }
     let mut source = InBuffer::around(input);
     let (filled, hint) = with_room(out, room, |target| {
@@ -200,17 +165,10 @@ fn unzstd(
     });
     let hint = hint.map_err(|error| {
         let reason = zstd_reason(&error.to_string());
-        InputError::Corrupt {
-            codec: Codec::Zstd,
-            at,
-            reason,
-        }
+        InputError::Corrupt { codec: Codec::Zstd, at, reason }
     })?;
     *at_frame_end = hint == 0;
-    Ok(Progress {
-        used: source.pos(),
-        pending: filled && hint != 0,
-    })
+    Ok(Progress { used: source.pos(), pending: filled && hint != 0 })
 }
 
 fn zstd_reason(message: &str) -> &'static str {

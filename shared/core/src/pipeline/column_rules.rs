@@ -43,12 +43,7 @@ pub(super) fn read_one_of(section: &Section<'_>, report: &mut Report) -> Option<
         if seen.insert(text.clone()) {
             values.push(text);
         } else {
-            report.warn(
-                item.at,
-                &name,
-                format!("{} stands twice", quoted(&text)),
-                "it once",
-            );
+            report.warn(item.at, &name, format!("{} stands twice", quoted(&text)), "it once");
         }
     }
     Some(values)
@@ -69,12 +64,7 @@ pub(super) fn check_column(
         && min > max
     {
         let what = format!("{max} is below min_length {min}");
-        section.wrong(
-            "max_length",
-            what,
-            "a max_length of at least min_length",
-            report,
-        );
+        section.wrong("max_length", what, "a max_length of at least min_length", report);
     }
     if column.key && column.nullable {
         let what = "a key column always has a value";
@@ -83,20 +73,12 @@ pub(super) fn check_column(
     if column.nullable && column.default.is_some() {
         let what = "has no effect: the default stands in for every NULL";
         let name = section.full("nullable");
-        report.warn(
-            section.at("nullable"),
-            &name,
-            what,
-            "no nullable, or no default",
-        );
+        report.warn(section.at("nullable"), &name, what, "no nullable, or no default");
     }
     if let (true, Some(default), Some(allowed)) = (is_string, &column.default, &column.one_of)
         && !allowed.contains(default)
     {
-        let what = format!(
-            "{} is not in one_of, so it would reject every row",
-            quoted(default)
-        );
+        let what = format!("{} is not in one_of, so it would reject every row", quoted(default));
         section.wrong("default", what, "one of the allowed values", report);
     }
 }
@@ -105,30 +87,10 @@ fn check_rules_fit(column: &Column, section: &Section<'_>, report: &mut Report) 
     let is_string = column.data_type == ColumnType::String;
     let ordered = !is_string && column.data_type != ColumnType::Bool;
     for (rule, given, fits, types) in [
-        (
-            "min",
-            column.min.is_some(),
-            ordered,
-            "numbers, dates and times",
-        ),
-        (
-            "max",
-            column.max.is_some(),
-            ordered,
-            "numbers, dates and times",
-        ),
-        (
-            "min_length",
-            column.min_length.is_some(),
-            is_string,
-            "string columns",
-        ),
-        (
-            "max_length",
-            column.max_length.is_some(),
-            is_string,
-            "string columns",
-        ),
+        ("min", column.min.is_some(), ordered, "numbers, dates and times"),
+        ("max", column.max.is_some(), ordered, "numbers, dates and times"),
+        ("min_length", column.min_length.is_some(), is_string, "string columns"),
+        ("max_length", column.max_length.is_some(), is_string, "string columns"),
     ] {
         if given && !fits {
             let write = match rule {

@@ -65,10 +65,9 @@ fn base_path(node: &Node, chain: &[String], report: &mut Report) -> Option<Strin
             format!("{} extends itself in the end", quoted(&path)),
             "a base that stands on its own",
         ),
-        Some(_) if chain.len() == CHAIN_MAX => (
-            format!("more than {CHAIN_MAX} files in the chain"),
-            "the keys into a nearer base",
-        ),
+        Some(_) if chain.len() == CHAIN_MAX => {
+            (format!("more than {CHAIN_MAX} files in the chain"), "the keys into a nearer base")
+        }
         Some(path) => return Some(path),
     };
     report.problem(node.at, "extends", what, write);

@@ -20,10 +20,7 @@ pub fn json_schema() -> String {
     tidy(&mut schema);
     if let Value::Object(root) = &mut schema {
         // What a file with a base leaves out, the base may hold.
-        root.insert(
-            "if".to_owned(),
-            json!({ "not": { "required": ["extends"] } }),
-        );
+        root.insert("if".to_owned(), json!({ "not": { "required": ["extends"] } }));
         root.insert("then".to_owned(), json!({ "required": required }));
     }
     // A `Value` with string keys always has a text.

@@ -23,18 +23,9 @@ pub(super) struct Syntax {
 impl Syntax {
     /// With `fields` the delimiters are marked too.
     pub(super) fn new(format: &Format, fields: bool) -> Syntax {
-        let mut syntax = Syntax {
-            classes: [Class::Other; 256],
-            marks: Vec::new(),
-            delimiter: None,
-        };
-        if let Format::Csv(CsvDialect {
-            delimiter,
-            quote,
-            escape,
-            ..
-        }) = format
-        {
+        let mut syntax =
+            Syntax { classes: [Class::Other; 256], marks: Vec::new(), delimiter: None };
+        if let Format::Csv(CsvDialect { delimiter, quote, escape, .. }) = format {
             syntax.delimiter = Some(*delimiter);
             syntax.set(Class::Delimiter, Some(*delimiter), fields);
             syntax.set(Class::Escape, escape.filter(|_| quote.is_some()), true);
@@ -69,7 +60,6 @@ impl Syntax {
     #[inline]
     #[allow(clippy::indexing_slicing, reason = "256 entries, indexed by a byte")]
     pub(super) fn class(&self, data: &[u8], at: usize) -> Class {
-        data.get(at)
-            .map_or(Class::Other, |byte| self.classes[usize::from(*byte)])
+        data.get(at).map_or(Class::Other, |byte| self.classes[usize::from(*byte)])
     }
 }

@@ -18,18 +18,12 @@ impl Storage {
     ) -> Answer<PutObjectOutput> {
         let bucket = self.bucket(&request.input.bucket)?;
         let body = request.input.body.take();
-        let received = receive(
-            &bucket,
-            body,
-            Promise::of(&request.headers, &request.extensions),
-        )
-        .await?;
+        let received =
+            receive(&bucket, body, Promise::of(&request.headers, &request.extensions)).await?;
         let described = described(&request.headers);
         let input = request.input;
-        let condition = WriteCondition {
-            if_match: input.if_match,
-            if_none_match: input.if_none_match,
-        };
+        let condition =
+            WriteCondition { if_match: input.if_match, if_none_match: input.if_none_match };
         let meta = Meta {
             key: input.key,
             etag: received.etag,
@@ -57,10 +51,8 @@ impl Storage {
         let object = on_disk(move || read::open(&bucket, &wanted)).await?;
         let span = read::span(input.range.as_ref(), object.meta.size)?;
         let length = span.end - span.start;
-        let mut output = GetObjectOutput {
-            content_length: i64::try_from(length).ok(),
-            ..Default::default()
-        };
+        let mut output =
+            GetObjectOutput { content_length: i64::try_from(length).ok(), ..Default::default() };
         // A sum is of the whole object, so it goes out with the whole object only.
         let with_sums = input.checksum_mode.is_some() && length == object.meta.size;
         describe!(output, &object.meta, with_sums);
@@ -180,9 +172,5 @@ fn delete_all(bucket: &Bucket, wanted: Delete) -> DeleteObjectsOutput {
     if wanted.quiet == Some(true) {
         deleted.clear();
     }
-    DeleteObjectsOutput {
-        deleted: Some(deleted),
-        errors: Some(errors),
-        ..Default::default()
-    }
+    DeleteObjectsOutput { deleted: Some(deleted), errors: Some(errors), ..Default::default() }
 }

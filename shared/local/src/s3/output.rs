@@ -14,9 +14,7 @@ pub(super) type Answer<T> = S3Result<S3Response<T>>;
 pub(super) async fn on_disk<T: Send + 'static>(
     work: impl FnOnce() -> S3Result<T> + Send + 'static,
 ) -> S3Result<T> {
-    spawn_blocking(work)
-        .await
-        .map_err(S3Error::internal_error)?
+    spawn_blocking(work).await.map_err(S3Error::internal_error)?
 }
 
 pub(super) fn ok<T>(output: T) -> Answer<T> {
@@ -24,22 +22,15 @@ pub(super) fn ok<T>(output: T) -> Answer<T> {
 }
 
 pub(super) fn described(headers: &HeaderMap) -> Described {
-    let text = |name: &str| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned)
-    };
+    let text =
+        |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     // What is left of the transport's own encoding is no property of the object.
     let encoding = text("content-encoding").filter(|encoding| encoding != "aws-chunked");
     let user: BTreeMap<String, String> = headers
         .iter()
         .filter_map(|(name, value)| {
             let name = name.as_str().strip_prefix("x-amz-meta-")?;
-            Some((
-                name.to_owned(),
-                String::from_utf8_lossy(value.as_bytes()).into_owned(),
-            ))
+            Some((name.to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
         })
         .collect();
     Described {

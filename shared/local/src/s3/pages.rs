@@ -37,19 +37,13 @@ impl Storage {
         request: S3Request<ListObjectsV2Input>,
     ) -> Answer<ListObjectsV2Output> {
         let input = request.input;
-        let token = input
-            .continuation_token
-            .as_deref()
-            .map(decode_token)
-            .transpose()?;
+        let token = input.continuation_token.as_deref().map(decode_token).transpose()?;
         let encode = wants_url_encoding(input.encoding_type.as_ref());
         let page = page(input.max_keys);
         let wanted = ListRequest {
             prefix: input.prefix.clone().unwrap_or_default(),
             delimiter: input.delimiter.clone(),
-            after: token
-                .or_else(|| input.start_after.clone())
-                .unwrap_or_default(),
+            after: token.or_else(|| input.start_after.clone()).unwrap_or_default(),
             max: page,
         };
         let (listing, prefixes) = self.list(&input.bucket, wanted, encode).await?;
@@ -116,10 +110,5 @@ fn encode_token(after: &str) -> String {
 fn decode_token(token: &str) -> S3Result<String> {
     let bytes = data_encoding::HEXLOWER.decode(token.as_bytes()).ok();
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    text.ok_or_else(|| {
-        s3_error!(
-            InvalidArgument,
-            "The continuation token provided is incorrect"
-        )
-    })
+    text.ok_or_else(|| s3_error!(InvalidArgument, "The continuation token provided is incorrect"))
 }

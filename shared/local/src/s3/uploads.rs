@@ -22,11 +22,7 @@ impl Storage {
             Some(kind) => kind.as_str() == ChecksumType::FULL_OBJECT,
             None => input.checksum_algorithm.as_ref().is_some_and(crc64),
         };
-        let upload = Upload {
-            key: input.key.clone(),
-            described,
-            full_object,
-        };
+        let upload = Upload { key: input.key.clone(), described, full_object };
         let id = on_disk(move || bucket.create_upload(&upload).map_err(io_error)).await?;
         ok(CreateMultipartUploadOutput {
             bucket: Some(input.bucket),
@@ -45,17 +41,10 @@ impl Storage {
         let bucket = self.bucket(&request.input.bucket)?;
         bucket.check_upload(&request.input.upload_id, &request.input.key)?;
         let body = request.input.body.take();
-        let received = receive(
-            &bucket,
-            body,
-            Promise::of(&request.headers, &request.extensions),
-        )
-        .await?;
+        let received =
+            receive(&bucket, body, Promise::of(&request.headers, &request.extensions)).await?;
         let etag = Some(ETag::Strong(received.etag.clone()));
-        let mut output = UploadPartOutput {
-            e_tag: etag,
-            ..Default::default()
-        };
+        let mut output = UploadPartOutput { e_tag: etag, ..Default::default() };
         set_sums!(output, &received.sums);
         let (id, number) = (request.input.upload_id, request.input.part_number);
         on_disk(move || bucket.put_part(&id, number, &received)).await?;
@@ -67,9 +56,7 @@ impl Storage {
         request: S3Request<ListPartsInput>,
     ) -> Answer<ListPartsOutput> {
         let input = request.input;
-        let parts = self
-            .bucket(&input.bucket)?
-            .parts(&input.upload_id, &input.key)?;
+        let parts = self.bucket(&input.bucket)?.parts(&input.upload_id, &input.key)?;
         ok(ListPartsOutput {
             bucket: Some(input.bucket),
             key: Some(input.key),
@@ -86,14 +73,9 @@ impl Storage {
     ) -> Answer<CompleteMultipartUploadOutput> {
         let input = request.input;
         let bucket = self.bucket(&input.bucket)?;
-        let condition = WriteCondition {
-            if_match: input.if_match,
-            if_none_match: input.if_none_match,
-        };
-        let parts = input
-            .multipart_upload
-            .and_then(|upload| upload.parts)
-            .unwrap_or_default();
+        let condition =
+            WriteCondition { if_match: input.if_match, if_none_match: input.if_none_match };
+        let parts = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
         let (id, key) = (input.upload_id, input.key.clone());
         let meta = on_disk(move || bucket.complete_upload(&id, &key, &parts, &condition)).await?;
         self.created(&input.bucket, &meta, "CompleteMultipartUpload");

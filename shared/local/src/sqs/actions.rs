@@ -76,10 +76,7 @@ fn queue_url(queues: &Queues, input: &Value, base: &str) -> Answer {
 
 fn list(queues: &Queues, input: &Value, base: &str) -> Value {
     let prefix = input["QueueNamePrefix"].as_str().unwrap_or_default();
-    let names = queues
-        .names()
-        .into_iter()
-        .filter(|name| name.starts_with(prefix));
+    let names = queues.names().into_iter().filter(|name| name.starts_with(prefix));
     let urls: Vec<String> = names.map(|name| url(base, &name)).collect();
     json!({ "QueueUrls": urls })
 }
@@ -90,10 +87,7 @@ fn url(base: &str, name: &str) -> String {
 
 pub(super) fn text<'a>(input: &'a Value, name: &str) -> Result<&'a str, SqsError> {
     field(input, name).as_str().ok_or_else(|| {
-        SqsError::new(
-            "MissingParameter",
-            format!("The request must contain the parameter {name}."),
-        )
+        SqsError::new("MissingParameter", format!("The request must contain the parameter {name}."))
     })
 }
 
@@ -187,9 +181,8 @@ fn redrive(policy: &str) -> Result<Option<Redrive>, SqsError> {
         return Ok(None);
     }
     let policy: Value = serde_json::from_str(policy).unwrap_or_default();
-    let queue = field(&policy, "deadLetterTargetArn")
-        .as_str()
-        .and_then(|arn| arn.rsplit(':').next());
+    let queue =
+        field(&policy, "deadLetterTargetArn").as_str().and_then(|arn| arn.rsplit(':').next());
     let receives =
         number(field(&policy, "maxReceiveCount")).and_then(|count| u32::try_from(count).ok());
     match (queue, receives) {
@@ -232,9 +225,7 @@ fn attributes(queue: &Queue, input: &Value) -> Value {
 
 /// The texts of the lists of these names.
 pub(super) fn names<'a>(input: &'a Value, lists: &[&str]) -> Vec<&'a str> {
-    let lists = lists
-        .iter()
-        .filter_map(|list| field(input, list).as_array());
+    let lists = lists.iter().filter_map(|list| field(input, list).as_array());
     lists.flatten().filter_map(Value::as_str).collect()
 }
 

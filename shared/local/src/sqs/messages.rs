@@ -56,18 +56,11 @@ pub(super) fn send(queues: &Queues, queue: &Queue, entry: &Value) -> Answer {
         ));
     }
     let delay = seconds(entry, "DelaySeconds", DELAY_SECONDS_MAX)?;
-    let attributes = entry["MessageAttributes"]
-        .as_object()
-        .cloned()
-        .unwrap_or_default();
+    let attributes = entry["MessageAttributes"].as_object().cloned().unwrap_or_default();
     let message = Message::new(body.to_owned(), attributes);
     let mut answer = json!({ "MessageId": message.id, "MD5OfMessageBody": message.md5 });
     if !message.attributes.is_empty() {
-        set(
-            &mut answer,
-            "MD5OfMessageAttributes",
-            attributes_md5(&message.attributes),
-        );
+        set(&mut answer, "MD5OfMessageAttributes", attributes_md5(&message.attributes));
     }
     queues.push(queue, message, delay);
     Ok(answer)
@@ -85,21 +78,13 @@ fn attributes_md5(attributes: &Map<String, Value>) -> String {
     };
     for (name, value) in sorted {
         put(name.as_bytes(), None);
-        put(
-            value["DataType"].as_str().unwrap_or_default().as_bytes(),
-            None,
-        );
+        put(value["DataType"].as_str().unwrap_or_default().as_bytes(), None);
         match value["BinaryValue"].as_str() {
             Some(binary) => {
-                let raw = data_encoding::BASE64
-                    .decode(binary.as_bytes())
-                    .unwrap_or_default();
+                let raw = data_encoding::BASE64.decode(binary.as_bytes()).unwrap_or_default();
                 put(&raw, Some(2));
             }
-            None => put(
-                value["StringValue"].as_str().unwrap_or_default().as_bytes(),
-                Some(1),
-            ),
+            None => put(value["StringValue"].as_str().unwrap_or_default().as_bytes(), Some(1)),
         }
     }
     md5_hex(&bytes)
@@ -119,16 +104,9 @@ pub(super) fn check_batch_size(input: &Value) -> Result<(), SqsError> {
 
 /// Runs one action for each entry; an entry that fails is reported and stops no other.
 pub(super) fn batch(input: &Value, run: impl Fn(&Value) -> Answer) -> Answer {
-    let entries = input["Entries"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
+    let entries = input["Entries"].as_array().map(Vec::as_slice).unwrap_or_default();
     let error = |code, query_code, message: &str| {
-        Err(SqsError {
-            code,
-            query_code,
-            message: message.to_owned(),
-        })
+        Err(SqsError { code, query_code, message: message.to_owned() })
     };
     if entries.is_empty() {
         return error(
@@ -144,10 +122,7 @@ pub(super) fn batch(input: &Value, run: impl Fn(&Value) -> Answer) -> Answer {
             "Maximum number of entries per request are 10.",
         );
     }
-    let mut ids: Vec<&str> = entries
-        .iter()
-        .filter_map(|entry| entry["Id"].as_str())
-        .collect();
+    let mut ids: Vec<&str> = entries.iter().filter_map(|entry| entry["Id"].as_str()).collect();
     ids.sort_unstable();
     ids.dedup();
     if ids.len() != entries.len() {
@@ -196,10 +171,8 @@ pub(super) async fn receive(queues: &Queues, queue: &Queue, input: &Value) -> An
     }
     let system = names(input, &["AttributeNames", "MessageSystemAttributeNames"]);
     let custom = names(input, &["MessageAttributeNames"]);
-    let messages: Vec<Value> = messages
-        .iter()
-        .map(|message| delivered(message, &system, &custom))
-        .collect();
+    let messages: Vec<Value> =
+        messages.iter().map(|message| delivered(message, &system, &custom)).collect();
     Ok(json!({ "Messages": messages }))
 }
 
@@ -211,11 +184,7 @@ fn delivered(message: &Message, system: &[&str], custom: &[&str]) -> Value {
         "Body": message.body,
     });
     let mut attributes = system_attributes(message);
-    attributes.retain(|name, _| {
-        system
-            .iter()
-            .any(|wanted| *wanted == "All" || wanted == name)
-    });
+    attributes.retain(|name, _| system.iter().any(|wanted| *wanted == "All" || wanted == name));
     if !attributes.is_empty() {
         set(&mut answer, "Attributes", attributes);
     }
@@ -266,9 +235,7 @@ fn receipt_error(error: &ReceiptError, receipt: &str) -> SqsError {
 
 pub(super) fn delete(queues: &Queues, queue: &Queue, input: &Value) -> Answer {
     let receipt = text(input, "ReceiptHandle")?;
-    queue
-        .delete(receipt)
-        .map_err(|error| receipt_error(&error, receipt))?;
+    queue.delete(receipt).map_err(|error| receipt_error(&error, receipt))?;
     queues.note_change();
     Ok(json!({}))
 }
@@ -277,8 +244,6 @@ pub(super) fn change_visibility(queue: &Queue, input: &Value) -> Answer {
     let receipt = text(input, "ReceiptHandle")?;
     let visibility =
         seconds(input, "VisibilityTimeout", VISIBILITY_SECONDS_MAX)?.unwrap_or_default();
-    queue
-        .change_visibility(receipt, visibility)
-        .map_err(|error| receipt_error(&error, receipt))?;
+    queue.change_visibility(receipt, visibility).map_err(|error| receipt_error(&error, receipt))?;
     Ok(json!({}))
 }

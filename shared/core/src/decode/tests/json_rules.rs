@@ -106,14 +106,8 @@ fn bytes_that_are_no_utf8_and_large_fields_reject_their_row() {
 fn names_outside_the_contract_are_forgotten_without_losing_a_double() {
     let mut text = String::new();
     for row in 0..3 {
-        let names: Vec<String> = (0..8_000)
-            .map(|name| format!("\"{row}_{name}\":0"))
-            .collect();
-        text.push_str(&format!(
-            "{{{}}}\n{{{},\"{row}_0\":0}}\n",
-            names.join(","),
-            names.join(",")
-        ));
+        let names: Vec<String> = (0..8_000).map(|name| format!("\"{row}_{name}\":0")).collect();
+        text.push_str(&format!("{{{}}}\n{{{},\"{row}_0\":0}}\n", names.join(","), names.join(",")));
     }
     assert_eq!(rows(&text), ["NULL|NULL", "!bad_json"].repeat(3));
 }

@@ -183,10 +183,7 @@ fn a_long_record_in_tiny_pieces_stays_linear() {
     let data = format!("1,\"{}\n2,b\n", "x\n".repeat(1_000_000));
     let feed = csv_feed(csv(), 2);
     let ranges = scan(&feed, &Limits::default(), data.as_bytes(), 1);
-    assert_eq!(
-        ranges.iter().map(|range| range.rows).sum::<u64>(),
-        1_000_001
-    );
+    assert_eq!(ranges.iter().map(|range| range.rows).sum::<u64>(), 1_000_001);
 }
 
 proptest! {

@@ -94,19 +94,11 @@ fn natural(dialect: &CsvDialect, data: &[u8], start: usize, limit: usize) -> Res
         }
         fields.push(text);
         if at >= data.len() || is_line_end(data.get(at)) {
-            return Ok(Parsed {
-                end: at,
-                fields,
-                bad: None,
-            });
+            return Ok(Parsed { end: at, fields, bad: None });
         }
         if at >= limit {
             let end = line_end_from(data, limit);
-            return Ok(Parsed {
-                end,
-                fields,
-                bad: Some(RejectCode::TooLarge),
-            });
+            return Ok(Parsed { end, fields, bad: Some(RejectCode::TooLarge) });
         }
         at += 1; // the delimiter
     }
@@ -123,11 +115,7 @@ fn record(dialect: &CsvDialect, limits: &Limits, data: &[u8], start: usize) -> P
         } else {
             RejectCode::UnterminatedQuote
         };
-        Parsed {
-            end,
-            fields: Vec::new(),
-            bad: Some(code),
-        }
+        Parsed { end, fields: Vec::new(), bad: Some(code) }
     })
 }
 
@@ -161,10 +149,7 @@ pub(super) fn read(dialect: &CsvDialect, limits: &Limits, data: &[u8], width: us
             Err((RejectCode::Encoding, None, None))
         } else if let Some(code) = bad {
             Err((code, None, None))
-        } else if kept
-            .clone()
-            .any(|text| text.raw.len() > limits.field_bytes_max)
-        {
+        } else if kept.clone().any(|text| text.raw.len() > limits.field_bytes_max) {
             Err((RejectCode::TooLarge, None, None))
         } else if !counts_agree {
             Err((RejectCode::FieldCount, Some(fields.len() as u32), None))
