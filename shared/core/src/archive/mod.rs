@@ -6,7 +6,7 @@
 //! | `error` | text | the reason in words, without the value |
 //! | `raw_data` | text, nullable | the record, see below |
 //! | `timestamp` | timestamp, UTC | creation time of the job |
-//! | `error_code` | text | name of the [`RejectCode`](crate::block::RejectCode) |
+//! | `error_code` | text | name of the [`RejectCode`] |
 //! | `column`, `rule` | text, nullable | what failed |
 //! | `stage` | text | `decode`: could not be cut into fields; `check`: a value was refused |
 //! | `row_number` | int64 | number of the record in the object, from 1 |
