@@ -1,8 +1,10 @@
 //! The folder is the disk: what was stored is there after a restart, whoever stored it.
 
 use std::fs;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_s3::presigning::PresigningConfig;
 use rowproof_local::{LocalAws, LocalError, Options};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -128,4 +130,35 @@ async fn one_port_answers_for_all_services_but_only_to_signed_requests() {
     let anonymous = aws_sdk_s3::Client::from_conf(anonymous);
     assert_eq!(refusal!(anonymous.list_buckets()), (403, "AccessDenied".to_owned()));
     assert!(world.sqs.list_queues().send().await.is_ok());
+
+    let soon = PresigningConfig::expires_in(Duration::from_secs(60)).unwrap();
+    let put = world.s3.put_object().bucket(&world.bucket).key("k");
+    assert_eq!(
+        by_hand(
+            "PUT",
+            put.presigned(soon.clone()).await.unwrap().uri(),
+            "body"
+        )
+        .await,
+        200
+    );
+    let get = world.s3.get_object().bucket(&world.bucket).key("k");
+    let url = get.presigned(soon).await.unwrap().uri().to_owned();
+    assert_eq!(by_hand("GET", &url, "").await, 200);
+    assert_eq!(by_hand("POST", &url, "body").await, 403);
+}
+
+/// The status of a request without any header of AWS.
+async fn by_hand(method: &str, url: &str, body: &str) -> u16 {
+    let (host, path) = url.trim_start_matches("http://").split_once('/').unwrap();
+    let mut socket = TcpStream::connect(host).await.unwrap();
+    let request = format!(
+        "{method} /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
 }
