@@ -163,11 +163,7 @@ impl ArchiveWriter {
                 rows: 0,
             });
             failure.rows += 1;
-            let source = id::Source {
-                contract: &self.contract,
-                context: &self.context,
-                decoded,
-            };
+            let source = id::Source { contract: &self.contract, context: &self.context, decoded };
             self.pending.push(rows::Row {
                 source_id: &source.id(reject, row_number),
                 error: &failure.error,
@@ -206,12 +202,7 @@ impl ArchiveWriter {
             let by_column = tally.entry(code.as_str().to_owned()).or_default();
             *by_column.entry(column).or_default() += failure.rows;
         }
-        Ok(Some(ArchiveFile {
-            bytes,
-            rows: self.rows,
-            sha256,
-            tally,
-        }))
+        Ok(Some(ArchiveFile { bytes, rows: self.rows, sha256, tally }))
     }
 
     fn flush(&mut self) -> Result<(), ArchiveError> {

@@ -116,23 +116,14 @@ fn every_reject_says_what_failed_and_where() {
         "expected 3 fields, found 1",
     ];
     assert_eq!(texts(&batch, "error"), errors.map(Some));
-    assert_eq!(
-        texts(&batch, "raw_data"),
-        ["007,a@b,x", "y,a@b,1", "4,a@b", "5,a@b"].map(Some)
-    );
+    assert_eq!(texts(&batch, "raw_data"), ["007,a@b,x", "y,a@b,1", "4,a@b", "5,a@b"].map(Some));
     assert_eq!(
         texts(&batch, "error_code"),
         ["type", "type", "field_count", "field_count"].map(Some)
     );
-    assert_eq!(
-        texts(&batch, "column"),
-        [Some("amount"), Some("id"), None, None]
-    );
+    assert_eq!(texts(&batch, "column"), [Some("amount"), Some("id"), None, None]);
     assert_eq!(texts(&batch, "rule"), [None; 4]);
-    assert_eq!(
-        texts(&batch, "stage"),
-        ["check", "check", "decode", "decode"].map(Some)
-    );
+    assert_eq!(texts(&batch, "stage"), ["check", "check", "decode", "decode"].map(Some));
     assert_eq!(numbers(&batch, "row_number"), [102, 103, 104, 105]);
     assert_eq!(numbers(&batch, "byte_start"), [5010, 5020, 5027, 5032]);
     assert_eq!(numbers(&batch, "byte_end"), [5019, 5027, 5032, 5037]);

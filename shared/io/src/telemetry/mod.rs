@@ -69,7 +69,12 @@ fn filter(default_level: &str) -> EnvFilter {
         .into_iter()
         .find_map(|name| read_env(name).filter(|value| !value.is_empty()))
         .unwrap_or_else(|| default_level.to_owned());
-    EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new(default_level))
+    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new(default_level));
+    // The local S3 calls every refused condition an error; here they are answers.
+    match "s3s=off".parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    }
 }
 
 /// One job's rows, when it commits.
