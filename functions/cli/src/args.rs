@@ -20,6 +20,10 @@ pub(crate) enum Command {
     /// Load files through a pipeline into a folder: the main job, on a local AWS
     #[command(after_help = EXIT_CODES)]
     Run(Run),
+    /// Show every job: state, file, rows, chunks
+    Status(crate::status::Args),
+    /// List the data files that make up a pipeline's table now
+    Files(crate::files::Args),
 }
 
 const EXIT_CODES: &str = "Exit code: 0 all committed and balanced (rejected rows included), \

@@ -4,11 +4,15 @@
 //! very ones that run on Lambda.
 
 mod args;
+mod files;
 mod inputs;
+mod jobs;
 mod outcome;
 mod progress;
 mod report;
 mod run;
+mod status;
+mod wait;
 mod world;
 
 use std::process::ExitCode;
@@ -25,6 +29,8 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 /// Exit code: a job waits for `approve` or `discard`.
 const HELD: u8 = 3;
+/// Exit code: ended by Ctrl-C.
+const INTERRUPTED: u8 = 130;
 
 /// A mistake in how the program was called: exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -56,5 +62,7 @@ async fn dispatch(args: Args) -> anyhow::Result<u8> {
     rowproof_io::telemetry::on_terminal(if args.verbose { "info" } else { "error" });
     match args.command {
         Command::Run(run) => run::run(run).await,
+        Command::Status(args) => status::run(args).await,
+        Command::Files(args) => files::run(args).await,
     }
 }
