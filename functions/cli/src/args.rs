@@ -22,8 +22,14 @@ pub(crate) enum Command {
     Run(Run),
     /// Show every job: state, file, rows, chunks
     Status(crate::status::Args),
+    /// Tell what happened to a job, what is visible now and what to do next
+    Why(crate::why::Args),
     /// List the data files that make up a pipeline's table now
     Files(crate::files::Args),
+    /// Let a held job go on, for the totals that are shown
+    Approve(crate::approve::Args),
+    /// Drop a held job: nothing of it is loaded
+    Discard(crate::discard::Args),
 }
 
 const EXIT_CODES: &str = "Exit code: 0 all committed and balanced (rejected rows included), \

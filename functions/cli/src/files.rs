@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::args::Out;
 use crate::inputs::read_pipeline;
-use crate::report::{grouped, line};
+use crate::report::{counted, grouped, line};
 use crate::world::World;
 use crate::{FAILED, OK, Usage};
 
@@ -79,11 +79,11 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
     let (rows, bytes) =
         (files.iter().map(|file| file.rows).sum(), files.iter().map(|f| f.bytes).sum());
     line(&format!(
-        "{name}: {} rows in {} files, {} bytes, from {} source files",
-        grouped(rows),
-        files.len(),
-        grouped(bytes),
-        manifests.len()
+        "{name}: {} in {}, {}, from {}",
+        counted(rows, "row"),
+        counted(u64::try_from(files.len())?, "data file"),
+        counted(bytes, "byte"),
+        counted(u64::try_from(manifests.len())?, "source file")
     ));
     Ok(OK)
 }

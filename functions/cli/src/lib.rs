@@ -3,7 +3,9 @@
 //! Its verbs work on a folder that holds a local AWS (`--out DIR`); the functions it runs there are the
 //! very ones that run on Lambda.
 
+mod approve;
 mod args;
+mod discard;
 mod files;
 mod inputs;
 mod jobs;
@@ -13,6 +15,7 @@ mod report;
 mod run;
 mod status;
 mod wait;
+mod why;
 mod world;
 
 use std::process::ExitCode;
@@ -63,6 +66,9 @@ async fn dispatch(args: Args) -> anyhow::Result<u8> {
     match args.command {
         Command::Run(run) => run::run(run).await,
         Command::Status(args) => status::run(args).await,
+        Command::Why(args) => why::run(args).await,
         Command::Files(args) => files::run(args).await,
+        Command::Approve(args) => approve::run(args).await,
+        Command::Discard(args) => discard::run(args).await,
     }
 }
