@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 use std::path::Path;
+use std::time::Instant;
 
 use clap::Args as ClapArgs;
 use rowproof_core::ledger::{self, Job, JobState};
@@ -34,7 +35,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
     jobs::checked_reason(&args.reason)?;
     let world = World::resume(&args.out.dir).await?;
-    let work = approve(&world, &args);
+    let work = Box::pin(approve(&world, &args));
     let outcome = or_interrupted(work).await;
     let code = match &outcome {
         Ok(Some(outcome)) => outcome.exit_code(),
@@ -64,12 +65,14 @@ async fn approve(world: &World, args: &Args) -> anyhow::Result<Outcome> {
         }
         eprintln!("approved by {by}: {reason}");
     }
+    let started = Instant::now();
     take_on(app, id).await?;
     let mut progress = Progress::new(std::io::stderr().is_terminal());
     let settled = settle(world, &[Awaited::Job(id.clone())], &mut progress).await;
     progress.finish();
     let settled = settled?.pop().flatten().unwrap_or(job);
-    let outcome = Outcome::of(app, &settled.facts.object.uri(), &settled).await?;
+    let mut outcome = Outcome::of(app, &settled.facts.object.uri(), &settled).await?;
+    outcome.seconds = started.elapsed().as_secs_f64();
     if args.json {
         report::line(&serde_json::to_string(&outcome)?);
     } else {

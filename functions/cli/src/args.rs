@@ -30,6 +30,12 @@ pub(crate) enum Command {
     Approve(crate::approve::Args),
     /// Drop a held job: nothing of it is loaded
     Discard(crate::discard::Args),
+    /// Load files again under the pipeline file that is stored now
+    Rerun(crate::rerun::Args),
+    /// Keep a local AWS up whose functions start on every upload
+    Dev(crate::dev::Args),
+    /// Two minutes that show what it does: a crash, bad rows, a corrected file
+    Demo(crate::demo::Args),
 }
 
 const EXIT_CODES: &str = "Exit code: 0 all committed and balanced (rejected rows included), \

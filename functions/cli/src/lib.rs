@@ -5,6 +5,8 @@
 
 mod approve;
 mod args;
+mod demo;
+mod dev;
 mod discard;
 mod files;
 mod inputs;
@@ -12,6 +14,7 @@ mod jobs;
 mod outcome;
 mod progress;
 mod report;
+mod rerun;
 mod run;
 mod status;
 mod wait;
@@ -62,7 +65,10 @@ pub fn main() -> ExitCode {
 }
 
 async fn dispatch(args: Args) -> anyhow::Result<u8> {
-    rowproof_io::telemetry::on_terminal(if args.verbose { "info" } else { "error" });
+    // Where uploads come from elsewhere, one that starts nothing must not pass in silence.
+    let is_dev = matches!(args.command, Command::Dev(_));
+    let quiet = if is_dev { "error,rowproof_io::arrive=warn" } else { "error" };
+    rowproof_io::telemetry::on_terminal(if args.verbose { "info" } else { quiet });
     match args.command {
         Command::Run(run) => run::run(run).await,
         Command::Status(args) => status::run(args).await,
@@ -70,5 +76,8 @@ async fn dispatch(args: Args) -> anyhow::Result<u8> {
         Command::Files(args) => files::run(args).await,
         Command::Approve(args) => approve::run(args).await,
         Command::Discard(args) => discard::run(args).await,
+        Command::Rerun(args) => rerun::run(args).await,
+        Command::Dev(args) => dev::run(args).await,
+        Command::Demo(args) => demo::run(args).await,
     }
 }

@@ -26,7 +26,7 @@ pub(crate) async fn run(args: args::Run) -> anyhow::Result<u8> {
     let inputs = place_inputs(&pipeline, &args.inputs)?;
     let workers = Workers { count: usize::from(args.workers), processes: args.processes };
     let world = World::start(&args.out.dir, Some(workers), None).await?;
-    let work = load(&world, &pipeline, &inputs);
+    let work = Box::pin(load(&world, &pipeline, &inputs));
     let Some(outcomes) = or_interrupted(work).await? else { return Ok(INTERRUPTED) };
     if args.json {
         let lines: Result<Vec<_>, _> = outcomes.iter().map(serde_json::to_string).collect();
