@@ -3,9 +3,15 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
     reason = "a test that cannot go on fails"
 )]
 
+mod again;
+mod bad_inputs;
+mod layout;
 mod rows;
 #[path = "../support/mod.rs"]
 mod support;
