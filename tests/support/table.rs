@@ -37,13 +37,24 @@ pub(crate) fn read_file(file: File, path: &Path) -> Vec<BTreeMap<String, Option<
         .unwrap_or_else(|error| panic!("{} is no Parquet file: {error}", path.display()));
     let folders = path.iter().filter_map(|part| part.to_str()?.split_once('='));
     let folders: Vec<_> =
-        folders.map(|(name, value)| (name.to_owned(), Some(value.to_owned()))).collect();
+        folders.map(|(name, value)| (name.to_owned(), folder_value(value))).collect();
     let rows = reader.get_row_iter(None).unwrap();
     let named = |row: ParquetRow| {
         let columns = row.get_column_iter().map(|(name, field)| (name.clone(), text(field)));
         columns.chain(folders.iter().cloned()).collect()
     };
     rows.map(|row| named(row.unwrap())).collect()
+}
+
+/// What a folder's name stands for: `%2F` is a slash.
+fn folder_value(name: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut rest = name.bytes();
+    while let Some(byte) = rest.next() {
+        let hex = (byte == b'%').then(|| rest.by_ref().take(2).map(char::from).collect::<String>());
+        bytes.push(hex.map_or(byte, |hex| u8::from_str_radix(&hex, 16).unwrap()));
+    }
+    Some(String::from_utf8(bytes).unwrap()).filter(|_| name != "__HIVE_DEFAULT_PARTITION__")
 }
 
 /// Rows of all Parquet files under a folder, with these columns in this order, sorted.
