@@ -11,7 +11,9 @@
 
 mod again;
 mod bad_inputs;
+mod crash;
 mod layout;
 mod rows;
+mod secrecy;
 #[path = "../support/mod.rs"]
 mod support;

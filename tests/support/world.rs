@@ -59,6 +59,15 @@ impl World {
         world
     }
 
+    /// A world with the same `out/`.
+    pub(crate) fn copy(&self) -> World {
+        let copy = World::with_orders();
+        let mut command = Command::new("cp");
+        command.arg("-a").arg(self.path("out")).arg(copy.path("out"));
+        assert!(command.status().unwrap().success());
+        copy
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.temp.path().join(name)
     }
