@@ -124,10 +124,12 @@ fn functions_do_not_outlive_a_killed_run() {
     world.write("a.csv", Orders::clean(300).csv().0);
     let running = world.run(&["a.csv"]).processes(true).chunk_bytes(1_500).start();
     let lock = world.path("out/.rowproof/lock");
-    let holder = || serde_json::from_slice::<Value>(&fs::read(&lock).ok()?).ok();
-    until("it holds its lock", || holder().is_some());
-    let endpoint = holder().unwrap()["endpoint"].as_str().unwrap().to_owned();
-    let variable = format!("ROWPROOF_ENDPOINT={endpoint}");
+    let endpoint = || -> Option<String> {
+        let holder: Value = serde_json::from_slice(&fs::read(&lock).ok()?).ok()?;
+        holder["endpoint"].as_str().filter(|url| !url.is_empty()).map(str::to_owned)
+    };
+    until("it says where it listens", || endpoint().is_some());
+    let variable = format!("ROWPROOF_ENDPOINT={}", endpoint().unwrap());
     until("its functions run", || processes_with(&variable) >= 2);
     running.kill();
     until("its functions are gone", || processes_with(&variable) == 0);

@@ -32,6 +32,11 @@ const TIMEOUT_SECONDS: u64 = 900;
 /// The variable that makes this program a function.
 const FUNCTION: &str = "ROWPROOF_FUNCTION";
 
+/// Looks at a lock whose holder has not said yet who or where it is, and the time between two.
+const LOCK_TRIES: u32 = 100;
+/// See [`LOCK_TRIES`].
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
 /// How functions are run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Workers {
@@ -80,6 +85,8 @@ impl World {
                 return Err(Usage(text).into());
             }
         };
+        // Who has the folder is known before its endpoint is.
+        write_holder(&mut lock, "")?;
         let buckets = [("input", false), ("output", false), ("failures", false)];
         let options = Options {
             dir: Some(dir.clone()),
@@ -98,10 +105,7 @@ impl World {
             );
         }
         let endpoint = local.endpoints().url.clone();
-        let holder = Holder { pid: std::process::id(), endpoint: endpoint.clone() };
-        lock.set_len(0)?;
-        lock.seek(SeekFrom::Start(0))?;
-        lock.write_all(serde_json::to_string(&holder)?.as_bytes())?;
+        write_holder(&mut lock, &endpoint)?;
         let app = Arc::new(connect(&endpoint, Some(run_id()))?);
         app.ledger.ensure_table().await?;
         let mut world = World { app, dir, local: Some(local), hosts: vec![], _lock: Some(lock) };
@@ -121,17 +125,21 @@ impl World {
             return Err(Usage(text).into());
         }
         let full = prepare(dir)?;
-        let held = lock(&full)?;
-        match held {
-            Ok(lock) => {
-                drop(lock);
-                World::start(dir, None, None).await
-            }
-            Err(holder) => {
-                let app = Arc::new(connect(&holder.endpoint, None)?);
-                Ok(World { app, dir: full, local: None, hosts: vec![], _lock: None })
+        for _ in 0..LOCK_TRIES {
+            match lock(&full)? {
+                Ok(lock) => {
+                    drop(lock);
+                    return World::start(dir, None, None).await;
+                }
+                Err(holder) if holder.endpoint.is_empty() => tokio::time::sleep(LOCK_PAUSE).await,
+                Err(holder) => {
+                    let app = Arc::new(connect(&holder.endpoint, None)?);
+                    return Ok(World { app, dir: full, local: None, hosts: vec![], _lock: None });
+                }
             }
         }
+        let text = format!("{} is being started by another process: try again", full.display());
+        Err(Usage(text).into())
     }
 
     /// Uploads go to `ingest`, work to `chunk`.
@@ -204,13 +212,27 @@ fn lock(dir: &Path) -> anyhow::Result<Result<File, Holder>> {
     match file.try_lock() {
         Ok(()) => Ok(Ok(file)),
         Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            file.read_to_string(&mut text)?;
-            let holder = serde_json::from_str(&text);
-            Ok(Err(holder.unwrap_or(Holder { pid: 0, endpoint: String::new() })))
+            for _ in 0..LOCK_TRIES {
+                let mut text = String::new();
+                file.seek(SeekFrom::Start(0))?;
+                file.read_to_string(&mut text)?;
+                if let Ok(holder) = serde_json::from_str(&text) {
+                    return Ok(Err(holder));
+                }
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            Ok(Err(Holder { pid: 0, endpoint: String::new() }))
         }
         Err(TryLockError::Error(error)) => Err(error).with_context(|| path.display().to_string()),
     }
+}
+
+fn write_holder(lock: &mut File, endpoint: &str) -> anyhow::Result<()> {
+    let holder = Holder { pid: std::process::id(), endpoint: endpoint.to_owned() };
+    lock.set_len(0)?;
+    lock.seek(SeekFrom::Start(0))?;
+    lock.write_all(serde_json::to_string(&holder)?.as_bytes())?;
+    Ok(())
 }
 
 fn run_id() -> String {
