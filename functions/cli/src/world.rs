@@ -32,9 +32,8 @@ const TIMEOUT_SECONDS: u64 = 900;
 /// The variable that makes this program a function.
 const FUNCTION: &str = "ROWPROOF_FUNCTION";
 
-/// Looks at a lock whose holder has not said yet who or where it is, and the time between two.
+/// Looks at a lock whose holder has not said yet who it is, and the pause between two.
 const LOCK_TRIES: u32 = 100;
-/// See [`LOCK_TRIES`].
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// How functions are run.
@@ -125,21 +124,17 @@ impl World {
             return Err(Usage(text).into());
         }
         let full = prepare(dir)?;
-        for _ in 0..LOCK_TRIES {
-            match lock(&full)? {
-                Ok(lock) => {
-                    drop(lock);
-                    return World::start(dir, None, None).await;
-                }
-                Err(holder) if holder.endpoint.is_empty() => tokio::time::sleep(LOCK_PAUSE).await,
-                Err(holder) => {
-                    let app = Arc::new(connect(&holder.endpoint, None)?);
-                    return Ok(World { app, dir: full, local: None, hosts: vec![], _lock: None });
-                }
+        let held = lock(&full)?;
+        match held {
+            Ok(lock) => {
+                drop(lock);
+                World::start(dir, None, None).await
+            }
+            Err(holder) => {
+                let app = Arc::new(connect(&holder.endpoint, None)?);
+                Ok(World { app, dir: full, local: None, hosts: vec![], _lock: None })
             }
         }
-        let text = format!("{} is being started by another process: try again", full.display());
-        Err(Usage(text).into())
     }
 
     /// Uploads go to `ingest`, work to `chunk`.
