@@ -96,7 +96,7 @@ impl Outcome {
     /// Exit code of this input alone.
     pub(crate) fn exit_code(&self) -> u8 {
         match self.state.as_str() {
-            "COMMITTED" if self.balanced => OK,
+            "COMMITTED" if self.balanced && self.error.is_none() => OK,
             "HELD" => HELD,
             _ => FAILED,
         }

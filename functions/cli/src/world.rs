@@ -33,9 +33,9 @@ const TIMEOUT_SECONDS: u64 = 900;
 /// The variable that makes this program a function.
 const FUNCTION: &str = "ROWPROOF_FUNCTION";
 
-/// Looks at the holder of a folder that is starting or ending, and the pause between two.
-const JOIN_TRIES: u32 = 50;
-const JOIN_PAUSE: Duration = Duration::from_millis(100);
+/// Looks at a lock whose holder has not said yet who it is, and the pause between two.
+const LOCK_TRIES: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// How functions are run.
 #[derive(Debug, Clone, Copy)]
@@ -85,6 +85,8 @@ impl World {
                 return Err(Usage(text).into());
             }
         };
+        // Who has the folder is known before its endpoint is.
+        write_holder(&mut lock, "")?;
         let buckets = [("input", false), ("output", false), ("failures", false)];
         let options = Options {
             dir: Some(dir.clone()),
@@ -103,10 +105,7 @@ impl World {
             );
         }
         let endpoint = local.endpoints().url.clone();
-        let holder = Holder { pid: std::process::id(), endpoint: endpoint.clone() };
-        lock.set_len(0)?;
-        lock.seek(SeekFrom::Start(0))?;
-        lock.write_all(serde_json::to_string(&holder)?.as_bytes())?;
+        write_holder(&mut lock, &endpoint)?;
         let app = Arc::new(connect(&endpoint, Some(run_id()))?);
         app.ledger.ensure_table().await?;
         let mut world = World { app, dir, local: Some(local), hosts: vec![], _lock: Some(lock) };
@@ -233,19 +232,27 @@ fn lock(dir: &Path) -> anyhow::Result<Result<File, Holder>> {
     match file.try_lock() {
         Ok(()) => Ok(Ok(file)),
         Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            file.read_to_string(&mut text)?;
-            let holder = serde_json::from_str(&text);
-            Ok(Err(holder.unwrap_or(Holder { pid: 0, endpoint: String::new() })))
+            for _ in 0..LOCK_TRIES {
+                let mut text = String::new();
+                file.seek(SeekFrom::Start(0))?;
+                file.read_to_string(&mut text)?;
+                if let Ok(holder) = serde_json::from_str(&text) {
+                    return Ok(Err(holder));
+                }
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            Ok(Err(Holder { pid: 0, endpoint: String::new() }))
         }
         Err(TryLockError::Error(error)) => Err(error).with_context(|| path.display().to_string()),
     }
 }
 
-/// Whether a server listens there.
-async fn answers(endpoint: &str) -> bool {
-    let address = endpoint.strip_prefix("http://").unwrap_or(endpoint);
-    tokio::net::TcpStream::connect(address).await.is_ok()
+fn write_holder(lock: &mut File, endpoint: &str) -> anyhow::Result<()> {
+    let holder = Holder { pid: std::process::id(), endpoint: endpoint.to_owned() };
+    lock.set_len(0)?;
+    lock.seek(SeekFrom::Start(0))?;
+    lock.write_all(serde_json::to_string(&holder)?.as_bytes())?;
+    Ok(())
 }
 
 fn run_id() -> String {

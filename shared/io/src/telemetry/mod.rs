@@ -1,8 +1,6 @@
 //! Logs and metrics: JSON on Lambda, plain text on a terminal. Never a row's value.
 
-mod json;
-
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::sync::OnceLock;
 
 use rowproof_core::receipt::Totals;
@@ -54,7 +52,10 @@ pub fn on_lambda(function: &str) {
 
 /// Sets up plain logs on standard error for a terminal.
 pub fn on_terminal(default_level: &str) {
-    let plain = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let plain = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
     let result = tracing_subscriber::registry().with(filter(default_level)).with(plain).try_init();
     drop(result);
 }
