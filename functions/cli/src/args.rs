@@ -20,6 +20,8 @@ pub(crate) enum Command {
     /// Load files through a pipeline into a folder: the main job, on a local AWS
     #[command(after_help = EXIT_CODES)]
     Run(Run),
+    /// Print a first pipeline file for a file: types, nullability and a key, guessed from its rows
+    Init(crate::init::Args),
 }
 
 const EXIT_CODES: &str = "Exit code: 0 all committed and balanced (rejected rows included), \

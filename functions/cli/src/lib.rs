@@ -4,11 +4,13 @@
 //! very ones that run on Lambda.
 
 mod args;
+mod init;
 mod inputs;
 mod outcome;
 mod progress;
 mod report;
 mod run;
+mod text_file;
 mod world;
 
 use std::process::ExitCode;
@@ -56,5 +58,6 @@ async fn dispatch(args: Args) -> anyhow::Result<u8> {
     rowproof_io::telemetry::on_terminal(if args.verbose { "info" } else { "error" });
     match args.command {
         Command::Run(run) => run::run(run).await,
+        Command::Init(args) => init::run(args).await,
     }
 }
