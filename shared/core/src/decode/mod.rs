@@ -14,7 +14,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 pub use header::{HeaderError, HeaderRead, header};
-pub use layout::layout;
+pub use layout::{drift, layout};
 
 use crate::block::{Cell, Decoded, Defect, Layout, Limits, Record, RejectCode};
 use crate::pipeline::{Format, Pipeline};
