@@ -1,14 +1,18 @@
 //! Logs and metrics: JSON on Lambda, plain text on a terminal. Never a row's value.
 
+mod json;
+
 use std::io::Write as _;
 use std::sync::OnceLock;
 
 use rowproof_core::receipt::Totals;
 use serde_json::{Map, Value, json};
+use tracing::{Span, info_span};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use self::json::JsonLines;
 use crate::clock;
 use crate::settings::read_env;
 
@@ -25,13 +29,20 @@ struct Metrics {
 pub fn on_lambda(function: &str) {
     let service = read_env("POWERTOOLS_SERVICE_NAME").unwrap_or_else(|| "service_undefined".into());
     let namespace = read_env("POWERTOOLS_METRICS_NAMESPACE").unwrap_or_else(|| "Rowproof".into());
-    let json = tracing_subscriber::fmt::layer()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_span_list(true)
-        .with_writer(std::io::stdout);
-    let result = tracing_subscriber::registry().with(filter("info")).with(json).try_init();
+    let mut bound = Map::new();
+    bound.insert("service".into(), json!(service));
+    bound.insert("function_name".into(), json!(function));
+    let optional = [
+        ("function_version", "AWS_LAMBDA_FUNCTION_VERSION"),
+        ("function_memory_size", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"),
+    ];
+    for (key, variable) in optional {
+        if let Some(value) = read_env(variable) {
+            bound.insert(key.into(), json!(value));
+        }
+    }
+    let lines = JsonLines::new(bound);
+    let result = tracing_subscriber::registry().with(filter("info")).with(lines).try_init();
     if result.is_ok() {
         tracing::debug!(function, "logs are set up");
     }
@@ -46,6 +57,11 @@ pub fn on_terminal(default_level: &str) {
     let plain = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
     let result = tracing_subscriber::registry().with(filter(default_level)).with(plain).try_init();
     drop(result);
+}
+
+/// The span of one invocation: its request id is on every line under both of its usual names.
+pub fn invocation(request_id: &str) -> Span {
+    info_span!("invocation", requestId = request_id, function_request_id = request_id)
 }
 
 fn filter(default_level: &str) -> EnvFilter {
