@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Dev(crate::dev::Args),
     /// Two minutes that show what it does: a crash, bad rows, a corrected file
     Demo(crate::demo::Args),
+    /// Print a first pipeline file for a file: types, nullability and a key, guessed from its rows
+    Init(crate::init::Args),
 }
 
 const EXIT_CODES: &str = "Exit code: 0 all committed and balanced (rejected rows included), \

@@ -9,6 +9,7 @@ mod demo;
 mod dev;
 mod discard;
 mod files;
+mod init;
 mod inputs;
 mod jobs;
 mod outcome;
@@ -19,6 +20,7 @@ mod run;
 mod status;
 mod wait;
 mod why;
+mod text_file;
 mod world;
 
 use std::process::ExitCode;
@@ -79,5 +81,6 @@ async fn dispatch(args: Args) -> anyhow::Result<u8> {
         Command::Rerun(args) => rerun::run(args).await,
         Command::Dev(args) => dev::run(args).await,
         Command::Demo(args) => demo::run(args).await,
+        Command::Init(args) => init::run(args).await,
     }
 }

@@ -7,7 +7,7 @@ use rowproof_core::ids::{CHUNKS_PER_GROUP, sha256_hex};
 use rowproof_core::input::{self, Codec};
 use rowproof_core::ledger::{self, HoldReason, Job, PlanRef};
 use rowproof_core::names;
-use rowproof_core::pipeline::{OnMissingColumn, OnNewColumn, Pipeline};
+use rowproof_core::pipeline::Pipeline;
 use rowproof_core::plan::{Plan, PlanKind, PlannedChunk, Planning, Segment};
 use rowproof_core::split::ChunkScanner;
 use tracing::{info, warn};
@@ -57,7 +57,7 @@ async fn plan_from(
     start: Start,
     deadline: Deadline,
 ) -> Result<bool, StepError> {
-    if let Some(message) = drift(&ready.pipeline, &start.layout) {
+    if let Some(message) = decode::drift(&ready.pipeline, &start.layout) {
         let shown = sha256_hex(serde_json::to_string(&start.layout).unwrap_or_default().as_bytes());
         if !job.is_approved(&shown) {
             warn!(job = %job.facts.job, message, "job held");
@@ -138,41 +138,6 @@ fn cut_off(job: &Job, error: &dyn std::error::Error) -> StepError {
         status: 0,
         message: error.to_string(),
     })
-}
-
-/// Why the header needs an operator before any row is read, if it does.
-fn drift(pipeline: &Pipeline, layout: &Layout) -> Option<String> {
-    let required = |name: &&String| {
-        let column = pipeline.columns.iter().find(|column| column.name == **name);
-        column.is_some_and(|column| !column.nullable && column.default.is_none())
-    };
-    let missing: Vec<_> = match pipeline.source.on_missing_column {
-        OnMissingColumn::Hold => layout.missing_columns.iter().collect(),
-        OnMissingColumn::Null => layout.missing_columns.iter().filter(required).collect(),
-    };
-    let new: Vec<_> = match pipeline.source.on_new_column {
-        OnNewColumn::Ignore => vec![],
-        OnNewColumn::Hold => layout.new_columns.iter().collect(),
-    };
-    let mut texts = vec![];
-    if !missing.is_empty() {
-        texts.push(format!("the file has no column {}", quoted(&missing)));
-    }
-    if !new.is_empty() {
-        texts.push(format!(
-            "the file has columns that the pipeline does not name: {}",
-            quoted(&new)
-        ));
-    }
-    (!texts.is_empty()).then(|| texts.join("; "))
-}
-
-fn quoted(names: &[&String]) -> String {
-    let shown: Vec<_> = names.iter().take(8).map(|name| format!("`{name}`")).collect();
-    match names.len() {
-        0..=8 => shown.join(", "),
-        more => format!("{} and {} more", shown.join(", "), more - 8),
-    }
 }
 
 /// Reads the records once from start to end, sealing a segment for each group of chunks.

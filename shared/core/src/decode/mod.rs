@@ -16,7 +16,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 pub use header::{HeaderError, HeaderRead, header};
-pub use layout::layout;
+pub use layout::{drift, layout};
 
 use crate::block::{Decoded, Layout, Limits, RejectCode};
 use crate::pipeline::{Format, Pipeline};

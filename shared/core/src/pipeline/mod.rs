@@ -8,6 +8,7 @@ mod capture_format;
 mod column_rules;
 mod column_type;
 mod columns;
+mod compile;
 mod key_pattern;
 mod load;
 mod problem;
@@ -69,7 +70,11 @@ pub fn parse(
 ) -> Result<Parsed, Problems> {
     let mut report = Report::default();
     let root = load::load(name, text, load, env, &mut report);
-    let pipeline = root.and_then(|root| read_root(&root, &mut report));
+    let pipeline = root.and_then(|root| {
+        let pipeline = read_root(&root, &mut report)?;
+        compile::check(&pipeline, &root, &mut report);
+        Some(pipeline)
+    });
     report.finish(pipeline)
 }
 

@@ -92,6 +92,11 @@ impl Report {
         self.warnings.push((at, problem));
     }
 
+    /// Whether something is wrong with this key already.
+    pub(super) fn names(&self, name: &str) -> bool {
+        self.problems.iter().any(|(_, problem)| problem.name == name)
+    }
+
     fn entry(&self, at: At, name: &str, what: String, write: String) -> Problem {
         let file = self.files.get(at.file).cloned().unwrap_or_default();
         Problem { file, line: at.line, name: name.to_owned(), what, write }
