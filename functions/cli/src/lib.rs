@@ -18,9 +18,9 @@ mod report;
 mod rerun;
 mod run;
 mod status;
+mod text_file;
 mod wait;
 mod why;
-mod text_file;
 mod world;
 
 use std::process::ExitCode;
