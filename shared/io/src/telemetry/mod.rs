@@ -1,5 +1,7 @@
 //! Logs and metrics: JSON on Lambda, plain text on a terminal. Never a row's value.
 
+mod json;
+
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::OnceLock;
 
