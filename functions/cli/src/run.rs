@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use anyhow::Context;
 use bytes::Bytes;
-use rowproof_core::ledger::{Job, JobState};
-use rowproof_core::message::{Message, Restart, Task};
+use rowproof_core::ledger::JobState;
+use rowproof_core::message::Restart;
 use rowproof_core::names;
 use rowproof_core::pipeline::{Pipeline, Replaces};
 use rowproof_io::app::App;
@@ -73,7 +73,7 @@ pub(crate) async fn load(
     let jobs = settle(world, &awaited, &mut progress).await?;
     progress.finish();
     let mut outcomes = vec![];
-    for (input, refusal) in inputs.iter().zip(refusals) {
+    for ((input, job), refusal) in inputs.iter().zip(jobs).zip(refusals) {
         let name = input.path.display().to_string();
         let mut outcome = match job {
             Some(job) => Outcome::of(app, &name, &job).await?,
@@ -103,7 +103,7 @@ async fn send(app: &App, pipeline: &Pipeline, input: &Input) -> anyhow::Result<O
                 }
                 eprintln!("{}: the pipeline file has changed: starting anew", input.path.display());
             }
-            observe(app, input).await?;
+            observe(app, &input.key, Restart::IfChanged).await?;
             return Ok(None);
         }
     }

@@ -37,6 +37,10 @@ const FUNCTION: &str = "ROWPROOF_FUNCTION";
 const LOCK_TRIES: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
+/// Looks at the holder of a folder that is starting or ending, and the pause between two.
+const JOIN_TRIES: u32 = 50;
+const JOIN_PAUSE: Duration = Duration::from_millis(100);
+
 /// How functions are run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Workers {
@@ -245,6 +249,12 @@ fn lock(dir: &Path) -> anyhow::Result<Result<File, Holder>> {
         }
         Err(TryLockError::Error(error)) => Err(error).with_context(|| path.display().to_string()),
     }
+}
+
+/// Whether a server listens there.
+async fn answers(endpoint: &str) -> bool {
+    let address = endpoint.strip_prefix("http://").unwrap_or(endpoint);
+    tokio::net::TcpStream::connect(address).await.is_ok()
 }
 
 fn write_holder(lock: &mut File, endpoint: &str) -> anyhow::Result<()> {
