@@ -13,6 +13,7 @@ use rowproof_io::clock;
 use serde::Serialize;
 
 use crate::args::Out;
+use crate::jobs::Tally;
 use crate::outcome::load_manifest;
 use crate::report::{grouped, line};
 use crate::world::World;
@@ -79,15 +80,15 @@ async fn look(args: &Args) -> anyhow::Result<u8> {
         }
         if !runs_elsewhere {
             let dir = args.out.dir.display();
-            eprintln!("nothing runs in {dir} now, so no job will move: {GO_ON} --out {dir}`");
+            eprintln!(
+                "nothing runs in {dir} now, so no job will move: give the `rowproof run` command \
+                 again, or start `rowproof dev --out {dir}`"
+            );
             return Ok(OK);
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
-
-/// What takes unfinished jobs on.
-pub(crate) const GO_ON: &str = "give the `rowproof run` command again, or start `rowproof dev";
 
 async fn rows(app: &App) -> anyhow::Result<Vec<Row>> {
     let jobs = app.ledger.all_jobs().await?;
@@ -98,8 +99,15 @@ async fn rows(app: &App) -> anyhow::Result<Vec<Row>> {
 }
 
 async fn row(app: &App, job: &Job) -> anyhow::Result<Row> {
-    let tally = jobs::tally(app, job).await?;
-    let counts = load_manifest(app, job).await?.map(|manifest| manifest.totals.counts);
+    let totals = load_manifest(app, job).await?.map(|manifest| manifest.totals);
+    // Totals are made when every chunk is done.
+    let tally = match &totals {
+        Some(totals) => {
+            Tally { total: Some(totals.chunks), done: totals.chunks, ..Tally::default() }
+        }
+        None => jobs::tally(app, job).await?,
+    };
+    let counts = totals.map(|totals| totals.counts);
     let facts = &job.facts;
     Ok(Row {
         job: facts.job.0.clone(),
