@@ -16,6 +16,7 @@ use crate::args::Out;
 use crate::jobs::Tally;
 use crate::outcome::load_manifest;
 use crate::report::{grouped, line};
+use crate::wait::is_disconnect;
 use crate::world::World;
 use crate::{INTERRUPTED, OK, jobs};
 
@@ -63,19 +64,26 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
 }
 
 async fn look(args: &Args) -> anyhow::Result<u8> {
-    let mut shown: Vec<Row> = vec![];
+    let mut shown: Option<Vec<Row>> = None;
     loop {
         // The folder is not held between two looks, so that a run may begin or end meanwhile.
         let world = World::open(&args.out.dir).await?;
         let runs_elsewhere = !world.is_own();
-        let rows = rows(&world.app).await?;
+        let found = rows(&world.app).await;
         world.shutdown().await;
-        if shown.is_empty() || shown != rows {
-            show(args, &shown, &rows)?;
+        let rows = match found {
+            // It ended just now: the next look is at the folder itself.
+            Err(error) if runs_elsewhere && is_disconnect(&error) => continue,
+            other => other?,
+        };
+        if shown.as_ref() != Some(&rows) {
+            show(args, shown.as_deref().unwrap_or(&[]), &rows)?;
         }
-        let unsettled = rows.iter().filter(|row| !row.state.is_settled()).count();
-        shown = rows;
-        if !args.follow || unsettled == 0 {
+        let is_unsettled = rows.iter().any(|row| !row.state.is_settled());
+        // The first upload may be under way.
+        let may_begin = rows.is_empty() && runs_elsewhere;
+        shown = Some(rows);
+        if !args.follow || !(is_unsettled || may_begin) {
             return Ok(OK);
         }
         if !runs_elsewhere {
