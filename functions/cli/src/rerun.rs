@@ -15,6 +15,7 @@ use rowproof_core::pipeline::{Pipeline, Replaces};
 use rowproof_core::time::EpochSeconds;
 use rowproof_io::app::App;
 use rowproof_io::clock;
+use rowproof_io::error::StepError;
 use rowproof_io::pipelines::{Matched, Ready};
 use serde_json::json;
 
@@ -147,9 +148,11 @@ async fn examine(app: &App, key: &str, force: bool) -> anyhow::Result<Result<Tar
     let Some(head) = app.store.head(&app.settings.input_bucket, key).await? else {
         return Ok(Err("it is not stored any more; store it again to load it".to_owned()));
     };
-    let (ready, captures) = match app.pipelines.matching(key).await? {
-        Matched::One(ready, captures) => (ready, captures),
-        Matched::None => return Ok(Err("no pipeline matches its key".to_owned())),
+    let (ready, captures) = match app.pipelines.matching(key).await {
+        Ok(Matched::One(ready, captures)) => (ready, captures),
+        Ok(Matched::None) => return Ok(Err("no pipeline matches its key".to_owned())),
+        Err(StepError::Pipeline(text)) => return Ok(Err(text)),
+        Err(error) => return Err(error.into()),
     };
     let id = slot_id(&ready.pipeline, &head.object, &captures);
     let slot = app.ledger.slot(&id).await?;

@@ -13,8 +13,10 @@ use rowproof_io::clock;
 use serde::Serialize;
 
 use crate::args::Out;
+use crate::jobs::Tally;
 use crate::outcome::load_manifest;
 use crate::report::{grouped, line};
+use crate::wait::is_disconnect;
 use crate::world::World;
 use crate::{INTERRUPTED, OK, jobs};
 
@@ -62,32 +64,39 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
 }
 
 async fn look(args: &Args) -> anyhow::Result<u8> {
-    let mut shown: Vec<Row> = vec![];
+    let mut shown: Option<Vec<Row>> = None;
     loop {
         // The folder is not held between two looks, so that a run may begin or end meanwhile.
         let world = World::open(&args.out.dir).await?;
         let runs_elsewhere = !world.is_own();
-        let rows = rows(&world.app).await?;
+        let found = rows(&world.app).await;
         world.shutdown().await;
-        if shown.is_empty() || shown != rows {
-            show(args, &shown, &rows)?;
+        let rows = match found {
+            // It ended just now: the next look is at the folder itself.
+            Err(error) if runs_elsewhere && is_disconnect(&error) => continue,
+            other => other?,
+        };
+        if shown.as_ref() != Some(&rows) {
+            show(args, shown.as_deref().unwrap_or(&[]), &rows)?;
         }
-        let unsettled = rows.iter().filter(|row| !row.state.is_settled()).count();
-        shown = rows;
-        if !args.follow || unsettled == 0 {
+        let is_unsettled = rows.iter().any(|row| !row.state.is_settled());
+        // The first upload may be under way.
+        let may_begin = rows.is_empty() && runs_elsewhere;
+        shown = Some(rows);
+        if !args.follow || !(is_unsettled || may_begin) {
             return Ok(OK);
         }
         if !runs_elsewhere {
             let dir = args.out.dir.display();
-            eprintln!("nothing runs in {dir} now, so no job will move: {GO_ON} --out {dir}`");
+            eprintln!(
+                "nothing runs in {dir} now, so no job will move: give the `rowproof run` command \
+                 again, or start `rowproof dev --out {dir}`"
+            );
             return Ok(OK);
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
-
-/// What takes unfinished jobs on.
-pub(crate) const GO_ON: &str = "give the `rowproof run` command again, or start `rowproof dev";
 
 async fn rows(app: &App) -> anyhow::Result<Vec<Row>> {
     let jobs = app.ledger.all_jobs().await?;
@@ -98,8 +107,15 @@ async fn rows(app: &App) -> anyhow::Result<Vec<Row>> {
 }
 
 async fn row(app: &App, job: &Job) -> anyhow::Result<Row> {
-    let tally = jobs::tally(app, job).await?;
-    let counts = load_manifest(app, job).await?.map(|manifest| manifest.totals.counts);
+    let totals = load_manifest(app, job).await?.map(|manifest| manifest.totals);
+    // Totals are made when every chunk is done.
+    let tally = match &totals {
+        Some(totals) => {
+            Tally { total: Some(totals.chunks), done: totals.chunks, ..Tally::default() }
+        }
+        None => jobs::tally(app, job).await?,
+    };
+    let counts = totals.map(|totals| totals.counts);
     let facts = &job.facts;
     Ok(Row {
         job: facts.job.0.clone(),

@@ -9,7 +9,7 @@ use rowproof_core::ledger::Job;
 use rowproof_core::message::{Message, Restart, Task};
 use rowproof_core::pipeline::Pipeline;
 use rowproof_io::app::App;
-use rowproof_io::error::StepError;
+use rowproof_io::error::{AwsError, StepError};
 use rowproof_io::observe::job_of;
 
 use crate::progress::Progress;
@@ -117,19 +117,32 @@ async fn settle_elsewhere(
 ) -> anyhow::Result<Vec<Option<Job>>> {
     loop {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        let jobs = match jobs(&world.app, awaited).await {
-            Err(StepError::Aws(error)) if error.status == 0 => anyhow::bail!(
+        let looked = async {
+            let jobs = jobs(&world.app, awaited).await?;
+            progress.update(&world.app, &jobs).await?;
+            anyhow::Ok(jobs)
+        };
+        let jobs = match looked.await {
+            Err(error) if is_disconnect(&error) => anyhow::bail!(
                 "the process that ran {} has ended before the job: give `rowproof run` again, or \
                  `rowproof dev` to go on with all unfinished jobs",
                 world.dir.display()
             ),
             other => other?,
         };
-        progress.update(&world.app, &jobs).await?;
         if jobs.iter().all(is_settled) {
             return Ok(jobs);
         }
     }
+}
+
+/// Whether nobody answers any more: the process with the servers has ended.
+pub(crate) fn is_disconnect(error: &anyhow::Error) -> bool {
+    let error = match error.downcast_ref::<StepError>() {
+        Some(StepError::Aws(error)) => Some(error),
+        _ => error.downcast_ref::<AwsError>(),
+    };
+    error.is_some_and(|error| error.status == 0)
 }
 
 fn is_settled(job: &Option<Job>) -> bool {
