@@ -21,6 +21,7 @@ use rowproof_local::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tracing::Instrument;
 
 use crate::Usage;
 
@@ -266,8 +267,12 @@ fn connect(endpoint: &str, run: Option<String>) -> anyhow::Result<App> {
     Ok(App::new(settings, &clients))
 }
 
-async fn call(app: &App, function: &str, event: &Value) -> Result<Value, EventFailed> {
-    let deadline = Deadline::in_seconds(TIMEOUT_SECONDS);
+async fn call(
+    app: &App,
+    function: &str,
+    event: &Value,
+    deadline: Deadline,
+) -> Result<Value, EventFailed> {
     match function {
         "ingest" => rowproof_ingest::handle(app, event, deadline).await,
         _ => rowproof_chunk::handle(app, event, deadline).await,
@@ -278,7 +283,8 @@ fn in_process(app: Arc<App>, function: &'static str) -> Invoke {
     Arc::new(move |event| {
         let app = app.clone();
         async move {
-            call(&app, function, &event).await.map_err(|error| InvokeError {
+            let deadline = Deadline::in_seconds(TIMEOUT_SECONDS);
+            call(&app, function, &event, deadline).await.map_err(|error| InvokeError {
                 kind: "EventFailed".into(),
                 message: error.to_string(),
             })
@@ -321,10 +327,8 @@ pub(crate) fn run_function(function: &str) -> ExitCode {
             let app = &App::load(Settings::from_env()?).await;
             lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
                 let deadline = Deadline::at_epoch_ms(event.context.deadline);
-                let answer = match function {
-                    "ingest" => rowproof_ingest::handle(app, &event.payload, deadline).await,
-                    _ => rowproof_chunk::handle(app, &event.payload, deadline).await,
-                };
+                let span = rowproof_io::telemetry::invocation(&event.context.request_id);
+                let answer = call(app, function, &event.payload, deadline).instrument(span).await;
                 answer.map_err(lambda_runtime::Error::from)
             }))
             .await

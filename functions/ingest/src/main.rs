@@ -6,6 +6,7 @@ use rowproof_io::clock::Deadline;
 use rowproof_io::settings::{Settings, need_runtime_api};
 use rowproof_io::telemetry;
 use serde_json::Value;
+use tracing::Instrument;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
@@ -14,7 +15,9 @@ async fn main() -> Result<(), Error> {
     let app = &App::load(Settings::from_env()?).await;
     run(service_fn(move |event: LambdaEvent<Value>| async move {
         let deadline = Deadline::at_epoch_ms(event.context.deadline);
-        rowproof_ingest::handle(app, &event.payload, deadline).await.map_err(Error::from)
+        let span = telemetry::invocation(&event.context.request_id);
+        let handled = rowproof_ingest::handle(app, &event.payload, deadline);
+        handled.instrument(span).await.map_err(Error::from)
     }))
     .await
 }

@@ -9,6 +9,7 @@ pub mod digest;
 pub mod engine;
 pub mod event;
 pub mod ids;
+pub mod infer;
 pub mod input;
 pub mod ledger;
 pub mod message;

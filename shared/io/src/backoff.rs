@@ -8,7 +8,7 @@ const BASE_MS: u64 = 50;
 const MAX_MS: u64 = 5_000;
 
 /// Waits a random time up to the limit for this attempt, counted from 0.
-pub async fn pause(attempt: u32) {
+pub(crate) async fn pause(attempt: u32) {
     let limit = BASE_MS.saturating_mul(1 << attempt.min(16)).min(MAX_MS);
     tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=limit))).await;
 }

@@ -16,6 +16,13 @@ pub fn now() -> EpochSeconds {
     EpochSeconds(i64::try_from(now_ms() / 1000).unwrap_or(i64::MAX))
 }
 
+/// The time as RFC 3339 in UTC, with milliseconds.
+pub fn now_rfc3339() -> String {
+    let ms = now_ms();
+    let seconds = EpochSeconds(i64::try_from(ms / 1000).unwrap_or(i64::MAX)).rfc3339();
+    format!("{}.{:03}Z", seconds.trim_end_matches('Z'), ms % 1000)
+}
+
 /// When an invocation will be killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadline {

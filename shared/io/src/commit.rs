@@ -156,6 +156,9 @@ async fn finish(app: &App, job: &Job) -> Result<JobState, StepError> {
         false => ledger::supersede_committing(&job.facts.job, clock::now()),
     };
     app.ledger.perform(&end).await?;
+    if won {
+        app.ledger.perform_existing(&ledger::settle_slot(job)).await?;
+    }
     let state = reread(app, &job.facts.job).await?.state;
     let counts = manifest.totals.counts;
     info!(

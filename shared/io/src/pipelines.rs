@@ -148,7 +148,10 @@ impl Pipelines {
         let mut problems = vec![];
         for (name, text) in &texts {
             match parse(name, text, &texts) {
-                Some(Ok(pipeline)) => live.push(Arc::new(Ready::compile(pipeline)?)),
+                Some(Ok(pipeline)) => match Ready::compile(pipeline) {
+                    Ok(ready) => live.push(Arc::new(ready)),
+                    Err(error) => problems.push(error.to_string()),
+                },
                 Some(Err(problem)) => problems.push(problem),
                 None => {}
             }

@@ -1,6 +1,5 @@
 //! S3 event notifications: a message to a queue after each object that was created.
 
-use std::fmt::Write as _;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::{Value, json};
@@ -159,8 +158,7 @@ pub(crate) fn percent_encode(text: &str, keep: &str) -> String {
             continue;
         }
         for byte in character.encode_utf8(&mut [0; 4]).bytes() {
-            // Writing to a `String` cannot fail.
-            let _: std::fmt::Result = write!(encoded, "%{byte:02X}");
+            encoded.push_str(&format!("%{byte:02X}"));
         }
     }
     encoded

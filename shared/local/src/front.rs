@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use s3s::service::S3Service;
 use tokio::net::{TcpListener, TcpStream};
@@ -130,11 +130,21 @@ fn full(body: Full<Bytes>) -> Body {
 }
 
 /// Signatures are not computed again, that would cost a hash over every upload and prove nothing
-/// on loopback. But there has to be one: no web page can make a browser send it.
+/// on loopback. But there has to be one: no web page can make a browser send it. (In the URL a page
+/// could put one, so not for POST, the one writing method that a page may use unasked.)
 fn is_signed(request: &Request<Incoming>) -> bool {
-    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let query = request.uri().query().unwrap_or_default();
-    header.is_some_and(|value| value.contains("Credential=")) || query.contains("X-Amz-Signature=")
+    let header = request.headers().get(AUTHORIZATION);
+    let header = header.and_then(|value| value.to_str().ok());
+    let in_url = request.uri().query().is_some_and(|query| query.contains("Signature="));
+    header.is_some_and(|value| value.contains("Credential="))
+        || (in_url && request.method() != Method::POST)
+}
+
+/// What a presigned URL adds to the query, in either version of the signature.
+fn belongs_to_signature(pair: &str) -> bool {
+    ["X-Amz-", "AWSAccessKeyId=", "Signature=", "Expires="]
+        .iter()
+        .any(|name| pair.starts_with(name))
 }
 
 const UNSIGNED: &str = "the request is not signed: use any AWS client, with any access key";
@@ -154,8 +164,8 @@ fn refused(status: StatusCode, code: &str, message: &str) -> Response<Body> {
 fn prepare(request: Request<Incoming>) -> Result<Request<s3s::Body>, BoxError> {
     let (mut head, body) = request.into_parts();
     head.headers.remove(AUTHORIZATION);
-    if let Some(query) = head.uri.query().filter(|query| query.contains("X-Amz-Signature=")) {
-        let kept = query.split('&').filter(|pair| !pair.starts_with("X-Amz-"));
+    if let Some(query) = head.uri.query().filter(|query| query.contains("Signature=")) {
+        let kept = query.split('&').filter(|pair| !belongs_to_signature(pair));
         let kept = kept.collect::<Vec<_>>().join("&");
         head.uri = format!("{}?{kept}", head.uri.path()).parse()?;
     }

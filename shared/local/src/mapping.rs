@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::REGION;
-use crate::sqs::{Message, Queue, Queues, arn, system_attributes};
+use crate::sqs::{Message, Queue, Queues, arn, field, set, system_attributes};
 
 /// Calls a function with an event and gives what it returns.
 pub type Invoke =
@@ -193,8 +193,8 @@ fn attributes(own: &Map<String, Value>) -> Map<String, Value> {
             "dataType": value["DataType"],
         });
         for (from, to) in [("StringValue", "stringValue"), ("BinaryValue", "binaryValue")] {
-            if let Some(text) = value[from].as_str() {
-                renamed[to] = text.into();
+            if let Some(text) = field(value, from).as_str() {
+                set(&mut renamed, to, text);
             }
         }
         (name.clone(), renamed)

@@ -6,7 +6,7 @@
 //! | `error` | text | the reason in words, without the value |
 //! | `raw_data` | text, nullable | the record, see below |
 //! | `timestamp` | timestamp, UTC | creation time of the job |
-//! | `error_code` | text | name of the [`RejectCode`](crate::block::RejectCode) |
+//! | `error_code` | text | name of the [`RejectCode`] |
 //! | `column`, `rule` | text, nullable | what failed |
 //! | `stage` | text | `decode`: could not be cut into fields; `check`: a value was refused |
 //! | `row_number` | int64 | number of the record in the object, from 1 |
@@ -43,7 +43,7 @@ use parquet::errors::ParquetError;
 use sha2::{Digest as _, Sha256};
 
 use self::rows::Rows;
-use crate::block::{Decoded, Layout};
+use crate::block::{Decoded, Layout, RejectCode};
 use crate::check::{Contract, Reject};
 
 /// Rows that are encoded together.
@@ -111,7 +111,14 @@ pub struct ArchiveWriter {
     pending: Rows,
     writer: Option<ArrowWriter<Vec<u8>>>,
     rows: u64,
-    tally: Tally,
+    /// Every kind of failure seen: code, column, fields found.
+    failures: BTreeMap<(RejectCode, Option<usize>, Option<u32>), Failure>,
+}
+
+struct Failure {
+    /// The same words for all rows of this kind.
+    error: String,
+    rows: u64,
 }
 
 impl fmt::Debug for ArchiveWriter {
@@ -130,7 +137,7 @@ impl ArchiveWriter {
             pending: Rows::default(),
             writer: None,
             rows: 0,
-            tally: Tally::new(),
+            failures: BTreeMap::new(),
         }
     }
 
@@ -150,20 +157,26 @@ impl ArchiveWriter {
             let row_number = first_row.saturating_add(u64::from(reject.record.ordinal));
             let column = reject.column.and_then(|index| self.contract.column(index));
             let column = column.map(|column| column.name.as_str());
+            let kind = (reject.code, reject.column, reject.fields_found);
+            let failure = self.failures.entry(kind).or_insert_with(|| Failure {
+                error: self.contract.reason(reject, &self.layout),
+                rows: 0,
+            });
+            failure.rows += 1;
             let source = id::Source { contract: &self.contract, context: &self.context, decoded };
             self.pending.push(rows::Row {
                 source_id: &source.id(reject, row_number),
-                error: &self.contract.reason(reject, &self.layout),
+                error: &failure.error,
                 raw_data: raw::raw_data(&self.contract, &self.layout, decoded, reject).as_deref(),
                 code: reject.code.as_str(),
                 column,
                 stage: if reject.row.is_some() { "check" } else { "decode" },
                 row_number,
-                byte_start: first_byte.saturating_add(u64::from(reject.record.start)),
+                byte_start: first_byte
+                    .saturating_add(u64::from(reject.record.start))
+                    .saturating_sub(reject.earlier),
                 byte_end: first_byte.saturating_add(u64::from(reject.record.end)),
             });
-            let by_column = self.tally.entry(reject.code.as_str().to_owned()).or_default();
-            *by_column.entry(column.unwrap_or_default().to_owned()).or_default() += 1;
             if self.pending.len() >= BATCH_ROWS || self.pending.raw_bytes() >= BATCH_BYTES {
                 self.flush()?;
             }
@@ -182,7 +195,14 @@ impl ArchiveWriter {
         };
         let bytes = writer.into_inner()?;
         let sha256 = HEXLOWER.encode(&Sha256::digest(&bytes));
-        Ok(Some(ArchiveFile { bytes, rows: self.rows, sha256, tally: self.tally }))
+        let mut tally = Tally::new();
+        for ((code, column, _), failure) in self.failures {
+            let column = column.and_then(|index| self.contract.column(index));
+            let column = column.map(|column| column.name.clone()).unwrap_or_default();
+            let by_column = tally.entry(code.as_str().to_owned()).or_default();
+            *by_column.entry(column).or_default() += failure.rows;
+        }
+        Ok(Some(ArchiveFile { bytes, rows: self.rows, sha256, tally }))
     }
 
     fn flush(&mut self) -> Result<(), ArchiveError> {

@@ -74,6 +74,9 @@ fn masked_csv(
     record: &[u8],
     (cells, buffer): (&[Cell], &[u8]),
 ) -> Option<String> {
+    if layout.field_of_column.len() != contract.width() || cells.len() != contract.width() {
+        return None;
+    }
     let fields = fields(record, dialect);
     let mut replacements: Vec<Option<Cow<'static, str>>> = vec![None; fields.len()];
     if contract.archive_raw == ArchiveRaw::Masked {

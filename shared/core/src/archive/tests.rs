@@ -91,41 +91,51 @@ fn defect(block: &mut Decoded, code: RejectCode, bytes: &[u8]) {
     let end = u32::try_from(block.buffer.len()).unwrap();
     let ordinal = u32::try_from(block.records.len() + block.defects.len()).unwrap();
     let record = Record { start, end, ordinal };
-    block.defects.push(Defect { record, code, fields_found: Some(2) });
+    block.defects.push(Defect { record, code, fields_found: Some(2), column: None, earlier: 0 });
 }
 
 #[test]
 fn every_reject_says_what_failed_and_where() {
     let mut block = decoded(&["1,a@b,1.5", "007,a@b,x", "y,a@b,1"]);
     defect(&mut block, RejectCode::FieldCount, b"4,a@b");
+    defect(&mut block, RejectCode::FieldCount, b"5,a@b");
+    block.defects[1].fields_found = Some(1);
 
     let file = archive_of(&orders(), &block).unwrap();
 
     let batch = rows_of(&file);
     let names: Vec<_> = batch.schema().fields().iter().map(|f| f.name().clone()).collect();
     assert_eq!(names, COLUMNS);
-    assert_eq!(file.rows, 3);
-    let ids = [Some(r#"{"id":7}"#), Some(r#"{"id":"y"}"#), Some("row 104")];
+    assert_eq!(file.rows, 4);
+    let ids = [r#"{"id":7}"#, r#"{"id":"y"}"#, "row 104", "row 105"].map(Some);
     assert_eq!(texts(&batch, "source_id"), ids);
-    let errors = ["amount: not a decimal(12,2)", "id: not an int64", "expected 3 fields, found 2"];
+    let errors = [
+        "amount: not a decimal(12,2)",
+        "id: not an int64",
+        "expected 3 fields, found 2",
+        "expected 3 fields, found 1",
+    ];
     assert_eq!(texts(&batch, "error"), errors.map(Some));
-    assert_eq!(texts(&batch, "raw_data"), ["007,a@b,x", "y,a@b,1", "4,a@b"].map(Some));
-    assert_eq!(texts(&batch, "error_code"), ["type", "type", "field_count"].map(Some));
-    assert_eq!(texts(&batch, "column"), [Some("amount"), Some("id"), None]);
-    assert_eq!(texts(&batch, "rule"), [None; 3]);
-    assert_eq!(texts(&batch, "stage"), ["check", "check", "decode"].map(Some));
-    assert_eq!(numbers(&batch, "row_number"), [102, 103, 104]);
-    assert_eq!(numbers(&batch, "byte_start"), [5010, 5020, 5027]);
-    assert_eq!(numbers(&batch, "byte_end"), [5019, 5027, 5032]);
-    assert_eq!(numbers(&batch, "fix"), [0; 3]);
+    assert_eq!(texts(&batch, "raw_data"), ["007,a@b,x", "y,a@b,1", "4,a@b", "5,a@b"].map(Some));
+    assert_eq!(
+        texts(&batch, "error_code"),
+        ["type", "type", "field_count", "field_count"].map(Some)
+    );
+    assert_eq!(texts(&batch, "column"), [Some("amount"), Some("id"), None, None]);
+    assert_eq!(texts(&batch, "rule"), [None; 4]);
+    assert_eq!(texts(&batch, "stage"), ["check", "check", "decode", "decode"].map(Some));
+    assert_eq!(numbers(&batch, "row_number"), [102, 103, 104, 105]);
+    assert_eq!(numbers(&batch, "byte_start"), [5010, 5020, 5027, 5032]);
+    assert_eq!(numbers(&batch, "byte_end"), [5019, 5027, 5032, 5037]);
+    assert_eq!(numbers(&batch, "fix"), [0; 4]);
     let timestamp = batch.column(3).as_primitive::<TimestampMicrosecondType>();
-    assert_eq!(timestamp.values(), &[1_795_435_200_000_000; 3]);
+    assert_eq!(timestamp.values(), &[1_795_435_200_000_000; 4]);
     for (name, value) in [("job", "j1"), ("chunk", "3"), ("source_version", "v1")] {
-        assert_eq!(texts(&batch, name), [Some(value); 3]);
+        assert_eq!(texts(&batch, name), [Some(value); 4]);
     }
     let tally = |code: &str, column: &str| file.tally[code][column];
     assert_eq!((tally("type", "amount"), tally("type", "id")), (1, 1));
-    assert_eq!(tally("field_count", ""), 1);
+    assert_eq!(tally("field_count", ""), 2);
 }
 
 #[test]
@@ -208,11 +218,13 @@ fn a_value_whose_place_is_unknown_hides_its_record() {
     let mut elsewhere = layout(3);
     elsewhere.field_of_column[1] = Some(9);
 
-    let mut writer = ArchiveWriter::new(&contract, &elsewhere, context());
-    writer.append(&block, &checked.rejects, 1, 0).unwrap();
+    for layout in [elsewhere, layout(1)] {
+        let mut writer = ArchiveWriter::new(&contract, &layout, context());
+        writer.append(&block, &checked.rejects, 1, 0).unwrap();
 
-    let batch = rows_of(&writer.finish().unwrap().unwrap());
-    assert_eq!(texts(&batch, "raw_data"), [None]);
+        let batch = rows_of(&writer.finish().unwrap().unwrap());
+        assert_eq!(texts(&batch, "raw_data"), [None]);
+    }
 }
 
 fn json_lines(mut columns: Vec<Column>) -> Pipeline {
@@ -274,4 +286,11 @@ fn many_rejects_are_written_in_several_batches() {
     let rows: Vec<i64> = batches.flat_map(|batch| numbers(&batch.unwrap(), "row_number")).collect();
     assert_eq!(rows, (101..20_101).collect::<Vec<_>>());
     assert_eq!(file.rows, 20_000);
+}
+
+#[test]
+fn writers_can_move_between_threads() {
+    fn sent<T: Send + 'static>() {}
+    sent::<ArchiveWriter>();
+    sent::<table::TableWriter>();
 }

@@ -81,28 +81,32 @@ pub(crate) fn decoded(lines: &[&str]) -> Decoded {
 }
 
 fn split(line: &str, line_start: u32, buffer: &mut Vec<u8>) -> Vec<Cell> {
+    let length = |length: usize| u32::try_from(length).unwrap();
+    let line = line.as_bytes();
     let mut cells = Vec::new();
     let mut at = 0;
     loop {
-        let rest = &line[at..];
-        let start = line_start + u32::try_from(at).unwrap();
-        let len = if rest.starts_with('"') {
-            let inner = rest[1..].replace("\"\"", "\0\0");
-            let close = inner.find('"').unwrap();
-            let text = rest[1..=close].replace("\"\"", "\"");
-            let copied = text.len() < close;
-            let place = if copied { u32::try_from(buffer.len()).unwrap() } else { start + 1 };
-            cells.push(Cell::new(place, u32::try_from(text.len()).unwrap(), true));
-            if copied {
-                buffer.extend_from_slice(text.as_bytes());
+        let start = line_start + length(at);
+        if line.get(at) == Some(&b'"') {
+            let mut text = Vec::new();
+            let mut end = at + 1;
+            while line[end] != b'"' || line.get(end + 1) == Some(&b'"') {
+                text.push(line[end]);
+                end += if line[end] == b'"' { 2 } else { 1 };
             }
-            close + 2
+            let copied = text.len() < end - at - 1;
+            let place = if copied { length(buffer.len()) } else { start + 1 };
+            cells.push(Cell::new(place, length(text.len()), true));
+            if copied {
+                buffer.extend_from_slice(&text);
+            }
+            at = end + 1;
         } else {
-            let len = rest.find(',').unwrap_or(rest.len());
-            cells.push(Cell::new(start, u32::try_from(len).unwrap(), false));
-            len
-        };
-        at += len;
+            let rest = &line[at..];
+            let len = rest.iter().position(|byte| *byte == b',').unwrap_or(rest.len());
+            cells.push(Cell::new(start, length(len), false));
+            at += len;
+        }
         if at >= line.len() {
             return cells;
         }

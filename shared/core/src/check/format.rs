@@ -168,9 +168,9 @@ impl InstantFormat {
         match &self.text {
             InstantText::Rfc3339 => match civil::rfc3339(text)? {
                 Instant::Utc(micros) => Some(micros),
-                Instant::Wall(micros) => self.from_wall(micros),
+                Instant::Wall(micros) => self.utc_of_wall(micros),
             },
-            InstantText::Strftime(format) => self.from_strftime(&format.parse(text)?),
+            InstantText::Strftime(format) => self.utc_of_parsed(&format.parse(text)?),
             InstantText::EpochSeconds => {
                 civil::in_range(i64::try_from(number::decimal(text, 38, 6)?).ok()?)
             }
@@ -180,18 +180,18 @@ impl InstantFormat {
         }
     }
 
-    fn from_strftime(&self, parsed: &Parsed) -> Option<i64> {
+    fn utc_of_parsed(&self, parsed: &Parsed) -> Option<i64> {
         let offset = parsed.offset().or_else(|| parsed.timestamp().map(|_| 0));
         let wall = parsed.to_naive_datetime_with_offset(offset.unwrap_or(0)).ok()?;
         let micros = wall_micros(wall)?;
         match offset {
             Some(seconds) => civil::in_range(micros - i64::from(seconds) * 1_000_000),
-            None => self.from_wall(micros),
+            None => self.utc_of_wall(micros),
         }
     }
 
     /// The instant at which clocks in the zone show this; `None` when they never do or do twice.
-    fn from_wall(&self, micros: i64) -> Option<i64> {
+    fn utc_of_wall(&self, micros: i64) -> Option<i64> {
         let zone = self.zone?;
         if zone == Tz::UTC {
             return civil::in_range(micros);

@@ -56,7 +56,7 @@ pub(crate) struct LaneColumn<'a> {
 pub(crate) trait Lane<'a> {
     /// Reads the tile; a text that is no value of the type fails its row.
     fn cast(&mut self, tile: Tile<'a>, verdicts: &mut [Verdict]);
-    /// Judges the values read, in the order not_null, range, length, pattern, one_of.
+    /// Judges the values read, in the order `not_null, range, length, pattern, one_of`.
     fn rules(&mut self, verdicts: &mut [Verdict]);
     /// Moves these rows of the tile to the output.
     fn keep(&mut self, good: &[Range<usize>]);

@@ -1,7 +1,7 @@
 //! Text columns in, a typed `RecordBatch` and the rejected rows out.
 //!
 //! Every row is judged in one order: the types of all columns as the contract lists them, then each
-//! column's rules (not_null, range, length, pattern, one_of). The first failure gives the code. Values
+//! column's rules (`not_null, range, length, pattern, one_of`). The first failure gives the code. Values
 //! are exact or rejected, and one row's failure never touches another row.
 //!
 //! Rows go through in tiles that fit the processor's cache: all columns of a tile are cast and judged,
@@ -78,6 +78,8 @@ pub struct Reject {
     pub row: Option<usize>,
     /// Fields found, for `field_count`.
     pub fields_found: Option<u32>,
+    /// Bytes of the record that lay in earlier blocks, for a record over its limit.
+    pub earlier: u64,
 }
 
 /// Types and judges the rows of a block. `first_row` is the number, from 1, of the record with ordinal 0.
@@ -167,7 +169,14 @@ fn note_failures(verdicts: &[Verdict], first: usize, decoded: &Decoded, failed: 
             continue;
         };
         let column = Some(column);
-        failed.push(Reject { record, code, column, row: Some(row), fields_found: None });
+        failed.push(Reject {
+            record,
+            code,
+            column,
+            row: Some(row),
+            fields_found: None,
+            earlier: 0,
+        });
     }
 }
 
@@ -179,9 +188,10 @@ fn merged(failed: Vec<Reject>, decoded: &Decoded) -> Vec<Reject> {
     let defects = decoded.defects.iter().map(|defect| Reject {
         record: defect.record,
         code: defect.code,
-        column: None,
+        column: defect.column.and_then(|column| usize::try_from(column).ok()),
         row: None,
         fields_found: defect.fields_found,
+        earlier: defect.earlier,
     });
     let mut all: Vec<_> = failed.into_iter().chain(defects).collect();
     all.sort_by_key(|reject| reject.record.ordinal);

@@ -214,7 +214,13 @@ fn defects_are_merged_in_record_order() {
         record.ordinal = ordinal;
     }
     let record = Record { start: 4, end: 4, ordinal: 2 };
-    let defect = Defect { record, code: RejectCode::FieldCount, fields_found: Some(8) };
+    let defect = Defect {
+        record,
+        code: RejectCode::FieldCount,
+        fields_found: Some(8),
+        column: None,
+        earlier: 0,
+    };
     block.defects.push(defect);
 
     let checked = check(&contract, &RowContext::default(), &block, 1).unwrap();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Fault, Output, position};
+use super::output::{Fault, Output, position};
 use crate::block::{Cell, Layout, Limits, RejectCode};
 use crate::pipeline::{CsvDialect, Ragged};
 use crate::split::Field;

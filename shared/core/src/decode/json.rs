@@ -11,7 +11,7 @@ use serde::Deserializer as _;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Fault, Output, position};
+use super::output::{Fault, Output, position};
 use crate::block::{Cell, Limits, RejectCode};
 use crate::pipeline::{Column, ColumnSource, JsonlOptions, UnknownFields};
 
@@ -21,8 +21,14 @@ const NAMES_KEPT_MAX: usize = 10_000;
 /// The fields of the object at hand, and how they become cells.
 #[derive(Debug)]
 pub(super) struct JsonReader {
-    names: HashMap<Box<str>, Name>,
+    /// The contract's names first, then others that were seen.
+    names: Vec<Name>,
     known: usize,
+    ids: HashMap<Box<str>, usize>,
+    /// The names of the objects before, in order: most writers keep to one.
+    expected: Vec<usize>,
+    /// Names of this object so far.
+    found: usize,
     /// For each contract column, the names it reads in order of preference.
     columns: Vec<Vec<usize>>,
     /// For each known name, its value's bytes in the line, if the object has it.
@@ -36,39 +42,38 @@ pub(super) struct JsonReader {
 
 #[derive(Debug)]
 struct Name {
-    known: Option<usize>,
+    text: Box<str>,
     /// The last row that had it.
     row: u64,
 }
 
 impl JsonReader {
     pub(super) fn new(options: &JsonlOptions, columns: &[Column], limits: &Limits) -> JsonReader {
-        let mut names: HashMap<Box<str>, Name> = HashMap::new();
-        let mut wanted = Vec::with_capacity(columns.len());
-        for column in columns {
-            let from = match &column.from {
-                ColumnSource::Field(from) => from.as_slice(),
-                ColumnSource::Capture(_) => &[],
-            };
-            let mut ids = Vec::with_capacity(from.len());
-            for name in from {
-                let next = names.len();
-                let name = names.entry(name.as_str().into());
-                ids.extend(name.or_insert(Name { known: Some(next), row: 0 }).known);
-            }
-            wanted.push(ids);
-        }
-        JsonReader {
-            values: vec![None; names.len()],
-            known: names.len(),
-            names,
-            columns: wanted,
+        let mut reader = JsonReader {
+            names: Vec::new(),
+            known: 0,
+            ids: HashMap::new(),
+            expected: Vec::new(),
+            found: 0,
+            columns: Vec::with_capacity(columns.len()),
+            values: Vec::new(),
             row: 0,
             reject_unknown: options.unknown_fields == UnknownFields::Reject,
             unknown: false,
             depth_max: limits.json_depth_max,
             field_bytes_max: limits.field_bytes_max,
+        };
+        for column in columns {
+            let from = match &column.from {
+                ColumnSource::Field(from) => from.as_slice(),
+                ColumnSource::Capture(_) => &[],
+            };
+            let ids = from.iter().map(|name| reader.id(name)).collect();
+            reader.columns.push(ids);
         }
+        reader.known = reader.names.len();
+        reader.values = vec![None; reader.known];
+        reader
     }
 
     /// Appends the row of one line, which is UTF-8 and a slice of `data`.
@@ -112,28 +117,49 @@ impl JsonReader {
 
     fn begin(&mut self) {
         self.row += 1;
+        self.found = 0;
         self.unknown = false;
         self.values.iter_mut().for_each(|value| *value = None);
         if self.names.len() > self.known + NAMES_KEPT_MAX {
-            self.names.retain(|_, name| name.known.is_some());
+            self.names.truncate(self.known);
+            self.ids.retain(|_, id| *id < self.known);
+            self.expected.clear();
         }
     }
 
     /// Takes note of a name: its number if the contract has it, or `Err` if this row had it before.
     fn name(&mut self, name: &str) -> Result<Option<usize>, ()> {
-        let row = self.row;
-        match self.names.get_mut(name) {
-            Some(seen) if seen.row == row => return Err(()),
-            Some(seen) => {
-                seen.row = row;
-                self.unknown |= seen.known.is_none();
-                return Ok(seen.known);
+        let expected = self.expected.get(self.found).copied();
+        let is_name = |id: &usize| self.names.get(*id).is_some_and(|known| *known.text == *name);
+        let id = expected.filter(is_name).unwrap_or_else(|| self.unexpected(name));
+        self.found += 1;
+        if let Some(name) = self.names.get_mut(id) {
+            if name.row == self.row {
+                return Err(());
             }
-            None => {}
+            name.row = self.row;
         }
-        self.names.insert(name.into(), Name { known: None, row });
-        self.unknown = true;
-        Ok(None)
+        self.unknown |= id >= self.known;
+        Ok((id < self.known).then_some(id))
+    }
+
+    fn unexpected(&mut self, name: &str) -> usize {
+        let id = self.id(name);
+        match self.expected.get_mut(self.found) {
+            Some(expected) => *expected = id,
+            None => self.expected.push(id),
+        }
+        id
+    }
+
+    fn id(&mut self, name: &str) -> usize {
+        if let Some(id) = self.ids.get(name) {
+            return *id;
+        }
+        let id = self.names.len();
+        self.names.push(Name { text: name.into(), row: 0 });
+        self.ids.insert(name.into(), id);
+        id
     }
 }
 

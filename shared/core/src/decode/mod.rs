@@ -1,9 +1,11 @@
-//! Bytes to text cells. Decoding never fails: a record that cannot be cut into fields is a [`Defect`].
+//! Bytes to text cells. Decoding never fails: a record that cannot be cut into fields is a
+//! [`Defect`](crate::block::Defect).
 
 mod csv;
 mod header;
 mod json;
 mod layout;
+mod output;
 #[cfg(test)]
 mod tests;
 mod utf8;
@@ -16,11 +18,12 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 pub use header::{HeaderError, HeaderRead, header};
 pub use layout::layout;
 
-use crate::block::{Cell, Decoded, Defect, Layout, Limits, Record, RejectCode};
+use crate::block::{Decoded, Layout, Limits, RejectCode};
 use crate::pipeline::{Format, Pipeline};
 use crate::split::{Index, Skipped, Splitter, Step, skip_line};
 use csv::CsvReader;
 use json::JsonReader;
+use output::{Fault, Output, Spare};
 use utf8::Invalid;
 
 /// Positions in a block are 32 bits wide and unescaped copies follow it; more bytes wait for the next call.
@@ -49,7 +52,7 @@ pub struct Decoder {
     index: Index,
     invalid: Invalid,
     skipping: Option<Skip>,
-    rows_expected: usize,
+    spare: Spare,
 }
 
 #[derive(Debug)]
@@ -70,20 +73,6 @@ impl fmt::Debug for Skip {
     }
 }
 
-/// Why a record is not a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Fault {
-    code: RejectCode,
-    fields_found: Option<u32>,
-    column: Option<u32>,
-}
-
-impl From<RejectCode> for Fault {
-    fn from(code: RejectCode) -> Fault {
-        Fault { code, fields_found: None, column: None }
-    }
-}
-
 impl Decoder {
     /// A decoder for one chunk of a file whose fields meet the contract as `layout` says.
     pub fn new(pipeline: &Pipeline, layout: Arc<Layout>, limits: &Limits) -> Decoder {
@@ -101,7 +90,7 @@ impl Decoder {
             index: Index::default(),
             invalid: Invalid::default(),
             skipping: None,
-            rows_expected: 0,
+            spare: Spare::default(),
         }
     }
 
@@ -115,16 +104,27 @@ impl Decoder {
     pub fn decode(&mut self, mut block: Vec<u8>, last: bool, budget: Budget) -> Decoded {
         let data = block.get(..BLOCK_BYTES_MAX).unwrap_or(&block);
         let last = last && data.len() == block.len();
-        let mut out = Output::new(block.len(), self.width, self.rows_expected);
+        let mut out = Output::new(block.len(), self.width, &mut self.spare);
         if let Some(start) = self.resume_skip(data, last, &mut out) {
             self.decode_records(data, last, budget, start, &mut out);
         }
-        // A block is like the one before it; a little more keeps its vectors from growing.
-        self.rows_expected = out.decoded.records.len() + out.decoded.records.len() / 16;
-        let Output { mut decoded, mut copies, .. } = out;
+        let Output { mut decoded, mut copies } = out;
         block.append(&mut copies);
         decoded.buffer = block;
+        // A block is like the one before it; a little more keeps its vectors from growing.
+        self.spare.rows = decoded.records.len() + decoded.records.len() / 16;
+        self.spare.copies = copies;
         decoded
+    }
+
+    /// Takes back the vectors of a block that is no longer needed, which saves the next one fresh memory.
+    /// Returns the block's own buffer, empty, to be filled again.
+    pub fn recycle(&mut self, decoded: Decoded) -> Vec<u8> {
+        self.spare.cells = decoded.cells;
+        self.spare.records = decoded.records;
+        let mut buffer = decoded.buffer;
+        buffer.clear();
+        buffer
     }
 
     /// Goes on with a record over its limit; the position behind it, or `None` when it still goes on.
@@ -231,52 +231,4 @@ impl Reader {
             Reader::Json(reader) => reader.row(data, bytes, out),
         }
     }
-}
-
-/// What one block becomes.
-struct Output {
-    decoded: Decoded,
-    /// Unescaped copies, to follow the block.
-    copies: Vec<u8>,
-}
-
-impl Output {
-    fn new(block_len: usize, width: usize, rows_expected: usize) -> Output {
-        let decoded = Decoded {
-            block_len,
-            width,
-            cells: Vec::with_capacity(rows_expected * width),
-            records: Vec::with_capacity(rows_expected),
-            ..Decoded::default()
-        };
-        Output { decoded, copies: Vec::new() }
-    }
-
-    #[inline]
-    fn next_record(&mut self, start: usize, end: usize) -> Record {
-        let ordinal = position(self.decoded.counts.records as usize);
-        self.decoded.counts.records += 1;
-        Record { start: position(start), end: position(end), ordinal }
-    }
-
-    /// Records a defect and drops the cells that its row may have begun.
-    fn defect(&mut self, record: Record, fault: Fault, earlier: u64) {
-        self.decoded.cells.truncate(self.decoded.records.len() * self.decoded.width);
-        let Fault { code, fields_found, column } = fault;
-        self.decoded.defects.push(Defect { record, code, fields_found, column, earlier });
-    }
-
-    /// The quoted cell that was appended to the copies from `copy_start` on.
-    fn copied_cell(&self, copy_start: usize) -> Result<Cell, Fault> {
-        let start = u32::try_from(self.decoded.block_len + copy_start)
-            .map_err(|_| Fault::from(RejectCode::TooLarge))?;
-        Ok(Cell::new(start, position(self.copies.len() - copy_start), true))
-    }
-}
-
-/// A position in a block, which is bound to 2^30 bytes.
-#[inline]
-#[allow(clippy::cast_possible_truncation, reason = "a block's positions are at most 2^30")]
-fn position(value: usize) -> u32 {
-    value as u32
 }

@@ -113,10 +113,12 @@ fn measure(array: &dyn Array, lengths: &mut [usize]) -> Result<(), ArrowError> {
         forget_nulls(texts, lengths);
         return Ok(());
     }
-    let width = match array.data_type() {
-        DataType::Boolean => 2,
-        DataType::Decimal128(_, _) => 18,
-        _ => 9,
+    let width = if array.as_boolean_opt().is_some() {
+        2
+    } else if array.as_primitive_opt::<Decimal128Type>().is_some() {
+        18
+    } else {
+        9
     };
     let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0);
     match nulls {

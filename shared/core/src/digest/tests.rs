@@ -96,7 +96,8 @@ fn different_values_have_different_digests() {
 #[test]
 fn the_sum_does_not_depend_on_order_batches_or_slices() {
     let values = |ids: &[i64]| {
-        let days: Vec<_> = ids.iter().map(|id| (id % 3 != 0).then_some(*id as i32)).collect();
+        let days: Vec<_> =
+            ids.iter().map(|id| (id % 3 != 0).then(|| i32::try_from(*id).unwrap())).collect();
         let texts: Vec<_> = ids.iter().map(|id| (id % 2 == 0).then(|| id.to_string())).collect();
         let flags: Vec<_> = ids.iter().map(|id| (id % 5 != 0).then_some(id % 2 == 0)).collect();
         let columns: Vec<(&str, ArrayRef, bool)> = vec![

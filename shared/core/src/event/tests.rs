@@ -31,7 +31,7 @@ fn every_wrapping_of_an_s3_record_gives_the_object() {
         sequencer: Some("0067F1C3A29D5E8B41".into()),
     };
     for name in ["s3_direct", "sqs_s3", "sqs_sns_s3", "sns_direct"] {
-        assert_eq!(only(name).objects, [expected.clone()], "{name}");
+        assert_eq!(only(name).objects, std::slice::from_ref(&expected), "{name}");
     }
 }
 
@@ -46,7 +46,7 @@ fn every_wrapping_of_an_event_bridge_event_gives_the_object() {
         sequencer: Some("0067F1C3A29D5E8B41".into()),
     };
     for name in ["eventbridge_direct", "sqs_eventbridge", "sqs_sns_eventbridge"] {
-        assert_eq!(only(name).objects, [expected.clone()], "{name}");
+        assert_eq!(only(name).objects, std::slice::from_ref(&expected), "{name}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod inflate;
 mod sniff;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -1,10 +1,11 @@
 //! `[columns]`: the contract.
 
+use super::column_rules::{check_column, read_one_of, read_pattern};
 use super::column_type::{Moment, check_strftime, parse_type};
 use super::problem::{At, Report, dotted, quoted};
-use super::section::{Key, Section, key, scalar_of, shown, text_of, unsupported};
+use super::section::{Key, Section, key, shown, text_of, unsupported};
 use super::source::{ReadSource, known_capture};
-use super::tree::{Entry, Node, Value};
+use super::tree::{Entry, Value};
 use super::types::{
     ArchivePolicy, Column, ColumnSource, ColumnType, CsvDialect, Format, TimestampFormat,
 };
@@ -72,18 +73,27 @@ pub(super) fn read(
 }
 
 fn check_name(entry: &Entry, report: &mut Report) {
-    let name = dotted("columns", &entry.key);
-    let lower = entry.key.to_lowercase();
-    if entry.key.trim().is_empty() || entry.key.chars().any(char::is_control) {
-        let what = "the name is blank or holds a control character";
-        report.problem(entry.at, &name, what, "a plain name, and from = for the field");
-    } else if entry.key.len() > NAME_BYTES_MAX {
-        let what = format!("the name is over {NAME_BYTES_MAX} bytes");
-        report.problem(entry.at, &name, what, "a shorter name, and from = for the field");
-    } else if let Some(added) = ADDED.iter().find(|added| lower.starts_with(**added)) {
-        let what = format!("names that start with {added} belong to rowproof");
-        report.problem(entry.at, &name, what, "another name, and from = for the field");
+    if let Some(what) = name_problem(&entry.key) {
+        let write = "another name, and from = for the field";
+        report.problem(entry.at, &dotted("columns", &entry.key), what, write);
     }
+}
+
+fn name_problem(name: &str) -> Option<String> {
+    let lower = name.to_lowercase();
+    if name.trim().is_empty() || name.chars().any(char::is_control) {
+        Some("the name is blank or holds a control character".to_owned())
+    } else if name.len() > NAME_BYTES_MAX {
+        Some(format!("the name is over {NAME_BYTES_MAX} bytes"))
+    } else {
+        let added = ADDED.iter().find(|added| lower.starts_with(**added))?;
+        Some(format!("names that start with {added} belong to rowproof"))
+    }
+}
+
+/// Whether a column may have this name.
+pub(crate) fn is_column_name(name: &str) -> bool {
+    name_problem(name).is_none()
 }
 
 fn read_column(entry: &Entry, source: Option<&ReadSource>, report: &mut Report) -> Option<Column> {
@@ -280,99 +290,4 @@ fn read_from(
         );
     }
     ColumnSource::Field(fields)
-}
-
-fn read_pattern(section: &Section<'_>, report: &mut Report) -> Option<String> {
-    let text = section.text("pattern", "'^[A-Z]{3}$'", report)?;
-    if let Err(error) = regex::Regex::new(text) {
-        let error = error.to_string();
-        let reason = error.lines().last().unwrap_or_default();
-        let reason = reason.strip_prefix("error: ").unwrap_or(reason);
-        let what = format!("{} is not a regular expression: {reason}", quoted(text));
-        let write = "one that the Rust crate regex reads: no look-around, no back references";
-        section.wrong("pattern", what, write, report);
-    }
-    Some(text.to_owned())
-}
-
-fn read_one_of(section: &Section<'_>, report: &mut Report) -> Option<Vec<String>> {
-    const EXAMPLE: &str = "a list such as [\"EUR\", \"USD\"]";
-    let node = section.get("one_of")?;
-    let Value::List(items) = &node.value else {
-        section.wrong(
-            "one_of",
-            format!("must be a list, not {}", shown(&node.value)),
-            EXAMPLE,
-            report,
-        );
-        return None;
-    };
-    if items.is_empty() {
-        section.wrong("one_of", "allows nothing", EXAMPLE, report);
-    }
-    let name = section.full("one_of");
-    let mut values: Vec<String> = Vec::with_capacity(items.len());
-    let mut seen = std::collections::HashSet::new();
-    for item in items {
-        let Some(text) = scalar_of(item, &name, report) else {
-            continue;
-        };
-        if seen.insert(text.clone()) {
-            values.push(text);
-        } else {
-            report.warn(item.at, &name, format!("{} stands twice", quoted(&text)), "it once");
-        }
-    }
-    Some(values)
-}
-
-/// Rules that contradict the type or each other.
-fn check_column(column: &Column, section: &Section<'_>, known_type: bool, report: &mut Report) {
-    let is_string = column.data_type == ColumnType::String;
-    if known_type {
-        check_rules_fit(column, section, report);
-    }
-    if let (Some(min), Some(max)) = (column.min_length, column.max_length)
-        && min > max
-    {
-        let what = format!("{max} is below min_length {min}");
-        section.wrong("max_length", what, "a max_length of at least min_length", report);
-    }
-    if column.key && column.nullable {
-        let what = "a key column always has a value";
-        section.wrong("nullable", what, "no nullable, or no key", report);
-    }
-    if column.nullable && column.default.is_some() {
-        let what = "has no effect: the default stands in for every NULL";
-        let at: &Node = match section.get("nullable") {
-            Some(node) => node,
-            None => return,
-        };
-        report.warn(at.at, &section.full("nullable"), what, "no nullable, or no default");
-    }
-    if let (true, Some(default), Some(allowed)) = (is_string, &column.default, &column.one_of)
-        && !allowed.contains(default)
-    {
-        let what = format!("{} is not in one_of, so it would reject every row", quoted(default));
-        section.wrong("default", what, "one of the allowed values", report);
-    }
-}
-
-fn check_rules_fit(column: &Column, section: &Section<'_>, report: &mut Report) {
-    let is_string = column.data_type == ColumnType::String;
-    let ordered = !is_string && column.data_type != ColumnType::Bool;
-    for (rule, given, fits, types) in [
-        ("min", column.min.is_some(), ordered, "numbers, dates and times"),
-        ("max", column.max.is_some(), ordered, "numbers, dates and times"),
-        ("min_length", column.min_length.is_some(), is_string, "string columns"),
-        ("max_length", column.max_length.is_some(), is_string, "string columns"),
-    ] {
-        if given && !fits {
-            let write = match rule {
-                "min" | "max" if is_string => format!("{rule}_length, one_of or pattern"),
-                _ => format!("no {rule}, or another type"),
-            };
-            section.wrong(rule, format!("is for {types} only"), &write, report);
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use super::problem::{Report, quoted};
 use super::section::text_of;
-use super::tree::{self, Table};
+use super::tree::{self, Node, Table};
 
 /// Most files in a chain of `extends`, the pipeline file included.
 const CHAIN_MAX: usize = 8;
@@ -33,28 +33,13 @@ pub(super) fn load(
         };
         let entry = table.0.remove(place);
         layers.push(table);
-        let base = text_of(&entry.node, "extends", "extends = \"base.toml\"", report)?.to_owned();
-        let from = chain.last().map_or("", |path| split_folder(path).0);
-        let Some(path) = join(from, &base) else {
-            let what = format!("{} is not a path relative to this file", quoted(&base));
-            report.problem(entry.node.at, "extends", what, "a file name such as \"base.toml\"");
-            return None;
-        };
-        if chain.contains(&path) {
-            let what = format!("{} extends itself in the end", quoted(&path));
-            report.problem(entry.node.at, "extends", what, "a base that stands on its own");
-            return None;
-        }
-        if chain.len() == CHAIN_MAX {
-            let what = format!("more than {CHAIN_MAX} files in the chain");
-            report.problem(entry.node.at, "extends", what, "the keys into a nearer base");
-            return None;
-        }
+        let path = base_path(&entry.node, &chain, report)?;
         match load(&path) {
             Ok(text) => next_text = text,
             Err(error) => {
                 let what = format!("{} cannot be read: {error}", quoted(&path));
-                report.problem(entry.node.at, "extends", what, "the path of a file that exists");
+                let write = "the path of a file that exists";
+                report.problem(entry.node.at, "extends", what, write);
                 return None;
             }
         }
@@ -65,6 +50,28 @@ pub(super) fn load(
         below.overlay(above);
         below
     }))
+}
+
+/// The path of the base that the last file of the chain names, unless the chain must end here.
+fn base_path(node: &Node, chain: &[String], report: &mut Report) -> Option<String> {
+    let base = text_of(node, "extends", "extends = \"base.toml\"", report)?;
+    let from = chain.last().map_or("", |path| split_folder(path).0);
+    let (what, write) = match join(from, base) {
+        None => (
+            format!("{} is not a path relative to this file", quoted(base)),
+            "a file name such as \"base.toml\"",
+        ),
+        Some(path) if chain.contains(&path) => (
+            format!("{} extends itself in the end", quoted(&path)),
+            "a base that stands on its own",
+        ),
+        Some(_) if chain.len() == CHAIN_MAX => {
+            (format!("more than {CHAIN_MAX} files in the chain"), "the keys into a nearer base")
+        }
+        Some(path) => return Some(path),
+    };
+    report.problem(node.at, "extends", what, write);
+    None
 }
 
 fn read_file(

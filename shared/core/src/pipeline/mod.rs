@@ -5,6 +5,7 @@
 
 mod canonical;
 mod capture_format;
+mod column_rules;
 mod column_type;
 mod columns;
 mod key_pattern;
@@ -19,6 +20,7 @@ mod tree;
 mod types;
 
 pub use canonical::CanonicalError;
+pub(crate) use columns::is_column_name;
 pub use key_pattern::{KEY_BYTES_MAX, KeyPattern, PatternError};
 pub use problem::{Problem, Problems};
 pub(crate) use problem::{toml_key, toml_string};

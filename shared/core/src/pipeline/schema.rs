@@ -1,19 +1,58 @@
 //! The JSON Schema of the pipeline file, for editors. The types below are the file as it is written;
 //! they exist for their documentation only, and a test keeps their keys equal to those that are read.
 #![allow(dead_code, reason = "the fields are read by the derive, never by code")]
+#![allow(
+    clippy::doc_markdown,
+    reason = "editors show the texts as they are, quotes mean TOML text"
+)]
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
+use serde_json::{Value, json};
 
 /// The JSON Schema (draft 2020-12) of a pipeline file, pretty and with a final line end.
 pub fn json_schema() -> String {
     let generator = SchemaSettings::draft2020_12().into_generator();
-    let schema = generator.into_root_schema_for::<PipelineFile>();
+    let mut schema = generator.into_root_schema_for::<PipelineFile>().to_value();
+    let required = schema.get("required").cloned().unwrap_or_default();
+    tidy(&mut schema);
+    if let Value::Object(root) = &mut schema {
+        // What a file with a base leaves out, the base may hold.
+        root.insert("if".to_owned(), json!({ "not": { "required": ["extends"] } }));
+        root.insert("then".to_owned(), json!({ "required": required }));
+    }
     // A `Value` with string keys always has a text.
-    let text = serde_json::to_string_pretty(schema.as_value()).unwrap_or_default();
+    let text = serde_json::to_string_pretty(&schema).unwrap_or_default();
     text + "\n"
+}
+
+/// Drops `null`, which TOML lacks, and what is required of tables that a base may complete.
+fn tidy(schema: &mut Value) {
+    if let Value::Array(items) = schema {
+        items.iter_mut().for_each(tidy);
+    }
+    let Value::Object(object) = schema else {
+        return;
+    };
+    object.shift_remove("required");
+    if let Some(Value::Array(types)) = object.get_mut("type") {
+        types.retain(|name| name != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            object.insert("type".to_owned(), only);
+        }
+    }
+    if let Some(Value::Array(choices)) = object.get_mut("anyOf") {
+        choices.retain(|choice| *choice != json!({ "type": "null" }));
+        if let [Value::Object(only)] = choices.as_slice() {
+            let only = only.clone();
+            object.shift_remove("anyOf");
+            object.extend(only);
+        }
+    }
+    object.values_mut().for_each(tidy);
 }
 
 /// Rowproof pipeline file

@@ -23,7 +23,7 @@ fn plan(kind: PlanKind) -> Plan {
     let ranges = kind == PlanKind::Ranges;
     Plan {
         kind,
-        codec: crate::plan::Codec::None,
+        codec: crate::input::Codec::None,
         layout: Layout {
             fields: 1,
             field_of_column: vec![],

@@ -6,6 +6,7 @@
 
 mod chunks;
 mod index;
+mod syntax;
 mod walk;
 
 pub use chunks::{ChunkRange, ChunkScanner};

@@ -3,28 +3,17 @@
 use memchr::memchr2;
 
 use super::index::{Cursor, Index};
+use super::syntax::{Class, Syntax};
 use crate::block::{Limits, RejectCode};
-use crate::pipeline::{CsvDialect, Format};
+use crate::pipeline::Format;
 
 /// Positions are 32 bits wide in a block, so no record may reach further.
 const RECORD_BYTES_MAX: usize = 1 << 29;
 
-/// What a byte can do to a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Other,
-    Delimiter,
-    Line,
-    Quote,
-    Escape,
-}
-
 /// Cuts bytes into records and fields.
 #[derive(Debug, Clone)]
 pub(crate) struct Splitter {
-    classes: [Class; 256],
-    marks: Vec<u8>,
-    delimiter: Option<u8>,
+    syntax: Syntax,
     blank_spaces: bool,
     window: usize,
 }
@@ -76,31 +65,10 @@ impl Splitter {
     }
 
     fn build(format: &Format, limits: &Limits, fields: bool) -> Splitter {
-        let mut splitter = Splitter {
-            classes: [Class::Other; 256],
-            marks: Vec::new(),
-            delimiter: None,
+        Splitter {
+            syntax: Syntax::new(format, fields),
             blank_spaces: matches!(format, Format::Jsonl(_)),
             window: limits.record_bytes_max.min(RECORD_BYTES_MAX),
-        };
-        if let Format::Csv(CsvDialect { delimiter, quote, escape, .. }) = format {
-            splitter.delimiter = Some(*delimiter);
-            splitter.set(Class::Delimiter, Some(*delimiter), fields);
-            splitter.set(Class::Escape, escape.filter(|_| quote.is_some()), true);
-            splitter.set(Class::Quote, *quote, true);
-        }
-        splitter.set(Class::Line, Some(b'\n'), true);
-        splitter.set(Class::Line, Some(b'\r'), true);
-        splitter
-    }
-
-    fn set(&mut self, class: Class, byte: Option<u8>, marked: bool) {
-        let Some(byte) = byte else { return };
-        if let Some(entry) = self.classes.get_mut(usize::from(byte)) {
-            *entry = class;
-        }
-        if marked && !self.marks.contains(&byte) {
-            self.marks.push(byte);
         }
     }
 
@@ -111,7 +79,7 @@ impl Splitter {
 
     /// Marks `data` for [`Splitter::step`].
     pub(crate) fn fill(&self, index: &mut Index, data: &[u8]) {
-        index.fill(data, &self.marks);
+        index.fill(data, self.syntax.marks());
     }
 
     /// Decides the record that starts at `start`, in the data that `cursor` was made for, and reports its
@@ -181,15 +149,17 @@ impl Splitter {
                 field(Field::plain(field_start, data.len()));
                 return Step::Record { end: data.len(), next: data.len(), bad: None };
             };
-            let class = self.class(data, at);
+            let class = self.syntax.class(data, at);
             if at >= limit && (at > limit || class != Class::Line) {
                 return self.too_long(data, last, cursor, limit);
             }
+            // Most marks are delimiters, and a plain branch is predicted better than a table of them.
+            if class == Class::Delimiter {
+                field(Field::plain(field_start, at));
+                field_start = at + 1;
+                continue;
+            }
             match class {
-                Class::Delimiter => {
-                    field(Field::plain(field_start, at));
-                    field_start = at + 1;
-                }
                 Class::Line => {
                     field(Field::plain(field_start, at));
                     return end_at(data, last, cursor, at);
@@ -219,7 +189,7 @@ impl Splitter {
                     }
                     field_start = after + 1;
                 }
-                Class::Escape | Class::Other => {}
+                Class::Escape | Class::Other | Class::Delimiter => {}
             }
         }
     }
@@ -239,11 +209,11 @@ impl Splitter {
             if literal == Some(at) {
                 continue;
             }
-            match self.class(data, at) {
+            match self.syntax.class(data, at) {
                 Class::Quote => match data.get(at + 1) {
                     None if last => return Quoted::Closed { at, escaped },
                     None => return Quoted::More,
-                    Some(_) => match self.class(data, at + 1) {
+                    Some(_) => match self.syntax.class(data, at + 1) {
                         Class::Quote => {
                             escaped = true;
                             literal = Some(at + 1);
@@ -313,13 +283,8 @@ impl Splitter {
     /// Whether a quote at `at`, outside quotes, stands at a field's start.
     #[inline]
     fn opens(&self, data: &[u8], start: usize, at: usize) -> bool {
-        at == start || at.checked_sub(1).and_then(|i| data.get(i).copied()) == self.delimiter
-    }
-
-    #[inline]
-    #[allow(clippy::indexing_slicing, reason = "256 entries, indexed by a byte")]
-    fn class(&self, data: &[u8], at: usize) -> Class {
-        data.get(at).map_or(Class::Other, |byte| self.classes[usize::from(*byte)])
+        at == start
+            || at.checked_sub(1).and_then(|i| data.get(i).copied()) == self.syntax.delimiter()
     }
 }
 

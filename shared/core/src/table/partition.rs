@@ -43,7 +43,8 @@ impl Level {
         };
         let is_date = matches!(field.data_type(), DataType::Date32);
         let is_instant = matches!(field.data_type(), DataType::Timestamp(_, _));
-        if !is_instant && !(is_date && part != DatePart::Hour) {
+        let has_part = is_instant || (is_date && part != DatePart::Hour);
+        if !has_part {
             let (part, found) = (part_name(part), field.data_type());
             return Err(refuse(format!("{part}() needs a timestamp or date column, not {found}")));
         }
@@ -206,16 +207,39 @@ fn gather(
     groups: Vec<Vec<String>>,
     batch: &RecordBatch,
 ) -> Result<Vec<Part>, TableError> {
-    let mut order: Vec<(u32, u32)> = codes.iter().copied().zip(0u32..).collect();
-    order.sort_unstable();
-    let indices = UInt32Array::from_iter_values(order.iter().map(|(_, row)| *row));
-    let sorted = take_record_batch(batch, &indices)?;
-    let mut parts = Vec::with_capacity(groups.len());
-    let mut start = 0;
-    for (group, values) in (0u32..).zip(groups) {
-        let end = order.partition_point(|(code, _)| *code <= group);
-        parts.push(Part { values, rows: sorted.slice(start, end - start) });
-        start = end;
+    let (order, starts) = sorted_by_code(codes, groups.len());
+    let sorted = take_record_batch(batch, &UInt32Array::from(order))?;
+    let parts = starts
+        .array_windows()
+        .zip(groups)
+        .map(|([start, end], values)| Part { values, rows: sorted.slice(*start, end - start) });
+    Ok(parts.collect())
+}
+
+/// Rows in the order of their codes (a stable counting sort), and where each code starts and ends.
+fn sorted_by_code(codes: &[u32], count: usize) -> (Vec<u32>, Vec<usize>) {
+    let place = |code: u32| usize::try_from(code).unwrap_or(usize::MAX);
+    let mut starts = vec![0; count + 1];
+    for code in codes {
+        if let Some(rows) = starts.get_mut(place(*code).saturating_add(1)) {
+            *rows += 1;
+        }
     }
-    Ok(parts)
+    let mut total = 0;
+    for start in &mut starts {
+        total += *start;
+        *start = total;
+    }
+    let mut next = starts.clone();
+    let mut order = vec![0; codes.len()];
+    for (row, code) in (0u32..).zip(codes) {
+        let Some(at) = next.get_mut(place(*code)) else {
+            continue;
+        };
+        if let Some(slot) = order.get_mut(*at) {
+            *slot = row;
+        }
+        *at += 1;
+    }
+    (order, starts)
 }

@@ -174,7 +174,7 @@ async fn response(
 
 fn described(body: &[u8]) -> InvokeError {
     let value: Value = serde_json::from_slice(body).unwrap_or_default();
-    let text = |name: &str| value[name].as_str().map(str::to_owned);
+    let text = |name: &str| Some(value.get(name)?.as_str()?.to_owned());
     InvokeError {
         kind: text("errorType").unwrap_or_else(|| "Unhandled".to_owned()),
         message: text("errorMessage").unwrap_or_else(|| String::from_utf8_lossy(body).into_owned()),

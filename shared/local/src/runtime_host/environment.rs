@@ -131,8 +131,9 @@ impl Environment {
         self.note_memory();
         self.alive = false;
         self.kill_group();
-        // It was killed: whatever `wait` says, it is gone.
-        let _: std::io::Result<_> = self.child.wait().await;
+        if let Err(error) = self.child.wait().await {
+            tracing::warn!(pid = self.pid, %error, "a killed process could not be waited for");
+        }
     }
 
     /// Kills the process and all it has started, unless it has been waited for.

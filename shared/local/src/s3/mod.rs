@@ -1,14 +1,19 @@
 //! S3 over a folder: the protocol is `s3s`, the objects are plain files.
 
+#[macro_use]
+mod output;
 mod bucket;
 mod commit;
 mod copy;
 mod list;
 mod meta;
 mod multipart;
+mod objects;
+mod pages;
 mod read;
 mod receive;
 mod service;
+mod uploads;
 mod versions;
 
 use std::collections::HashMap;

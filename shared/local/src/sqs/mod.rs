@@ -1,6 +1,7 @@
 //! SQS in memory: standard queues, spoken to over the AWS JSON protocol or directly in process.
 
 mod actions;
+mod messages;
 mod queue;
 mod wire;
 
@@ -10,10 +11,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use s3s::crypto::{Checksum as _, Md5};
+use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-pub(crate) use self::actions::system_attributes;
+pub(crate) use self::messages::system_attributes;
 pub use self::queue::Depth;
 pub(crate) use self::queue::{Message, Queue};
 use self::queue::{Redrive, Settings};
@@ -154,7 +156,7 @@ impl Queues {
             }
             let next = batch.next.map_or(deadline, |next| next.min(deadline));
             // Woken or timed out: look again either way.
-            let _: Result<(), _> = timeout_at(next, woken).await;
+            timeout_at(next, woken).await.ok();
         }
     }
 }
@@ -165,4 +167,16 @@ pub(crate) fn arn(queue: &str) -> String {
 
 pub(crate) fn md5_hex(bytes: &[u8]) -> String {
     data_encoding::HEXLOWER.encode(&Md5::checksum(bytes))
+}
+
+/// A field of a JSON object; null if there is none.
+pub(crate) fn field<'a>(value: &'a Value, name: &str) -> &'a Value {
+    value.get(name).unwrap_or(&Value::Null)
+}
+
+/// Sets a field of a JSON object.
+pub(crate) fn set(value: &mut Value, name: &str, to: impl Into<Value>) {
+    if let Some(map) = value.as_object_mut() {
+        map.insert(name.to_owned(), to.into());
+    }
 }

@@ -101,3 +101,13 @@ fn bytes_that_are_no_utf8_and_large_fields_reject_their_row() {
         read_all(&feed(), &limits, b"{\"a\":\"\xFF\"}\n{\"a\":\"12345\"}\n{\"a\":\"1234\"}\n");
     assert_eq!(shown(&read), ["!encoding", "!too_large", "1234|NULL"]);
 }
+
+#[test]
+fn names_outside_the_contract_are_forgotten_without_losing_a_double() {
+    let mut text = String::new();
+    for row in 0..3 {
+        let names: Vec<String> = (0..8_000).map(|name| format!("\"{row}_{name}\":0")).collect();
+        text.push_str(&format!("{{{}}}\n{{{},\"{row}_0\":0}}\n", names.join(","), names.join(",")));
+    }
+    assert_eq!(rows(&text), ["NULL|NULL", "!bad_json"].repeat(3));
+}

@@ -1,5 +1,7 @@
 //! What the decoder and the chunk scanner promise together.
 
+#![allow(clippy::cast_possible_truncation, reason = "test data is small")]
+
 mod csv_rules;
 mod header_rules;
 mod json_rules;
@@ -12,13 +14,16 @@ use super::{Budget, Decoder, layout};
 use crate::block::{Digest, Limits, RejectCode};
 use crate::pipeline::*;
 
+/// The cells of a good row, or the defect with its fields found and its column.
+type Outcome = Result<Vec<Option<(String, bool)>>, (RejectCode, Option<u32>, Option<u32>)>;
+
 /// One record as a test sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Item {
     row: u64,
     start: u64,
     end: u64,
-    result: Result<Vec<Option<(String, bool)>>, (RejectCode, Option<u32>, Option<u32>)>,
+    result: Outcome,
 }
 
 /// Everything that decoding an object yields.
@@ -149,11 +154,14 @@ fn read(
         budget.bytes = budget.bytes.saturating_sub(out.counts.bytes);
         budget.records = budget.records.saturating_sub(out.counts.records);
         at += out.counts.bytes as usize;
-        if out.full {
+        let full = out.full;
+        let used = out.counts.bytes;
+        assert!(decoder.recycle(out).is_empty());
+        if full {
             break;
         }
         assert!(!last || at == range.end, "the last block is used up");
-        have = if out.counts.bytes == 0 { have * 2 } else { block };
+        have = if used == 0 { have * 2 } else { block };
     }
     at
 }

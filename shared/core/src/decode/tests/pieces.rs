@@ -177,6 +177,15 @@ fn check_cuts(pipeline: &Pipeline, cuts: &Cuts, data: &[u8], expected: &Read) {
     assert_eq!(&blocks, expected, "blocks");
 }
 
+#[test]
+fn a_long_record_in_tiny_pieces_stays_linear() {
+    // Trying the open quote again at every byte would take minutes.
+    let data = format!("1,\"{}\n2,b\n", "x\n".repeat(1_000_000));
+    let feed = csv_feed(csv(), 2);
+    let ranges = scan(&feed, &Limits::default(), data.as_bytes(), 1);
+    assert_eq!(ranges.iter().map(|range| range.rows).sum::<u64>(), 1_000_001);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
 

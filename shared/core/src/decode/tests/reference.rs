@@ -8,9 +8,27 @@ use crate::pipeline::{CsvDialect, Ragged};
 
 struct Parsed {
     end: usize,
-    fields: Vec<(Vec<u8>, Vec<u8>, bool)>,
+    fields: Vec<Text>,
     bad: Option<RejectCode>,
 }
+
+/// A field: what it stands for, how it is written, whether it was quoted.
+#[derive(Default)]
+struct Text {
+    value: Vec<u8>,
+    raw: Vec<u8>,
+    quoted: bool,
+}
+
+impl Text {
+    fn push(&mut self, byte: u8) {
+        self.value.push(byte);
+        self.raw.push(byte);
+    }
+}
+
+/// The quote at fault, if it is one.
+struct Stray(Option<usize>);
 
 fn is_line_end(byte: Option<&u8>) -> bool {
     matches!(byte, Some(b'\n' | b'\r'))
@@ -23,83 +41,82 @@ fn line_end_from(data: &[u8], mut at: usize) -> usize {
     at
 }
 
-fn record(dialect: &CsvDialect, limits: &Limits, data: &[u8], start: usize) -> Parsed {
-    let limit = start + limits.record_bytes_max;
-    let first_line_end = line_end_from(data, start);
-    let stray = |offending: Option<usize>| Parsed {
-        end: first_line_end,
-        fields: Vec::new(),
-        bad: Some(if first_line_end > limit {
-            RejectCode::TooLarge
-        } else if offending.is_some_and(|at| at < first_line_end) {
-            RejectCode::BadQuote
+/// Reads a quoted field's text from behind the quote that opens; returns what follows the one that closes.
+fn quoted(
+    dialect: &CsvDialect,
+    data: &[u8],
+    mut at: usize,
+    limit: usize,
+    text: &mut Text,
+) -> Result<usize, Stray> {
+    text.quoted = true;
+    loop {
+        if at >= limit || at >= data.len() {
+            return Err(Stray(None));
+        }
+        let (byte, next) = (data[at], data.get(at + 1));
+        if Some(byte) == dialect.escape {
+            text.raw.push(byte);
+            next.into_iter().for_each(|next| text.push(*next));
+            at += 2;
+        } else if Some(byte) != dialect.quote {
+            text.push(byte);
+            at += 1;
+        } else if next.copied() == dialect.quote {
+            text.raw.push(byte);
+            text.push(byte);
+            at += 2;
+        } else if next.is_none() || next == Some(&dialect.delimiter) || is_line_end(next) {
+            return Ok(at + 1);
         } else {
-            RejectCode::UnterminatedQuote
-        }),
-    };
+            return Err(Stray(Some(at)));
+        }
+    }
+}
+
+fn natural(dialect: &CsvDialect, data: &[u8], start: usize, limit: usize) -> Result<Parsed, Stray> {
     let mut fields = Vec::new();
     let mut at = start;
     loop {
-        // At a field's start.
-        let (mut text, mut raw, mut quoted) = (Vec::new(), Vec::new(), false);
+        let mut text = Text::default();
         if at < limit && dialect.quote.is_some() && data.get(at).copied() == dialect.quote {
-            quoted = true;
-            at += 1;
-            loop {
-                if at >= limit || at >= data.len() {
-                    return stray(None);
-                }
-                let byte = data[at];
-                let next = data.get(at + 1);
-                if Some(byte) == dialect.escape {
-                    raw.push(byte);
-                    if let Some(next) = next {
-                        text.push(*next);
-                        raw.push(*next);
-                    }
-                    at += 2;
-                } else if Some(byte) == dialect.quote {
-                    if next.copied() == dialect.quote {
-                        text.push(byte);
-                        raw.extend([byte, byte]);
-                        at += 2;
-                    } else if next.is_none()
-                        || next == Some(&dialect.delimiter)
-                        || is_line_end(next)
-                    {
-                        at += 1;
-                        break;
-                    } else {
-                        return stray(Some(at));
-                    }
-                } else {
-                    text.push(byte);
-                    raw.push(byte);
-                    at += 1;
-                }
-            }
+            at = quoted(dialect, data, at + 1, limit, &mut text)?;
         }
-        while at < data.len() && data[at] != dialect.delimiter && !is_line_end(data.get(at)) {
-            if at >= limit {
-                break;
-            }
+        while at < limit.min(data.len())
+            && data[at] != dialect.delimiter
+            && !is_line_end(data.get(at))
+        {
             if Some(data[at]) == dialect.quote {
-                return stray(Some(at));
+                return Err(Stray(Some(at)));
             }
             text.push(data[at]);
-            raw.push(data[at]);
             at += 1;
         }
-        fields.push((text, raw, quoted));
+        fields.push(text);
         if at >= data.len() || is_line_end(data.get(at)) {
-            return Parsed { end: at, fields, bad: None };
+            return Ok(Parsed { end: at, fields, bad: None });
         }
         if at >= limit {
             let end = line_end_from(data, limit);
-            return Parsed { end, fields, bad: Some(RejectCode::TooLarge) };
+            return Ok(Parsed { end, fields, bad: Some(RejectCode::TooLarge) });
         }
         at += 1; // the delimiter
     }
+}
+
+fn record(dialect: &CsvDialect, limits: &Limits, data: &[u8], start: usize) -> Parsed {
+    let limit = start + limits.record_bytes_max;
+    natural(dialect, data, start, limit).unwrap_or_else(|Stray(offending)| {
+        let end = line_end_from(data, start);
+        let code = if end > limit {
+            RejectCode::TooLarge
+        } else if offending.is_some_and(|at| at < end) {
+            RejectCode::BadQuote
+        } else {
+            RejectCode::UnterminatedQuote
+        };
+        Parsed { end, fields: Vec::new(), bad: Some(code) }
+    })
 }
 
 /// Reads a whole CSV object whose `width` fields are the contract's columns.
@@ -132,14 +149,13 @@ pub(super) fn read(dialect: &CsvDialect, limits: &Limits, data: &[u8], width: us
             Err((RejectCode::Encoding, None, None))
         } else if let Some(code) = bad {
             Err((code, None, None))
-        } else if kept.clone().any(|(_, raw, _)| raw.len() > limits.field_bytes_max) {
+        } else if kept.clone().any(|text| text.raw.len() > limits.field_bytes_max) {
             Err((RejectCode::TooLarge, None, None))
         } else if !counts_agree {
             Err((RejectCode::FieldCount, Some(fields.len() as u32), None))
         } else {
-            let text = |(text, _, quoted): &(Vec<u8>, Vec<u8>, bool)| {
-                Some((String::from_utf8(text.clone()).unwrap(), *quoted))
-            };
+            let text =
+                |text: &Text| Some((String::from_utf8(text.value.clone()).unwrap(), text.quoted));
             let mut cells: Vec<_> = kept.map(text).collect();
             cells.resize(width, None);
             Ok(cells)

@@ -107,6 +107,7 @@ pub(super) fn failure(code: &str) -> Failure {
 
 pub(super) fn outcome(name: &str) -> OutcomeRef {
     OutcomeRef {
+        rows: 1,
         key: format!("_staging/{name}"),
         sha256: name.into(),
         next: None,

@@ -27,9 +27,7 @@ fn what_is_not_said_has_its_default() {
     assert_eq!(pipeline.errors, ErrorPolicy { hold_if: None, archive_raw: ArchiveRaw::Full });
 }
 
-#[test]
-fn every_option_is_read() {
-    let text = r#"
+const EVERY_OPTION: &str = r#"
 version = 1
 name = "all-1_x"
 [source]
@@ -57,7 +55,10 @@ add = ["_loaded_at", "_source_row", "_source_file"]
 hold_if = { rejected = "2.5%", min_rows = 200 }
 archive_raw = "pointer"
 "#;
-    let Parsed { pipeline, warnings } = parse_text(text).unwrap_or_else(|e| panic!("{e}"));
+
+#[test]
+fn every_option_is_read() {
+    let Parsed { pipeline, warnings } = parse_text(EVERY_OPTION).unwrap_or_else(|e| panic!("{e}"));
 
     assert_eq!(warnings, []);
     let source = &pipeline.source;

@@ -1,14 +1,18 @@
 //! Logs and metrics: JSON on Lambda, plain text on a terminal. Never a row's value.
 
+mod json;
+
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::OnceLock;
 
 use rowproof_core::receipt::Totals;
 use serde_json::{Map, Value, json};
+use tracing::{Span, info_span};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use self::json::JsonLines;
 use crate::clock;
 use crate::settings::read_env;
 
@@ -25,13 +29,20 @@ struct Metrics {
 pub fn on_lambda(function: &str) {
     let service = read_env("POWERTOOLS_SERVICE_NAME").unwrap_or_else(|| "service_undefined".into());
     let namespace = read_env("POWERTOOLS_METRICS_NAMESPACE").unwrap_or_else(|| "Rowproof".into());
-    let json = tracing_subscriber::fmt::layer()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_span_list(true)
-        .with_writer(std::io::stdout);
-    let result = tracing_subscriber::registry().with(filter("info")).with(json).try_init();
+    let mut bound = Map::new();
+    bound.insert("service".into(), json!(service));
+    bound.insert("function_name".into(), json!(function));
+    let optional = [
+        ("function_version", "AWS_LAMBDA_FUNCTION_VERSION"),
+        ("function_memory_size", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"),
+    ];
+    for (key, variable) in optional {
+        if let Some(value) = read_env(variable) {
+            bound.insert(key.into(), json!(value));
+        }
+    }
+    let lines = JsonLines::new(bound);
+    let result = tracing_subscriber::registry().with(filter("info")).with(lines).try_init();
     if result.is_ok() {
         tracing::debug!(function, "logs are set up");
     }
@@ -51,12 +62,22 @@ pub fn on_terminal(default_level: &str) {
     drop(result);
 }
 
+/// The span of one invocation: its request id is on every line under both of its usual names.
+pub fn invocation(request_id: &str) -> Span {
+    info_span!("invocation", requestId = request_id, function_request_id = request_id)
+}
+
 fn filter(default_level: &str) -> EnvFilter {
     let level = ["RUST_LOG", "POWERTOOLS_LOG_LEVEL", "AWS_LAMBDA_LOG_LEVEL"]
         .into_iter()
         .find_map(|name| read_env(name).filter(|value| !value.is_empty()))
         .unwrap_or_else(|| default_level.to_owned());
-    EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new(default_level))
+    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new(default_level));
+    // The local S3 calls every refused condition an error; here they are answers.
+    match "s3s=off".parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    }
 }
 
 /// One job's rows, when it commits.

@@ -1,0 +1,354 @@
+use super::*;
+use crate::pipeline::{
+    ColumnType, CsvDialect, JsonlOptions, Pipeline, Ragged, TimestampFormat, UnknownFields, parse,
+};
+
+fn csv() -> Format {
+    Format::Csv(CsvDialect {
+        delimiter: b',',
+        quote: Some(b'"'),
+        escape: None,
+        header: true,
+        skip_lines: 0,
+        null: vec![String::new()],
+        ragged: Ragged::Reject,
+    })
+}
+
+fn read(text: &str) -> Pipeline {
+    let load = |_: &str| Err("no file".to_owned());
+    match parse("guess.toml", text, &load, &|_| None) {
+        Ok(parsed) => parsed.pipeline,
+        Err(problems) => panic!("{problems}\n{text}"),
+    }
+}
+
+/// The file for a header and rows of unquoted fields.
+fn infer(header: &[&str], rows: &[Vec<String>]) -> String {
+    let header: Vec<String> = header.iter().map(|name| (*name).to_owned()).collect();
+    let mut inference = Inference::new("in/orders-2026.csv.gz", csv(), &header);
+    for row in rows {
+        for (i, field) in row.iter().enumerate() {
+            inference.observe(i, field.as_bytes(), false);
+        }
+        inference.end_row();
+    }
+    inference.finish().expect("columns")
+}
+
+/// The line of the only column, and the comments above it.
+fn one_column(name: &str, values: &[&str]) -> (String, String) {
+    let rows: Vec<Vec<String>> = values.iter().map(|value| vec![(*value).to_owned()]).collect();
+    let text = infer(&[name], &rows);
+    read(&text);
+    let columns = text.split("[columns]\n").nth(1).expect("columns");
+    let lines: Vec<&str> = columns.lines().take_while(|line| !line.is_empty()).collect();
+    let (comments, line): (Vec<&str>, Vec<&str>) =
+        lines.into_iter().partition(|line| line.starts_with('#'));
+    assert_eq!(line.len(), 1, "{text}");
+    (line[0].to_owned(), comments.join("\n"))
+}
+
+#[test]
+fn each_kind_of_value_gives_its_type() {
+    for (values, expected, comment) in [
+        (&["true", "false", "true"][..], "bool", ""),
+        (&["1", "2", "2"], "int64", ""),
+        (&["0", "1", "1"], "int64", "bool reads them"),
+        (&["-5", "+7", "7", "7"], "int64", ""),
+        (&["9000000000000000000", "1", "1"], "int64", "near the limit of int64"),
+        (&["18446744073709551615", "1", "1"], "uint64", "over the limit of int64"),
+        (&["18446744073709551616", "1", "1"], "decimal(22,0)", "room for 22"),
+        (&["1.50", "2", "2"], "decimal(12,2)", "at most 1 digits"),
+        (&["1e5", "2.5", "2.5"], "float64", "nearest value"),
+        (&["0.12345678901", "1", "1"], "float64", "nearest value"),
+        (&["007", "8", "8"], "string", "1 values start with a zero"),
+        (&["abc", "1", "1"], "string", ""),
+        (&["2026-11-23", "2026-11-23"], "date", ""),
+        (&["10:30:00", "10:30:00"], "{ type = \"time\", format = \"%H:%M:%S\" }", ""),
+        (&["2026-11-23T10:00:00Z", "2026-11-23 10:00:00.123+02:00"], "timestamp", ""),
+        (&["2026-02-30", "2026-02-30"], "string", ""),
+        (&["24/11/26", "24/11/26"], "string", ""),
+        (&["", ""], "{ type = \"string\", nullable = true }", "the type is unknown"),
+        (&["5", ""], "{ type = \"int64\", nullable = true }", ""),
+    ] {
+        let (line, comments) = one_column("x", values);
+        let expected = match expected.starts_with('{') {
+            true => format!("x = {expected}"),
+            false => format!("x = \"{expected}\""),
+        };
+        let plain = line.replace("{ type = ", "").replace(", key = true }", "");
+        assert!(line == expected || plain == expected, "{values:?}: {line}");
+        assert!(comments.contains(comment), "{values:?}: {comments}");
+    }
+}
+
+#[test]
+fn ambiguous_days_and_months_say_how_many_values_settle_them() {
+    let (settled, why) = one_column("d", &["23/11/2026", "01/02/2026", "05/06/2026", "05/06/2026"]);
+    let (american, _) = one_column("d", &["11/23/2026", "01/02/2026", "01/02/2026"]);
+    let (open, why_open) = one_column("d", &["01/02/2026", "05/06/2026", "05/06/2026"]);
+
+    assert_eq!(settled, "d = { type = \"date\", format = \"%d/%m/%Y\" }");
+    assert!(why.contains("1 value settles that it is \"%d/%m/%Y\" and not \"%m/%d/%Y\""), "{why}");
+    assert_eq!(american, "d = { type = \"date\", format = \"%m/%d/%Y\" }");
+    assert_eq!(open, "d = \"string\"");
+    assert!(why_open.contains("0 values settle it: text until you write"), "{why_open}");
+}
+
+#[test]
+fn a_timestamp_without_an_offset_asks_for_the_zone() {
+    let rows = vec![vec!["2026-11-23T10:00:00".to_owned()]; 2];
+    let text = infer(&["at"], &rows);
+
+    let pipeline = read(&text);
+
+    assert_eq!(pipeline.source.timezone.as_deref(), Some("UTC"));
+    assert!(text.contains("# timestamps have no offset"), "{text}");
+    let rfc3339 = ColumnType::Timestamp { format: TimestampFormat::Rfc3339 };
+    assert_eq!(pipeline.columns[0].data_type, rfc3339);
+}
+
+#[test]
+fn few_bad_values_do_not_spoil_the_type() {
+    let row = |i: usize| {
+        let amount = if i == 7 { "N/A!".to_owned() } else { format!("{i}.25") };
+        vec![i.to_string(), amount]
+    };
+    let text = infer(&["id", "amount"], &(0..200).map(row).collect::<Vec<_>>());
+
+    let pipeline = read(&text);
+
+    assert!(pipeline.columns[0].key);
+    assert!(text.contains("# key: each value stands once in all 200 rows"), "{text}");
+    assert_eq!(pipeline.columns[1].data_type, ColumnType::Decimal { precision: 12, scale: 2 });
+    assert!(text.contains("# 1 of 200 values do not fit and would be rejected"), "{text}");
+}
+
+#[test]
+fn one_value_over_the_limit_is_a_bad_value() {
+    let row = |i: usize| vec![if i == 9 { "9".repeat(19) } else { (i % 5).to_string() }];
+    let text = infer(&["x"], &(0..100).map(row).collect::<Vec<_>>());
+
+    assert_eq!(read(&text).columns[0].data_type, ColumnType::Int(64));
+    assert!(text.contains("# 1 of 100 values do not fit"), "{text}");
+}
+
+#[test]
+fn a_key_with_flaws_is_only_suggested() {
+    let row = |i: usize| vec![if i == 9 { "8".to_owned() } else { i.to_string() }];
+    let text = infer(&["order_id"], &(0..100).map(row).collect::<Vec<_>>());
+
+    assert!(!read(&text).columns[0].key);
+    assert!(text.contains("# nearly a key: 1 values repeat"), "{text}");
+}
+
+#[test]
+fn rare_nulls_are_doubted() {
+    let row = |i: usize| vec!["x".to_owned(), if i == 3 { String::new() } else { i.to_string() }];
+    let text = infer(&["a", "b"], &(0..1000).map(row).collect::<Vec<_>>());
+
+    assert!(read(&text).columns[1].nullable);
+    assert!(text.contains("# only 1 of 1,000 rows are empty here"), "{text}");
+}
+
+#[test]
+fn words_for_null_are_found_beside_numbers_and_hold_for_text_too() {
+    let row = |i: usize| {
+        let word = || "NULL".to_owned();
+        vec![
+            if i == 3 { word() } else { i.to_string() },
+            if i == 4 { word() } else { format!("t{i}") },
+        ]
+    };
+    let pipeline = read(&infer(&["n", "t"], &(0..20).map(row).collect::<Vec<_>>()));
+
+    let Format::Csv(csv) = &pipeline.source.format else { panic!("csv") };
+    assert_eq!(csv.null, ["", "NULL"]);
+    assert_eq!(pipeline.columns[0].data_type, ColumnType::Int(64));
+    assert!(pipeline.columns[0].nullable && pipeline.columns[1].nullable);
+}
+
+#[test]
+fn few_values_are_listed() {
+    let row = |i: usize| vec![["paid", "a \"b\" ${X}"][i % 2].to_owned()];
+    let text = infer(&["status"], &(0..20).map(row).collect::<Vec<_>>());
+
+    assert!(text.contains(r#"add one_of = ["paid", "a \"b\" $${X}"]"#), "{text}");
+}
+
+#[test]
+fn odd_names_still_give_a_file_that_parses() {
+    let header = [
+        "id",
+        "ID",
+        "",
+        "a b",
+        "id",
+        "tab\there",
+        "_source_file",
+        "${HOME}",
+        "\"q\"",
+        "{x}",
+        "column_2",
+        "{\t}",
+        "\n[sink]",
+    ];
+    let text = infer(&header, &[vec!["1".to_owned(); header.len()]]);
+
+    let pipeline = read(&text);
+
+    let names: Vec<&str> = pipeline.columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "id",
+            "column_2",
+            "a b",
+            "column_6",
+            "column_7",
+            "${HOME}",
+            "\"q\"",
+            "{x}",
+            "column_11",
+            "column_13"
+        ]
+    );
+    assert!(text.contains("# field 3 has no name"), "{text}");
+    assert!(text.contains("# field 5 is a second \"id\""), "{text}");
+    assert!(text.contains("# field 12 is named \"{\\t}\" like a capture"), "{text}");
+}
+
+#[test]
+fn the_file_name_gives_name_and_match_and_cannot_break_the_file() {
+    for (file, name, pattern) in [
+        ("/data/Orders 2026.csv.gz", "orders_2026", "incoming/orders_2026/*.csv*"),
+        ("export.TXT", "export", "incoming/export/*.TXT*"),
+        ("2026.csv", "data", "incoming/data/*.csv*"),
+        ("orders", "orders", "incoming/orders/*.csv*"),
+        ("x\n[sink.postgres]\n.csv", "x__sink", "incoming/x__sink/*.csv*"),
+    ] {
+        let inference = Inference::new(file, csv(), &["id".to_owned()]);
+        let pipeline = read(&inference.finish().expect("a column"));
+        assert_eq!((pipeline.name.as_str(), pipeline.source.pattern.as_str()), (name, pattern));
+    }
+}
+
+#[test]
+fn the_dialect_is_written_where_it_differs() {
+    let dialect = CsvDialect {
+        delimiter: b'\t',
+        quote: None,
+        escape: None,
+        header: false,
+        skip_lines: 3,
+        null: vec!["-".into()],
+        ragged: Ragged::Reject,
+    };
+    let header = ["field_1".to_owned(), "field_2".to_owned()];
+    let inference = Inference::new("x.tsv", Format::Csv(dialect.clone()), &header);
+
+    let pipeline = read(&inference.finish().expect("columns"));
+
+    assert_eq!(pipeline.source.format, Format::Csv(dialect));
+}
+
+#[test]
+fn fields_of_json_lines_join_as_they_come() {
+    let format = Format::Jsonl(JsonlOptions { unknown_fields: UnknownFields::Ignore });
+    let mut inference = Inference::new("events.jsonl", format, &[]);
+    for i in 0..10 {
+        let id = inference.column("id");
+        inference.observe(id, i.to_string().as_bytes(), false);
+        if i > 4 {
+            let late = inference.column("late");
+            inference.observe(late, b"", true);
+        }
+        inference.end_row();
+    }
+
+    let pipeline = read(&inference.finish().expect("columns"));
+
+    assert!(matches!(pipeline.source.format, Format::Jsonl(_)));
+    assert!(pipeline.columns[0].key && !pipeline.columns[0].nullable);
+    assert!(pipeline.columns[1].nullable);
+}
+
+#[test]
+fn bytes_that_are_not_utf8_and_extra_fields_are_told() {
+    let mut inference = Inference::new("x.csv", csv(), &["a".to_owned()]);
+    inference.observe(0, b"caf\xe9", false);
+    inference.observe(1, b"extra", false);
+    inference.end_row();
+
+    let text = inference.finish().expect("columns");
+
+    read(&text);
+    assert!(text.contains("# 1 values are not UTF-8"), "{text}");
+    assert!(text.contains("# 1 fields stand beyond the header"), "{text}");
+}
+
+#[test]
+fn an_input_without_named_columns_gives_no_file() {
+    assert_eq!(Inference::new("x.csv", csv(), &[]).finish(), Err(InferError::NoColumns));
+    assert_eq!(
+        Inference::new("x.csv", csv(), &[String::new()]).finish(),
+        Err(InferError::NoColumns)
+    );
+}
+
+#[test]
+fn memory_for_hashes_is_bounded_and_given_back() {
+    let header = ["a".to_owned(), "id".to_owned()];
+    let mut inference = Inference::new("x.csv", csv(), &header);
+    inference.hashes_left = 5_000;
+    for i in 0..10_000_u32 {
+        inference.observe(0, (i % 7).to_string().as_bytes(), false);
+        inference.observe(1, i.to_string().as_bytes(), false);
+        inference.end_row();
+    }
+
+    let text = inference.finish().expect("columns");
+
+    assert!(inference.columns[0].unique.given_up);
+    assert_eq!(inference.columns[1].unique.seen, 5_000);
+    assert!(text.contains("key: each value stands once in the first 5,000 rows"), "{text}");
+}
+
+#[test]
+fn the_delimiter_is_the_one_that_each_line_has_equally_often() {
+    for (text, expected) in [
+        ("a,b,c\n1,2,3\n", b','),
+        ("a;b;c\n1,5;2,5;3\n", b';'),
+        ("a\tb\nx, y\tz\n", b'\t'),
+        ("a|b|c\r\n1|2|3\r\n", b'|'),
+        ("\"a;b\",c\n\"x;y;z\",2\n", b','),
+        ("a;b\n\"x\ny;z\";2\n", b';'),
+        ("name\nanna\n", b','),
+        ("a;b", b';'),
+        ("", b','),
+        ("a;b;c\n1;2;3\n4;5", b';'),
+    ] {
+        assert_eq!(guess_delimiter(text.as_bytes()), expected, "{text:?}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn whatever_comes_in_the_file_parses(
+        header in proptest::collection::vec("[a-zA-Z0-9_ ${}\"\\\\\t\n=.ÿ\u{202e}]{0,12}", 1..6),
+        rows in proptest::collection::vec(
+            proptest::collection::vec("[0-9a-z./:T Z+\\-]{0,14}", 0..6), 0..20),
+    ) {
+        let mut inference = Inference::new(header.first().map_or("", String::as_str), csv(), &header);
+        for row in &rows {
+            for (i, field) in row.iter().enumerate() {
+                inference.observe(i, field.as_bytes(), false);
+            }
+            inference.end_row();
+        }
+        if let Ok(text) = inference.finish() {
+            read(&text);
+        }
+    }
+}

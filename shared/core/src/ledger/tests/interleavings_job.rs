@@ -1,0 +1,219 @@
+//! Observers, planners, operators and committers in any order over one slot.
+
+use std::collections::BTreeSet;
+
+use super::fixtures::*;
+use super::random::{Chance, Network};
+use crate::ids::JobId;
+use crate::ledger::*;
+
+/// From and to, by name.
+type Step = (&'static str, &'static str);
+
+struct World {
+    store: Store,
+    network: Network,
+    chance: Chance,
+    jobs: BTreeSet<JobId>,
+    versions: i64,
+    steps: BTreeSet<Step>,
+}
+
+impl World {
+    fn send(&mut self, write: &Write) -> Option<bool> {
+        let answer = self.network.send(&mut self.store, write, &mut self.chance);
+        answer.map(|performed| performed.stands())
+    }
+
+    /// HEAD of one of two keys: usually the current version, now and then a new one.
+    fn observe(&mut self) {
+        let slot = self.store.slot();
+        self.versions += i64::from(self.chance.once_in(4));
+        let key = ["a.csv", "b.csv"][self.chance.below(2)];
+        let modified = self.versions - i64::from(key == "a.csv");
+        let object = object(key, &format!("v{modified}"), modified);
+        let again = self.chance.once_in(12);
+        let observed = match again {
+            true => restart(&slot_id(), slot.as_ref(), &object, false, NOW),
+            false => observe(&slot_id(), slot.as_ref(), &object, NOW),
+        };
+        let generation = match observed {
+            Observed::NewHead { write, generation, .. } => {
+                if self.send(&write) != Some(true) {
+                    return;
+                }
+                generation
+            }
+            Observed::IsHead { generation, .. } => generation,
+            Observed::Older => return,
+        };
+        let facts = facts_of(object, generation);
+        self.jobs.insert(facts.job.clone());
+        self.send(&create(&facts, NOW));
+    }
+
+    /// Reads a job and does whatever one may do about it, whoever else is doing so.
+    fn work(&mut self, job: &JobId) {
+        let (Some(job), Some(slot)) = (self.store.job(job), self.store.slot()) else {
+            return;
+        };
+        let id = &job.facts.job;
+        if slot.generation > job.facts.generation && self.chance.once_in(3) {
+            self.send(&supersede(id, NOW));
+            return;
+        }
+        match job.state {
+            JobState::Planning => self.plan(&job),
+            JobState::Running => self.run(&job),
+            JobState::Held => self.decide(&job, slot.generation),
+            JobState::Committing => self.publish(&job),
+            JobState::Committed => drop(self.send(&settle_slot(&job))),
+            JobState::Blocked | JobState::Superseded | JobState::Failed => {}
+        }
+    }
+
+    fn plan(&mut self, job: &Job) {
+        let write = match self.chance.below(5) {
+            0 => hold(job, HoldReason::Drift, "a column is gone", "header", NOW),
+            1 => save_planning(job, &format!("at {}", self.versions), NOW),
+            2 if self.chance.once_in(4) => fail(job, &failure("codec"), NOW),
+            _ => seal_plan(job, &plan_ref(&job.facts.job.0), Some(3), NOW),
+        };
+        self.send(&write);
+    }
+
+    fn run(&mut self, job: &Job) {
+        let write = match self.chance.below(8) {
+            0 => hold(job, HoldReason::Rejected, "too many", "totals", NOW),
+            1 => hold(job, HoldReason::Unbalanced, "a bug", "totals", NOW),
+            2 if self.chance.once_in(4) => block(&job.facts.job, &failure("poison"), NOW),
+            // Another revision freezes another list.
+            _ => begin_commit(job, &plan_ref(&format!("list at {}", job.rev)), NOW),
+        };
+        self.send(&write);
+    }
+
+    fn decide(&mut self, job: &Job, head_generation: i64) {
+        let decision = match self.chance.once_in(4) {
+            true => discard(job, "ann", "no", NOW),
+            false => approve(job, "ann", "fine", head_generation, NOW),
+        };
+        if let Ok(write) = decision {
+            self.send(&write);
+        }
+    }
+
+    fn publish(&mut self, job: &Job) {
+        let Some(published) = self.send(&commit_slot(job, &job.facts.job.0)) else {
+            return;
+        };
+        let id = &job.facts.job;
+        match published {
+            true => self.send(&end_commit(job, &id.0, NOW)),
+            false => self.send(&supersede_committing(id, NOW)),
+        };
+    }
+
+    fn check_slot(&self, before: &Slot) {
+        let slot = self.store.slot().unwrap();
+        assert!(slot.rev >= before.rev && slot.generation >= before.generation);
+        assert!(slot.committed_generation >= before.committed_generation);
+        if slot.committed_generation == before.committed_generation {
+            assert_eq!(slot.committed_job, before.committed_job);
+            assert_eq!(slot.manifest, before.manifest);
+        }
+        let same_key = slot.head_uri == before.head_uri;
+        assert!(same_key || slot.head_modified >= before.head_modified);
+        assert!(slot.committed_generation <= slot.generation);
+        let settled = slot.committed_job.as_ref() == Some(&slot.head_job);
+        let due = self.store.items[&Slot::key(&slot_id())].contains_key("due_shard");
+        assert!(due || settled, "unfinished, and in no index");
+    }
+
+    fn check_job(&mut self, before: &Job) {
+        let job = self.store.job(&before.facts.job).unwrap();
+        assert_eq!(job.facts, before.facts);
+        assert!(job.rev >= before.rev, "a revision fell");
+        for (was, is) in [(&before.plan, &job.plan), (&before.intent, &job.intent)] {
+            assert!(was.is_none() || was == is, "a sealed document changed");
+        }
+        assert!(before.chunk_count.is_none() || before.chunk_count == job.chunk_count);
+        if job.state == JobState::Committed {
+            let slot = self.store.slot().unwrap();
+            assert!(slot.committed_generation >= job.facts.generation);
+        }
+        if matches!(job.state, JobState::Committing | JobState::Committed) {
+            assert!(job.intent.is_some() && job.plan.is_some());
+        }
+        if before.state != job.state {
+            self.steps.insert((before.state.as_str(), job.state.as_str()));
+        }
+        let unbalanced = |job: &Job| {
+            let hold = job.hold.as_ref();
+            hold.is_some_and(|hold| hold.reason == HoldReason::Unbalanced)
+        };
+        if before.state == JobState::Held && unbalanced(before) && !unbalanced(&job) {
+            assert_eq!(job.state, JobState::Failed, "unbalanced books were approved");
+        }
+    }
+}
+
+/// Every step a job may take; nothing leaves COMMITTED or SUPERSEDED.
+fn allowed() -> BTreeSet<Step> {
+    use JobState::*;
+    let steps = [
+        (Planning, vec![Running, Held, Failed, Superseded]),
+        (Running, vec![Committing, Held, Blocked, Superseded]),
+        (Held, vec![Planning, Running, Failed, Superseded]),
+        (Blocked, vec![Superseded]),
+        (Failed, vec![Superseded]),
+        (Committing, vec![Committed, Superseded]),
+    ];
+    let steps = steps.into_iter();
+    steps
+        .flat_map(|(from, to)| to.into_iter().map(move |to| (from.as_str(), to.as_str())))
+        .collect()
+}
+
+#[test]
+fn a_slot_goes_forward_in_any_order_of_observers_operators_and_committers() {
+    let (mut steps, mut late, mut committed) = (BTreeSet::new(), 0, 0);
+    for seed in 0..120 {
+        let mut world = World {
+            store: Store::default(),
+            network: Network::default(),
+            chance: Chance::new(seed),
+            jobs: BTreeSet::new(),
+            versions: 1,
+            steps: BTreeSet::new(),
+        };
+        for turn in 0..160 {
+            let before = world.store.items.clone();
+            let known: Vec<JobId> = world.jobs.iter().cloned().collect();
+            match turn % 2 {
+                0 if known.is_empty() || world.chance.once_in(5) => world.observe(),
+                0 => {
+                    let at = world.chance.below(known.len());
+                    world.work(&known[at]);
+                }
+                _ => {
+                    let World { network, store, chance, .. } = &mut world;
+                    network.land(store, chance);
+                }
+            }
+            for (key, item) in &before {
+                let changed = world.store.items.get(key) != Some(item);
+                match key.sk.as_str() {
+                    "S" if changed => world.check_slot(&Slot::from_item(item).unwrap()),
+                    "J" if changed => world.check_job(&Job::from_item(item).unwrap()),
+                    _ => {}
+                }
+            }
+        }
+        late += world.network.landed_late;
+        committed += usize::from(world.store.slot().is_some_and(|s| s.committed_generation > 1));
+        steps.append(&mut world.steps);
+    }
+    assert_eq!(steps, allowed());
+    assert!(late > 1_000 && committed > 20, "{late} {committed}");
+}
