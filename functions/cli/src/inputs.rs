@@ -66,12 +66,7 @@ pub(crate) fn place_inputs(pipeline: &Pipeline, paths: &[PathBuf]) -> anyhow::Re
         if captures.is_none() {
             check_unfit(pipeline, path)?;
         }
-        inputs.push(Input {
-            path: path.clone(),
-            key,
-            captures: captures.unwrap_or_default(),
-            fits,
-        });
+        inputs.push(Input { path: path.clone(), key, captures: captures.unwrap_or_default() });
     }
     Ok(inputs)
 }
