@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use crate::support::oracle;
 use crate::support::orders::{COLUMNS, Orders};
-use crate::support::world::World;
+use crate::support::table;
+use crate::support::world::{ORDERS, World};
 
 /// What a second run must repeat.
 fn told(line: &Value) -> Value {
@@ -290,4 +291,62 @@ fn names_with_any_characters_are_one_key_each() {
     assert_eq!(ended.code, Some(0), "{ended:#?}");
     let jobs: BTreeSet<_> = ended.lines.iter().map(|line| line["job"].to_string()).collect();
     assert_eq!((jobs.len(), world.loaded().len()), (names.len(), 2 * names.len()));
+}
+
+#[test]
+fn pipelines_that_read_the_same_files_in_one_folder_load_a_table_each() {
+    let world = World::with_orders();
+    let (file, other) = (orders(1, 20), orders(50, 10));
+    world.write("a.csv", &file);
+    world.agrees(&world.run(&["a.csv"]).line(), &file);
+    // The name of the other one comes first, and the file fits neither pattern.
+    world.write(
+        "other.toml",
+        ORDERS.replace("\"orders\"", "\"all\"").replace("curated/orders", "curated/all"),
+    );
+    world.orders_with("incoming/*", "incoming/o*");
+    world.write("b.csv", &other);
+    let run = |pipeline: &str, input: &str| {
+        let arguments = ["run", pipeline, input, "--out", "out", "--json"].map(str::to_owned);
+        world.command(arguments.to_vec()).line()
+    };
+    assert_eq!(run("other.toml", "a.csv")["rows_loaded"], 20);
+    assert_eq!(run("other.toml", "b.csv")["rows_loaded"], 10);
+    assert_eq!(run("orders.toml", "b.csv")["rows_loaded"], 10);
+    let mut both = [oracle::good(&file), oracle::good(&other)].concat();
+    both.sort();
+    assert!(world.loaded() == both);
+    assert!(table::rows(&world.path("out/output/curated/all"), &COLUMNS) == both);
+}
+
+#[test]
+fn of_two_inputs_for_one_place_one_is_loaded_and_the_other_is_not() {
+    let world = World::with_orders();
+    world.orders_with(
+        "match = \"incoming/*\"",
+        "match = \"incoming/{day}_*.csv\"\nreplaces = [\"day\"]",
+    );
+    let files = [orders(1, 20), orders(50, 10)];
+    world.write("monday_1.csv", &files[0]);
+    world.write("monday_2.csv", &files[1]);
+    for inputs in [["monday_1.csv", "monday_2.csv"], ["monday_2.csv", "monday_1.csv"]] {
+        let ended = world.run(&inputs).end();
+        let mut states: Vec<_> =
+            ended.lines.iter().map(|line| line["state"].as_str().unwrap()).collect();
+        states.sort_unstable();
+        assert_eq!((states, ended.code), (vec!["COMMITTED", "SUPERSEDED"], Some(1)), "{ended:#?}");
+        let loaded = world.loaded();
+        assert!(files.iter().any(|file| oracle::good(file) == loaded), "{} rows", loaded.len());
+    }
+}
+
+#[test]
+fn a_folder_whose_files_were_removed_says_so() {
+    let world = World::with_orders();
+    world.write("a.csv", orders(1, 20));
+    world.run(&["a.csv"]).line();
+    fs::remove_dir_all(world.path("out/output")).unwrap();
+    let ended = world.run(&["a.csv"]).end();
+    let error = ended.is("COMMITTED", 1)["error"].as_str().unwrap();
+    assert!(error.contains("is gone: files of this folder were removed"), "{error}");
 }

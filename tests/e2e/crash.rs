@@ -50,8 +50,10 @@ fn kill_at_random(processes: bool) {
     let mut rng = Rng::with_seed(if processes { 11 } else { 5 });
     let mut span = 1_500;
     for round in 0..kills() {
-        let world = prepared.copy();
-        world.write("a.csv", &new);
+        // A folder that holds old rows, or nothing yet; a file in ranges, or a chain.
+        let world = if round % 3 == 0 { World::with_orders() } else { prepared.copy() };
+        let packed = zstd::encode_all(&new[..], 1).unwrap();
+        world.write("a.csv", if round % 2 == 0 { &new } else { &packed });
         let run = || world.run(&["a.csv"]).processes(processes).chunk_bytes(2_500);
         let began = Instant::now();
         let mut running = run().start();

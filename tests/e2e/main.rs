@@ -6,6 +6,7 @@
     clippy::string_slice,
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
+    clippy::wildcard_enum_match_arm,
     reason = "a test that cannot go on fails"
 )]
 

@@ -76,7 +76,7 @@ fn json_lines_give_the_rows_of_the_same_csv() {
 
 #[test]
 fn chunk_and_block_sizes_change_neither_rows_nor_receipt() {
-    let (file, _) = Orders::flawed(40).csv();
+    let (file, _) = Orders::flawed(66).csv();
     let mut seen = Vec::new();
     for (rows, bytes, block) in
         [(1, 1 << 20, 1), (7, 1 << 20, 64), (500, 2_000, 4_096), (500, 1 << 20, 1 << 20)]
@@ -112,4 +112,32 @@ fn functions_as_processes_give_the_same_bytes() {
     }
     assert!(!seen[0].0.is_empty());
     assert!(seen[0] == seen[1], "the files differ");
+}
+
+#[test]
+fn a_packed_file_of_many_chunks_has_the_rows_of_all_of_them() {
+    let (file, _) = Orders::flawed(66).csv();
+    let world = World::with_orders();
+    world.write("a.csv", gzip(&file));
+    let line = world.run(&["a.csv"]).env("ROWPROOF_CHUNK_ROWS", 1).line();
+    world.agrees(&line, &file);
+    assert!(line["chunks"].as_u64().unwrap() >= 67, "{line}");
+}
+
+#[test]
+fn text_in_another_encoding_gives_the_same_rows_with_places_in_utf_8() {
+    let (file, _) = Orders { flaw_every: 9, ..Orders::clean(60) }.csv();
+    let text = String::from_utf8_lossy(&file).replace('\u{fffd}', "?").replace("Bad??Name", "B\"");
+    let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let with_mark = [b"\xff\xfe".as_slice(), &wide].concat();
+    for bytes in [wide, with_mark] {
+        let world = World::with_orders();
+        world
+            .orders_with("format = \"csv\"", "format = \"csv\"\ncsv = { encoding = \"utf-16le\" }");
+        world.write("a.csv", &bytes);
+        let line = world.run(&["a.csv"]).chunk_bytes(2_000).line();
+        assert!(line["chunks"].as_u64().unwrap() > 2, "{line}");
+        assert_eq!(line["bytes_read"], bytes.len());
+        world.agrees(&line, text.as_bytes());
+    }
 }

@@ -73,6 +73,10 @@ impl Outcome {
                 outcome.data = prefixed("output", manifest.files.iter().map(|file| &file.key));
                 outcome.manifest = job.manifest.as_ref().map(|key| format!("output/{key}"));
             }
+        } else if let Some(key) = &job.manifest {
+            outcome.error = Some(format!(
+                "output/{key} is gone: files of this folder were removed; load the input into another --out"
+            ));
         }
         Ok(outcome)
     }

@@ -30,7 +30,7 @@ pub(crate) async fn run(args: args::Run) -> anyhow::Result<u8> {
     let pipeline = Arc::new(read_pipeline(&args.pipeline)?);
     let inputs = place_inputs(&pipeline, &args.inputs)?;
     let workers = Workers { count: usize::from(args.workers), processes: args.processes };
-    let world = World::start(&args.out.dir, Some(workers), None).await?;
+    let world = World::start_for(&args.out.dir, workers, &pipeline.name).await?;
     let work = Box::pin(load(&world, &pipeline, &inputs));
     let Some(outcomes) = or_interrupted(work).await? else { return Ok(INTERRUPTED) };
     if args.json {

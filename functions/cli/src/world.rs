@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 use futures_util::FutureExt;
 use lambda_runtime::{LambdaEvent, service_fn};
+use rowproof_core::names;
 use rowproof_io::app::App;
 use rowproof_io::batch::EventFailed;
 use rowproof_io::clients::Clients;
@@ -77,6 +78,25 @@ impl World {
         workers: Option<Workers>,
         port: Option<u16>,
     ) -> anyhow::Result<World> {
+        World::start_with(dir, workers, port, names::PIPELINES).await
+    }
+
+    /// Starts it for this pipeline alone: the folder may know others that read the same input folder.
+    pub(crate) async fn start_for(
+        dir: &Path,
+        workers: Workers,
+        pipeline: &str,
+    ) -> anyhow::Result<World> {
+        let key = format!("{}{pipeline}.json", names::PIPELINES);
+        World::start_with(dir, Some(workers), None, &key).await
+    }
+
+    async fn start_with(
+        dir: &Path,
+        workers: Option<Workers>,
+        port: Option<u16>,
+        pipelines: &str,
+    ) -> anyhow::Result<World> {
         let dir = prepare(dir)?;
         let mut lock = match lock(&dir)? {
             Ok(lock) => lock,
@@ -110,7 +130,7 @@ impl World {
         }
         let endpoint = local.endpoints().url.clone();
         write_holder(&mut lock, &endpoint)?;
-        let app = Arc::new(connect(&endpoint, Some(run_id()))?);
+        let app = Arc::new(connect(&endpoint, Some(run_id()), pipelines)?);
         app.ledger.ensure_table().await?;
         let mut world = World { app, dir, local: Some(local), hosts: vec![], _lock: Some(lock) };
         if let Some(workers) = workers {
@@ -147,7 +167,7 @@ impl World {
                     return World::start(dir, workers, None).await;
                 }
                 Err(holder) if answers(&holder.endpoint).await => {
-                    let app = Arc::new(connect(&holder.endpoint, None)?);
+                    let app = Arc::new(connect(&holder.endpoint, None, names::PIPELINES)?);
                     return Ok(World { app, dir: full, local: None, hosts: vec![], _lock: None });
                 }
                 // It is starting or ending.
@@ -269,8 +289,9 @@ fn run_id() -> String {
     format!("{}-{:016x}", std::process::id(), fastrand::u64(..))
 }
 
-/// Settings and clients for a local AWS.
-fn connect(endpoint: &str, run: Option<String>) -> anyhow::Result<App> {
+/// Settings and clients for a local AWS; objects are matched against the pipeline files below
+/// `pipelines`.
+fn connect(endpoint: &str, run: Option<String>, pipelines: &str) -> anyhow::Result<App> {
     let queue = |name: &str| format!("{endpoint}/{}/{name}", rowproof_local::ACCOUNT);
     let variables = [
         ("ROWPROOF_TABLE", "rowproof".to_owned()),
@@ -280,6 +301,7 @@ fn connect(endpoint: &str, run: Option<String>) -> anyhow::Result<App> {
         ("ROWPROOF_UPLOADS_QUEUE_URL", queue("uploads")),
         ("ROWPROOF_WORK_QUEUE_URL", queue("work")),
         ("ROWPROOF_FAILED_QUEUE_URL", queue("work-dlq")),
+        ("ROWPROOF_PIPELINES", pipelines.to_owned()),
         ("ROWPROOF_MATCH_DIRECTORY", "1".to_owned()),
         ("ROWPROOF_ENDPOINT", endpoint.to_owned()),
         ("ROWPROOF_RUN", run.unwrap_or_default()),
