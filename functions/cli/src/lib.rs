@@ -4,12 +4,15 @@
 //! very ones that run on Lambda.
 
 mod args;
+mod check;
+mod dry_run;
 mod init;
 mod inputs;
 mod outcome;
 mod progress;
 mod report;
 mod run;
+mod summary;
 mod text_file;
 mod world;
 
@@ -59,5 +62,6 @@ async fn dispatch(args: Args) -> anyhow::Result<u8> {
     match args.command {
         Command::Run(run) => run::run(run).await,
         Command::Init(args) => init::run(args).await,
+        Command::Check(args) => check::run(args).await,
     }
 }

@@ -25,8 +25,10 @@
 //!
 //! The same rejects give the same bytes.
 
+mod export;
 mod id;
 mod raw;
+mod read;
 mod rows;
 
 #[cfg(test)]
@@ -41,6 +43,9 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::errors::ParquetError;
 use sha2::{Digest as _, Sha256};
+
+pub use self::export::{Export, ExportError};
+pub use self::read::{ArchivedRow, Wanted, read, rows};
 
 use self::rows::Rows;
 use crate::block::{Decoded, Layout, RejectCode};
@@ -163,11 +168,7 @@ impl ArchiveWriter {
                 rows: 0,
             });
             failure.rows += 1;
-            let source = id::Source {
-                contract: &self.contract,
-                context: &self.context,
-                decoded,
-            };
+            let source = id::Source { contract: &self.contract, context: &self.context, decoded };
             self.pending.push(rows::Row {
                 source_id: &source.id(reject, row_number),
                 error: &failure.error,
@@ -206,12 +207,7 @@ impl ArchiveWriter {
             let by_column = tally.entry(code.as_str().to_owned()).or_default();
             *by_column.entry(column).or_default() += failure.rows;
         }
-        Ok(Some(ArchiveFile {
-            bytes,
-            rows: self.rows,
-            sha256,
-            tally,
-        }))
+        Ok(Some(ArchiveFile { bytes, rows: self.rows, sha256, tally }))
     }
 
     fn flush(&mut self) -> Result<(), ArchiveError> {

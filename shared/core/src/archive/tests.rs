@@ -116,23 +116,14 @@ fn every_reject_says_what_failed_and_where() {
         "expected 3 fields, found 1",
     ];
     assert_eq!(texts(&batch, "error"), errors.map(Some));
-    assert_eq!(
-        texts(&batch, "raw_data"),
-        ["007,a@b,x", "y,a@b,1", "4,a@b", "5,a@b"].map(Some)
-    );
+    assert_eq!(texts(&batch, "raw_data"), ["007,a@b,x", "y,a@b,1", "4,a@b", "5,a@b"].map(Some));
     assert_eq!(
         texts(&batch, "error_code"),
         ["type", "type", "field_count", "field_count"].map(Some)
     );
-    assert_eq!(
-        texts(&batch, "column"),
-        [Some("amount"), Some("id"), None, None]
-    );
+    assert_eq!(texts(&batch, "column"), [Some("amount"), Some("id"), None, None]);
     assert_eq!(texts(&batch, "rule"), [None; 4]);
-    assert_eq!(
-        texts(&batch, "stage"),
-        ["check", "check", "decode", "decode"].map(Some)
-    );
+    assert_eq!(texts(&batch, "stage"), ["check", "check", "decode", "decode"].map(Some));
     assert_eq!(numbers(&batch, "row_number"), [102, 103, 104, 105]);
     assert_eq!(numbers(&batch, "byte_start"), [5010, 5020, 5027, 5032]);
     assert_eq!(numbers(&batch, "byte_end"), [5019, 5027, 5032, 5037]);
@@ -302,4 +293,56 @@ fn writers_can_move_between_threads() {
     fn sent<T: Send + 'static>() {}
     sent::<ArchiveWriter>();
     sent::<table::TableWriter>();
+}
+
+#[test]
+fn wanted_records_come_back_as_they_were_written_and_can_be_exported() {
+    let lines = ["1,a@b,1.5", "007,a@b,x", "y,a@b,1", "=2,\"q,\",z"];
+    let file = archive_of(&orders(), &decoded(&lines)).unwrap();
+    let bytes = Bytes::from(file.bytes);
+    let found = |wanted: &Wanted| -> Vec<ArchivedRow> {
+        let batches = read(bytes.clone(), wanted).unwrap();
+        batches
+            .flat_map(|batch| super::rows(&batch.unwrap()).unwrap().collect::<Vec<_>>())
+            .collect()
+    };
+    let numbers =
+        |wanted: &Wanted| -> Vec<i64> { found(wanted).iter().map(|row| row.row_number).collect() };
+
+    let all = found(&Wanted::default());
+    assert_eq!(numbers(&Wanted::default()), [102, 103, 104]);
+    assert_eq!(numbers(&Wanted { column: Some("amount".into()), ..Wanted::default() }), [102]);
+    assert_eq!(
+        numbers(&Wanted { code: Some("type".into()), row: Some(104), ..Wanted::default() }),
+        [104]
+    );
+    assert_eq!(numbers(&Wanted { code: Some("range".into()), ..Wanted::default() }), [0_i64; 0]);
+    assert_eq!(all[0].raw_data.as_deref(), Some("007,a@b,x"));
+    assert_eq!((all[0].job.as_str(), all[0].timestamp.as_str()), ("j1", "2026-11-23T12:00:00Z"));
+
+    let mut csv = Export::csv(Vec::new()).unwrap();
+    let mut parquet = Export::parquet(Vec::new()).unwrap();
+    for batch in read(bytes.clone(), &Wanted::default()).unwrap() {
+        let batch = batch.unwrap();
+        csv.append(&batch).unwrap();
+        parquet.append(&batch).unwrap();
+    }
+    let csv = String::from_utf8(csv.finish().unwrap()).unwrap();
+    assert_eq!(csv.lines().next().unwrap(), COLUMNS.join(","));
+    assert!(csv.contains("\"'=2,\"\"q,\"\",z\""), "{csv}");
+    let again = Bytes::from(parquet.finish().unwrap());
+    let batches = read(again, &Wanted::default()).unwrap();
+    let rows: Vec<_> = batches
+        .flat_map(|batch| super::rows(&batch.unwrap()).unwrap().collect::<Vec<_>>())
+        .collect();
+    assert_eq!(rows, all);
+}
+
+#[test]
+fn an_export_without_rows_has_the_archive_columns() {
+    let bytes = Bytes::from(Export::parquet(Vec::new()).unwrap().finish().unwrap());
+    let schema = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(bytes);
+    let names: Vec<_> =
+        schema.unwrap().schema().fields().iter().map(|field| field.name().clone()).collect();
+    assert_eq!(names, COLUMNS);
 }
