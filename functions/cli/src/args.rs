@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Demo(crate::demo::Args),
     /// Print a first pipeline file for a file: types, nullability and a key, guessed from its rows
     Init(crate::init::Args),
+    /// Check a pipeline file, and try it on files without writing anything
+    Check(crate::check::Args),
 }
 
 const EXIT_CODES: &str = "Exit code: 0 all committed and balanced (rejected rows included), \

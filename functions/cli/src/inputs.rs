@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use rowproof_core::pipeline::{self, KeyPattern, Pipeline};
+use rowproof_core::pipeline::{self, KeyPattern, Parsed, Pipeline, Problems};
 use rowproof_io::settings::read_env;
 
 use crate::Usage;
@@ -22,6 +22,15 @@ pub(crate) struct Input {
 
 /// Reads a pipeline file with everything it extends. Warnings go to standard error.
 pub(crate) fn read_pipeline(path: &Path) -> anyhow::Result<Pipeline> {
+    let parsed = parse_pipeline(path)?.map_err(|problems| Usage(problems.to_string()))?;
+    for warning in &parsed.warnings {
+        eprintln!("warning: {warning}");
+    }
+    Ok(parsed.pipeline)
+}
+
+/// Reads a pipeline file with everything it extends; what is wrong in it is an answer.
+pub(crate) fn parse_pipeline(path: &Path) -> anyhow::Result<Result<Parsed, Problems>> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Usage(format!("{}: {error}; give a pipeline file", path.display())))?;
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
@@ -29,15 +38,7 @@ pub(crate) fn read_pipeline(path: &Path) -> anyhow::Result<Pipeline> {
         let base = folder.join(name);
         std::fs::read_to_string(&base).map_err(|error| format!("{}: {error}", base.display()))
     };
-    match pipeline::parse(&path.display().to_string(), &text, &load, &read_env) {
-        Ok(parsed) => {
-            for warning in &parsed.warnings {
-                eprintln!("warning: {warning}");
-            }
-            Ok(parsed.pipeline)
-        }
-        Err(problems) => Err(Usage(problems.to_string()).into()),
-    }
+    Ok(pipeline::parse(&path.display().to_string(), &text, &load, &read_env))
 }
 
 /// Where each file goes; every file is there, is a file, and has a name of its own.

@@ -5,9 +5,11 @@
 
 mod approve;
 mod args;
+mod check;
 mod demo;
 mod dev;
 mod discard;
+mod dry_run;
 mod files;
 mod init;
 mod inputs;
@@ -18,6 +20,7 @@ mod report;
 mod rerun;
 mod run;
 mod status;
+mod summary;
 mod text_file;
 mod wait;
 mod why;
@@ -82,5 +85,6 @@ async fn dispatch(args: Args) -> anyhow::Result<u8> {
         Command::Dev(args) => dev::run(args).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Init(args) => init::run(args).await,
+        Command::Check(args) => check::run(args).await,
     }
 }

@@ -31,6 +31,22 @@ pub(crate) fn counted(number: u64, noun: &str) -> String {
     format!("{} {noun}{plural}", grouped(number))
 }
 
+/// Text of a file for a terminal: control characters escaped, cut after `chars_max`.
+pub(crate) fn printable(text: &str, chars_max: usize) -> String {
+    let mut shown = String::new();
+    for (index, c) in text.chars().enumerate() {
+        if index == chars_max {
+            shown.push_str(" ...");
+            break;
+        }
+        match c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+            true => shown.extend(c.escape_default()),
+            false => shown.push(c),
+        }
+    }
+    shown
+}
+
 /// One input of a run.
 pub(crate) fn outcome(dir: &Path, pipeline_file: &Path, pipeline: &Pipeline, outcome: &Outcome) {
     line(&format!("{}: {} in {:.1} s", outcome.input, outcome.state, outcome.seconds));
@@ -95,7 +111,13 @@ pub(crate) fn equation(outcome: &Outcome) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::grouped;
+    use super::{grouped, printable};
+
+    #[test]
+    fn a_terminal_gets_no_control_characters_of_a_file() {
+        assert_eq!(printable("a\u{1b}[31m\r\nß\u{202e}", 99), "a\\u{1b}[31m\\r\\nß\\u{202e}");
+        assert_eq!(printable("abcdef", 3), "abc ...");
+    }
 
     #[test]
     fn thousands_stand_apart() {

@@ -25,8 +25,10 @@
 //!
 //! The same rejects give the same bytes.
 
+mod export;
 mod id;
 mod raw;
+mod read;
 mod rows;
 
 #[cfg(test)]
@@ -41,6 +43,9 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::errors::ParquetError;
 use sha2::{Digest as _, Sha256};
+
+pub use self::export::{Export, ExportError};
+pub use self::read::{ArchivedRow, Wanted, read, rows};
 
 use self::rows::Rows;
 use crate::block::{Decoded, Layout, RejectCode};

@@ -294,3 +294,55 @@ fn writers_can_move_between_threads() {
     sent::<ArchiveWriter>();
     sent::<table::TableWriter>();
 }
+
+#[test]
+fn wanted_records_come_back_as_they_were_written_and_can_be_exported() {
+    let lines = ["1,a@b,1.5", "007,a@b,x", "y,a@b,1", "=2,\"q,\",z"];
+    let file = archive_of(&orders(), &decoded(&lines)).unwrap();
+    let bytes = Bytes::from(file.bytes);
+    let found = |wanted: &Wanted| -> Vec<ArchivedRow> {
+        let batches = read(bytes.clone(), wanted).unwrap();
+        batches
+            .flat_map(|batch| super::rows(&batch.unwrap()).unwrap().collect::<Vec<_>>())
+            .collect()
+    };
+    let numbers =
+        |wanted: &Wanted| -> Vec<i64> { found(wanted).iter().map(|row| row.row_number).collect() };
+
+    let all = found(&Wanted::default());
+    assert_eq!(numbers(&Wanted::default()), [102, 103, 104]);
+    assert_eq!(numbers(&Wanted { column: Some("amount".into()), ..Wanted::default() }), [102]);
+    assert_eq!(
+        numbers(&Wanted { code: Some("type".into()), row: Some(104), ..Wanted::default() }),
+        [104]
+    );
+    assert_eq!(numbers(&Wanted { code: Some("range".into()), ..Wanted::default() }), [0_i64; 0]);
+    assert_eq!(all[0].raw_data.as_deref(), Some("007,a@b,x"));
+    assert_eq!((all[0].job.as_str(), all[0].timestamp.as_str()), ("j1", "2026-11-23T12:00:00Z"));
+
+    let mut csv = Export::csv(Vec::new()).unwrap();
+    let mut parquet = Export::parquet(Vec::new()).unwrap();
+    for batch in read(bytes.clone(), &Wanted::default()).unwrap() {
+        let batch = batch.unwrap();
+        csv.append(&batch).unwrap();
+        parquet.append(&batch).unwrap();
+    }
+    let csv = String::from_utf8(csv.finish().unwrap()).unwrap();
+    assert_eq!(csv.lines().next().unwrap(), COLUMNS.join(","));
+    assert!(csv.contains("\"'=2,\"\"q,\"\",z\""), "{csv}");
+    let again = Bytes::from(parquet.finish().unwrap());
+    let batches = read(again, &Wanted::default()).unwrap();
+    let rows: Vec<_> = batches
+        .flat_map(|batch| super::rows(&batch.unwrap()).unwrap().collect::<Vec<_>>())
+        .collect();
+    assert_eq!(rows, all);
+}
+
+#[test]
+fn an_export_without_rows_has_the_archive_columns() {
+    let bytes = Bytes::from(Export::parquet(Vec::new()).unwrap().finish().unwrap());
+    let schema = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(bytes);
+    let names: Vec<_> =
+        schema.unwrap().schema().fields().iter().map(|field| field.name().clone()).collect();
+    assert_eq!(names, COLUMNS);
+}

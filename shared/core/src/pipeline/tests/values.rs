@@ -42,7 +42,7 @@ on_missing_column = "null"
 supplier = { type = "string", from = "{supplier}" }
 amount = { type = "decimal(12,2)", from = ["amount", "Betrag"], min = 0, max = 1_000.5, default = "0" }
 flag = { type = "bool", default = true }
-day = { type = "date", format = "%d.%m.%Y", min = 2020-01-01 }
+day = { type = "date", format = "%d.%m.%Y", min = "01.01.2020" }
 seen = { type = "timestamp", format = "epoch_ms", nullable = true }
 sent = { type = "timestamp", format = "%d.%m.%Y %H:%M" }
 email = { type = "string", trim = true, pattern = '^[^@]+@[^@]+$', archive = "hash", min_length = 3, max_length = 9 }
@@ -72,7 +72,7 @@ fn every_option_is_read() {
     assert_eq!(amount.from, ColumnSource::Field(vec!["amount".into(), "Betrag".into()]));
     assert_eq!((amount.min.as_deref(), amount.max.as_deref()), (Some("0"), Some("1000.5")));
     assert_eq!(column(&pipeline, "flag").default.as_deref(), Some("true"));
-    assert_eq!(column(&pipeline, "day").min.as_deref(), Some("2020-01-01"));
+    assert_eq!(column(&pipeline, "day").min.as_deref(), Some("01.01.2020"));
     let millis = ColumnType::Timestamp { format: TimestampFormat::EpochMillis };
     assert_eq!(column(&pipeline, "seen").data_type, millis);
     let level = column(&pipeline, "level");

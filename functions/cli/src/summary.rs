@@ -1,0 +1,120 @@
+//! A pipeline in words.
+
+use rowproof_core::pipeline::{
+    AddedColumn, Column, ColumnType, DatePart, Format, HoldIf, PartitionBy, Pipeline, Rejected,
+    Replaces,
+};
+
+use crate::report::grouped;
+
+/// What the pipeline reads, what a new file does, its columns, its sink, when it holds.
+pub(crate) fn lines(pipeline: &Pipeline) -> Vec<String> {
+    let source = &pipeline.source;
+    let format = match &source.format {
+        Format::Csv(dialect) => {
+            let header = if dialect.header { "with a header" } else { "without a header" };
+            format!("CSV, {:?} between fields, {header}", char::from(dialect.delimiter))
+        }
+        Format::Jsonl(_) => "JSON Lines".to_owned(),
+    };
+    let columns: Vec<_> = pipeline.columns.iter().map(column).collect();
+    let mut lines = vec![
+        format!("{} reads {} ({format})", pipeline.name, source.pattern),
+        replaces(&source.replaces),
+        format!("{} columns: {}", columns.len(), columns.join(", ")),
+        sink(pipeline),
+    ];
+    lines.extend(pipeline.errors.hold_if.as_ref().map(hold_if));
+    lines
+}
+
+/// What a new file takes over.
+fn replaces(replaces: &Replaces) -> String {
+    match replaces {
+        Replaces::Key => "a new file under the same key replaces the old one's rows".to_owned(),
+        Replaces::Captures(names) => format!(
+            "a new file with the same {} replaces the old one's rows",
+            names.iter().map(|name| format!("{{{name}}}")).collect::<Vec<_>>().join(" and ")
+        ),
+        Replaces::Table => "the newest file is the whole table".to_owned(),
+        Replaces::Nothing => "a new file never replaces rows: every version counts".to_owned(),
+    }
+}
+
+fn column(column: &Column) -> String {
+    let key = if column.key { " key" } else { "" };
+    let nullable = if column.nullable { " nullable" } else { "" };
+    format!("{} {}{key}{nullable}", column.name, type_name(&column.data_type))
+}
+
+fn type_name(data_type: &ColumnType) -> String {
+    match data_type {
+        ColumnType::Bool => "bool".into(),
+        ColumnType::Int(bits) => format!("int{bits}"),
+        ColumnType::UInt(bits) => format!("uint{bits}"),
+        ColumnType::Float(bits) => format!("float{bits}"),
+        ColumnType::Decimal { precision, scale } => format!("decimal({precision},{scale})"),
+        ColumnType::String => "string".into(),
+        ColumnType::Date { .. } => "date".into(),
+        ColumnType::Time { .. } => "time".into(),
+        ColumnType::Timestamp { .. } => "timestamp".into(),
+    }
+}
+
+fn sink(pipeline: &Pipeline) -> String {
+    let mut text = format!("good rows go to Parquet files under {}", pipeline.sink.path);
+    let level = |by: &PartitionBy| match by {
+        PartitionBy::Column(name) => name.clone(),
+        PartitionBy::Part { part, column } => {
+            let part = match part {
+                DatePart::Year => "year",
+                DatePart::Month => "month",
+                DatePart::Day => "day",
+                DatePart::Hour => "hour",
+            };
+            format!("{part}({column})")
+        }
+    };
+    let levels: Vec<_> = pipeline.sink.partition_by.iter().map(level).collect();
+    if !levels.is_empty() {
+        text.push_str(&format!(", a folder for each {}", levels.join(", ")));
+    }
+    let added = |added: &AddedColumn| match added {
+        AddedColumn::SourceFile => "_source_file",
+        AddedColumn::SourceRow => "_source_row",
+        AddedColumn::LoadedAt => "_loaded_at",
+    };
+    let added: Vec<_> = pipeline.sink.add.iter().map(added).collect();
+    if !added.is_empty() {
+        text.push_str(&format!(", with {}", added.join(", ")));
+    }
+    text
+}
+
+fn hold_if(hold_if: &HoldIf) -> String {
+    let limit = match hold_if.rejected {
+        Rejected::Rows(rows) => format!("{} rows", grouped(rows)),
+        Rejected::PartsPerMillion(ppm) => format!("{} % of the rows", f64::from(ppm) / 10_000.0),
+    };
+    let from = match hold_if.min_rows {
+        0 => String::new(),
+        rows => format!(", in files of {} rows or more", grouped(rows)),
+    };
+    format!("a file is held when more than {limit} are rejected{from}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lines;
+
+    #[test]
+    fn a_pipeline_is_told_in_words() {
+        let text = include_str!("../../../infra/pipelines/events.toml");
+        let load = |_: &str| Err("no base".to_owned());
+        let parsed = rowproof_core::pipeline::parse("events.toml", text, &load, &|_| None).unwrap();
+        let lines = lines(&parsed.pipeline);
+        assert!(lines[0].contains("JSON Lines"), "{lines:#?}");
+        assert!(lines[1].contains("a new file with the same {"), "{lines:#?}");
+        assert!(lines[3].contains("a folder for each"), "{lines:#?}");
+    }
+}

@@ -1,0 +1,139 @@
+//! Rejected records of many archive files into one file for people and tools.
+
+use std::io::{self, Write};
+
+use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+
+use super::rows::Rows;
+use super::{ArchiveContext, ArchiveError, ArchivedRow, read, rows};
+use crate::table::TableError;
+
+/// Why an export stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The Parquet encoder refused.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// An archive file is not what it should be.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The destination.
+    #[error("the export could not be written: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// One file with the rejected records of many: CSV for spreadsheets, or Parquet.
+#[allow(missing_debug_implementations, reason = "the Parquet writer has none")]
+pub struct Export<W: Write + Send> {
+    format: Format<W>,
+}
+
+enum Format<W: Write + Send> {
+    Csv(W),
+    Parquet(Box<ArrowWriter<W>>),
+}
+
+impl<W: Write + Send> Export<W> {
+    /// CSV with a header. Text that a spreadsheet would run as a formula gets a `'` in front.
+    ///
+    /// # Errors
+    /// When `to` cannot be written.
+    pub fn csv(mut to: W) -> Result<Export<W>, ExportError> {
+        let header =
+            schema()?.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+        writeln!(to, "{}", header.join(","))?;
+        Ok(Export { format: Format::Csv(to) })
+    }
+
+    /// Parquet with the archive's columns.
+    ///
+    /// # Errors
+    /// When `to` cannot be written.
+    pub fn parquet(to: W) -> Result<Export<W>, ExportError> {
+        let options = ArrowWriterOptions::new()
+            .with_properties(rows::properties())
+            .with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(to, schema()?, options);
+        let writer = writer.map_err(ArchiveError::Parquet)?;
+        Ok(Export { format: Format::Parquet(Box::new(writer)) })
+    }
+
+    /// Adds the records of a batch as [`read()`](super::read()) gives them.
+    ///
+    /// # Errors
+    /// When the destination cannot be written or the batch is of no archive.
+    pub fn append(&mut self, batch: &RecordBatch) -> Result<(), ExportError> {
+        match &mut self.format {
+            Format::Csv(to) => {
+                for row in read::rows(batch)? {
+                    to.write_all(csv_line(&row).as_bytes())?;
+                }
+            }
+            Format::Parquet(writer) => {
+                let batch = batch.clone().with_schema(schema()?).map_err(ArchiveError::Arrow)?;
+                writer.write(&batch).map_err(ArchiveError::Parquet)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the file.
+    ///
+    /// # Errors
+    /// When the destination cannot be written.
+    pub fn finish(self) -> Result<W, ExportError> {
+        match self.format {
+            Format::Csv(mut to) => {
+                to.flush()?;
+                Ok(to)
+            }
+            Format::Parquet(writer) => Ok(writer.into_inner().map_err(ArchiveError::Parquet)?),
+        }
+    }
+}
+
+fn schema() -> Result<arrow_schema::SchemaRef, ArchiveError> {
+    let batch: Result<RecordBatch, ArrowError> = Rows::default().batch(&ArchiveContext::default());
+    Ok(batch?.schema())
+}
+
+fn csv_line(row: &ArchivedRow) -> String {
+    let fields = row.texts().map(|(_, text)| text.map_or_else(String::new, |text| field(&text)));
+    let mut line = fields.join(",");
+    line.push('\n');
+    line
+}
+
+/// Quoted where CSV needs it, and never the start of a formula.
+fn field(text: &str) -> String {
+    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+    if text.contains([',', '"', '\n', '\r']) {
+        return format!("\"{guard}{}\"", text.replace('"', "\"\""));
+    }
+    format!("{guard}{text}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::field;
+
+    #[test]
+    fn no_field_starts_a_formula() {
+        for (text, expected) in [
+            ("plain", "plain"),
+            ("=1+1", "'=1+1"),
+            ("+49 30", "'+49 30"),
+            ("-1", "'-1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\tx", "'\tx"),
+            ("\rx", "\"'\rx\""),
+            ("=a,\"b\"", "\"'=a,\"\"b\"\"\""),
+            ("a,b", "\"a,b\""),
+        ] {
+            assert_eq!(field(text), expected, "{text:?}");
+        }
+    }
+}
