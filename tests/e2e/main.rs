@@ -18,3 +18,4 @@ mod rows;
 mod secrecy;
 #[path = "../support/mod.rs"]
 mod support;
+mod verbs_b;
