@@ -112,10 +112,40 @@ fn killed_at_each_step_of_a_swap_the_same_command_finishes_it() {
     }
 }
 
+/// Whether the ledger's files hold this text.
+fn ledger_holds(world: &World, text: &str) -> bool {
+    let files = fs::read_dir(world.path("out/.rowproof")).into_iter().flatten().flatten();
+    let ledgers = files.filter(|entry| entry.file_name().to_string_lossy().starts_with("ledger"));
+    ledgers.filter_map(|entry| fs::read(entry.path()).ok()).any(|bytes| holds(&bytes, text))
+}
+
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|part| part == text.as_bytes())
+}
+
+#[test]
+fn a_chunk_is_not_given_up_for_runs_that_were_killed_over_it() {
+    for processes in [false, true] {
+        let world = World::with_orders();
+        let (file, _) = Orders::clean(8_000).csv();
+        world.write("a.csv", &file);
+        for _ in 0..7 {
+            let mut running = world.run(&["a.csv"]).processes(processes).start();
+            // A lease names the run that it belongs to.
+            let run = format!("\"{}-", running.pid());
+            until("it leases the chunk", || ledger_holds(&world, &run) || running.is_over());
+            running.kill();
+        }
+        let ended = world.run(&["a.csv"]).processes(processes).end();
+        ended.is("COMMITTED", 0);
+        assert_eq!(world.loaded().len(), 8_000);
+    }
+}
+
 /// Processes that were started with this text in their environment.
 fn processes_with(text: &str) -> usize {
     let environ = |entry: fs::DirEntry| fs::read(entry.path().join("environ")).ok();
-    let held = |bytes: &Vec<u8>| bytes.windows(text.len()).any(|part| part == text.as_bytes());
+    let held = |bytes: &Vec<u8>| holds(bytes, text);
     fs::read_dir("/proc").unwrap().flatten().filter_map(environ).filter(held).count()
 }
 
