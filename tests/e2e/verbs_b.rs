@@ -308,7 +308,9 @@ impl Dev {
     fn upload(&self, path: &Path, key: &str) {
         let clients = Clients::local(&self.endpoint, "us-east-1", "rowproof", "rowproof");
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        runtime.block_on(Store::new(clients.s3).upload("input", key, path)).unwrap();
+        runtime
+            .block_on(Store::new(clients.s3).put("input", key, std::fs::read(path).unwrap().into()))
+            .unwrap();
     }
 
     /// Ends it as Ctrl-C does.

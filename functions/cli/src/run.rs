@@ -91,23 +91,20 @@ pub(crate) async fn load(
 async fn send(app: &App, pipeline: &Pipeline, input: &Input) -> anyhow::Result<Option<String>> {
     let bucket = &app.settings.input_bucket;
     let path = input.path.clone();
-    if let Some((size, stored)) = app.store.checksum(bucket, &input.key).await? {
-        let found = tokio::task::spawn_blocking(move || crate::inputs::crc64(&path)).await??;
-        if found == (size, stored) {
-            if let Some(job) = job_of(app, pipeline, &input.captures, &input.key).await?
-                && job.facts.pipeline_sha != pipeline.sha256()
-            {
-                if pipeline.source.replaces == Replaces::Nothing && job.state == JobState::Committed
-                {
-                    return Ok(Some(LOADED_ALREADY.to_owned()));
-                }
-                eprintln!("{}: the pipeline file has changed: starting anew", input.path.display());
+    let local = tokio::task::spawn_blocking(move || crate::inputs::crc64(&path)).await??;
+    if app.store.checksum(bucket, &input.key).await?.as_ref() == Some(&local) {
+        if let Some(job) = job_of(app, pipeline, &input.captures, &input.key).await?
+            && job.facts.pipeline_sha != pipeline.sha256()
+        {
+            if pipeline.source.replaces == Replaces::Nothing && job.state == JobState::Committed {
+                return Ok(Some(LOADED_ALREADY.to_owned()));
             }
-            observe(app, &input.key, Restart::IfChanged).await?;
-            return Ok(None);
+            eprintln!("{}: the pipeline file has changed: starting anew", input.path.display());
         }
+        observe(app, &input.key, Restart::IfChanged).await?;
+        return Ok(None);
     }
-    let upload = app.store.upload(bucket, &input.key, &input.path).await;
+    let upload = app.store.upload(bucket, &input.key, &input.path, &local.1).await;
     upload.with_context(|| format!("{}", input.path.display()))?;
     Ok(None)
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, Delete, ObjectIdentifier};
+use aws_sdk_s3::types::{ChecksumMode, Delete, ObjectIdentifier};
 use bytes::Bytes;
 use rowproof_core::ids::ObjectVersion;
 use rowproof_core::time::EpochSeconds;
@@ -247,18 +247,20 @@ impl Store {
         Ok(())
     }
 
-    /// Stores a local file under a key, unconditionally, with a CRC-64/NVME that S3 verifies.
-    pub async fn upload(&self, bucket: &str, key: &str, path: &Path) -> Result<(), AwsError> {
+    /// Stores a local file under a key, unconditionally. S3 refuses it unless its CRC-64/NVME
+    /// (base64) is `crc64`; sent ahead, it spares the framing that a checksum behind the body needs.
+    pub async fn upload(
+        &self,
+        bucket: &str,
+        key: &str,
+        path: &Path,
+        crc64: &str,
+    ) -> Result<(), AwsError> {
         let operation = || format!("PutObject s3://{bucket}/{key}");
         let body = ByteStream::read_from().path(path).buffer_size(1 << 20).build().await;
         let body = body.map_err(|error| build_error(operation(), &error))?;
-        let request = self
-            .client
-            .put_object()
-            .bucket(bucket)
-            .key(key)
-            .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
-            .body(body);
+        let request = self.client.put_object().bucket(bucket).key(key).body(body);
+        let request = request.checksum_crc64_nvme(crc64);
         let answer = request.customize().disable_payload_signing().send().await;
         answer.map(drop).map_err(|error| AwsError::of(operation(), error))
     }
