@@ -20,3 +20,4 @@ mod sink;
 mod source;
 pub mod store;
 pub mod telemetry;
+pub mod verify;
