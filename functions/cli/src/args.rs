@@ -24,6 +24,22 @@ pub(crate) enum Command {
     Init(crate::init::Args),
     /// Check a pipeline file, and try it on files without writing anything
     Check(crate::check::Args),
+    /// Show every job: state, file, rows, chunks
+    Status(crate::status::Args),
+    /// Tell what happened to a job, what is visible now and what to do next
+    Why(crate::why::Args),
+    /// List the data files that make up a pipeline's table now
+    Files(crate::files::Args),
+    /// Let a held job go on, for the totals that are shown
+    Approve(crate::approve::Args),
+    /// Drop a held job: nothing of it is loaded
+    Discard(crate::discard::Args),
+    /// Load files again under the pipeline file that is stored now
+    Rerun(crate::rerun::Args),
+    /// Keep a local AWS up whose functions start on every upload
+    Dev(crate::dev::Args),
+    /// Two minutes that show what it does: a crash, bad rows, a corrected file
+    Demo(crate::demo::Args),
 }
 
 const EXIT_CODES: &str = "Exit code: 0 all committed and balanced (rejected rows included), \

@@ -3,17 +3,27 @@
 //! Its verbs work on a folder that holds a local AWS (`--out DIR`); the functions it runs there are the
 //! very ones that run on Lambda.
 
+mod approve;
 mod args;
 mod check;
 mod dry_run;
 mod init;
+mod demo;
+mod dev;
+mod discard;
+mod files;
 mod inputs;
+mod jobs;
 mod outcome;
 mod progress;
 mod report;
+mod rerun;
 mod run;
 mod summary;
 mod text_file;
+mod status;
+mod wait;
+mod why;
 mod world;
 
 use std::process::ExitCode;
@@ -30,6 +40,8 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 /// Exit code: a job waits for `approve` or `discard`.
 const HELD: u8 = 3;
+/// Exit code: ended by Ctrl-C.
+const INTERRUPTED: u8 = 130;
 
 /// A mistake in how the program was called: exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -58,10 +70,21 @@ pub fn main() -> ExitCode {
 }
 
 async fn dispatch(args: Args) -> anyhow::Result<u8> {
-    rowproof_io::telemetry::on_terminal(if args.verbose { "info" } else { "error" });
+    // Where uploads come from elsewhere, one that starts nothing must not pass in silence.
+    let is_dev = matches!(args.command, Command::Dev(_));
+    let quiet = if is_dev { "error,rowproof_io::arrive=warn" } else { "error" };
+    rowproof_io::telemetry::on_terminal(if args.verbose { "info" } else { quiet });
     match args.command {
         Command::Run(run) => run::run(run).await,
         Command::Init(args) => init::run(args).await,
         Command::Check(args) => check::run(args).await,
+        Command::Status(args) => status::run(args).await,
+        Command::Why(args) => why::run(args).await,
+        Command::Files(args) => files::run(args).await,
+        Command::Approve(args) => approve::run(args).await,
+        Command::Discard(args) => discard::run(args).await,
+        Command::Rerun(args) => rerun::run(args).await,
+        Command::Dev(args) => dev::run(args).await,
+        Command::Demo(args) => demo::run(args).await,
     }
 }

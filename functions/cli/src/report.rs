@@ -41,6 +41,12 @@ pub(crate) fn printable(text: &str, chars_max: usize) -> String {
     shown
 }
 
+/// `1 row`, `2,000 rows`.
+pub(crate) fn counted(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(number))
+}
+
 /// One input of a run.
 pub(crate) fn outcome(dir: &Path, pipeline_file: &Path, pipeline: &Pipeline, outcome: &Outcome) {
     line(&format!("{}: {} in {:.1} s", outcome.input, outcome.state, outcome.seconds));

@@ -2,12 +2,11 @@
 
 use std::io::IsTerminal;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Context;
 use bytes::Bytes;
-use rowproof_core::ledger::Job;
-use rowproof_core::message::{Message, Restart, Task};
+use rowproof_core::message::Restart;
 use rowproof_core::names;
 use rowproof_core::pipeline::Pipeline;
 use rowproof_io::app::App;
@@ -17,11 +16,9 @@ use crate::args;
 use crate::inputs::{Input, place_inputs, read_pipeline};
 use crate::outcome::Outcome;
 use crate::progress::Progress;
+use crate::wait::{Awaited, observe, or_interrupted, settle};
 use crate::world::{Workers, World};
-use crate::{FAILED, OK, report};
-
-/// Times an unfinished job is taken on again when nothing moves any more.
-const NUDGES: u32 = 3;
+use crate::{FAILED, INTERRUPTED, OK, report};
 
 /// Runs the verb.
 pub(crate) async fn run(args: args::Run) -> anyhow::Result<u8> {
@@ -29,15 +26,8 @@ pub(crate) async fn run(args: args::Run) -> anyhow::Result<u8> {
     let inputs = place_inputs(&pipeline, &args.inputs)?;
     let workers = Workers { count: usize::from(args.workers), processes: args.processes };
     let world = World::start(&args.out.dir, Some(workers), None).await?;
-    let work = load(&world, &pipeline, &inputs);
-    let outcomes = tokio::select! {
-        outcomes = work => outcomes,
-        _ = tokio::signal::ctrl_c() => {
-            eprintln!("\ninterrupted: nothing is lost; the same command goes on where this one stopped");
-            return Ok(130);
-        }
-    };
-    let outcomes = outcomes?;
+    let work = Box::pin(load(&world, &pipeline, &inputs));
+    let Some(outcomes) = or_interrupted(work).await? else { return Ok(INTERRUPTED) };
     if args.json {
         let lines: Result<Vec<_>, _> = outcomes.iter().map(serde_json::to_string).collect();
         report::line(&lines?.join("\n"));
@@ -54,7 +44,7 @@ pub(crate) async fn run(args: args::Run) -> anyhow::Result<u8> {
 }
 
 /// The worst input's exit code: failed before held before committed.
-fn worst(outcomes: &[Outcome]) -> u8 {
+pub(crate) fn worst(outcomes: &[Outcome]) -> u8 {
     let codes: Vec<_> = outcomes.iter().map(Outcome::exit_code).collect();
     if codes.contains(&FAILED) { FAILED } else { codes.into_iter().max().unwrap_or(OK) }
 }
@@ -72,13 +62,13 @@ pub(crate) async fn load(
     for input in inputs {
         send(app, pipeline, input).await?;
     }
+    let awaited: Vec<_> = inputs.iter().map(|input| awaited(pipeline, input)).collect();
     let mut progress = Progress::new(std::io::stderr().is_terminal());
-    wait(world, pipeline, inputs, &mut progress).await?;
+    let jobs = settle(world, &awaited, &mut progress).await?;
     progress.finish();
     let mut outcomes = vec![];
-    for input in inputs {
+    for (input, job) in inputs.iter().zip(jobs) {
         let name = input.path.display().to_string();
-        let job = job_of(app, pipeline, &input.captures, &input.key).await?;
         let mut outcome = match job {
             Some(job) => Outcome::of(app, &name, &job).await?,
             None => Outcome::without_job(&name, "no job began; see the messages above"),
@@ -101,7 +91,7 @@ async fn send(app: &App, pipeline: &Pipeline, input: &Input) -> anyhow::Result<(
             {
                 eprintln!("{}: the pipeline file has changed: starting anew", input.path.display());
             }
-            return observe(app, input).await;
+            return observe(app, &input.key, Restart::IfChanged).await;
         }
     }
     app.store
@@ -110,64 +100,11 @@ async fn send(app: &App, pipeline: &Pipeline, input: &Input) -> anyhow::Result<(
         .with_context(|| format!("{}", input.path.display()))
 }
 
-/// Asks for an object to be observed again.
-async fn observe(app: &App, input: &Input) -> anyhow::Result<()> {
-    let task = Task::Observe {
-        bucket: app.settings.input_bucket.clone(),
+fn awaited(pipeline: &Arc<Pipeline>, input: &Input) -> Awaited {
+    Awaited::Object {
+        pipeline: pipeline.clone(),
+        captures: input.captures.clone(),
         key: input.key.clone(),
-        restart: Restart::IfChanged,
-    };
-    let queue = app.settings.uploads_queue_url.as_deref().unwrap_or_default();
-    Ok(app.queue.send(queue, &Message::new(task), 0).await?)
-}
-
-/// Returns when every job has settled, or when nothing moves any more in spite of nudges.
-async fn wait(
-    world: &World,
-    pipeline: &Pipeline,
-    inputs: &[Input],
-    progress: &mut Progress,
-) -> anyhow::Result<()> {
-    let mut nudges = 0;
-    let mut quiet = 0;
-    let mut tick = 0_u32;
-    loop {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        tick += 1;
-        if tick.is_multiple_of(25) {
-            progress.update(&world.app, &jobs(world, pipeline, inputs).await?).await?;
-        }
-        // Between two messages there is a moment without either: look twice.
-        quiet = if world.is_idle() { quiet + 1 } else { 0 };
-        if quiet < 2 {
-            continue;
-        }
-        let jobs = jobs(world, pipeline, inputs).await?;
-        let unsettled: Vec<_> = inputs
-            .iter()
-            .zip(&jobs)
-            .filter(|(_, job)| job.as_ref().is_none_or(|job| !job.state.is_settled()))
-            .collect();
-        if unsettled.is_empty() || nudges == NUDGES {
-            progress.update(&world.app, &jobs).await?;
-            return Ok(());
-        }
-        nudges += 1;
-        quiet = 0;
-        for (input, _) in unsettled {
-            observe(&world.app, input).await?;
-        }
+        before: None,
     }
-}
-
-async fn jobs(
-    world: &World,
-    pipeline: &Pipeline,
-    inputs: &[Input],
-) -> anyhow::Result<Vec<Option<Job>>> {
-    let mut jobs = vec![];
-    for input in inputs {
-        jobs.push(job_of(&world.app, pipeline, &input.captures, &input.key).await?);
-    }
-    Ok(jobs)
 }

@@ -33,6 +33,10 @@ const TIMEOUT_SECONDS: u64 = 900;
 /// The variable that makes this program a function.
 const FUNCTION: &str = "ROWPROOF_FUNCTION";
 
+/// Looks at the holder of a folder that is starting or ending, and the pause between two.
+const JOIN_TRIES: u32 = 50;
+const JOIN_PAUSE: Duration = Duration::from_millis(100);
+
 /// How functions are run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Workers {
@@ -114,6 +118,15 @@ impl World {
 
     /// The running local AWS of a folder, or one started without workers to look at it.
     pub(crate) async fn open(dir: &Path) -> anyhow::Result<World> {
+        World::find(dir, None).await
+    }
+
+    /// The running local AWS of a folder, or one started with workers to go on with its jobs.
+    pub(crate) async fn resume(dir: &Path) -> anyhow::Result<World> {
+        World::find(dir, Some(Workers { count: 2, processes: false })).await
+    }
+
+    async fn find(dir: &Path, workers: Option<Workers>) -> anyhow::Result<World> {
         if !dir.join(".rowproof").is_dir() {
             let text = format!(
                 "{} holds no rowproof run; give --out the folder of an earlier `rowproof run`",
@@ -122,17 +135,32 @@ impl World {
             return Err(Usage(text).into());
         }
         let full = prepare(dir)?;
-        let held = lock(&full)?;
-        match held {
-            Ok(lock) => {
-                drop(lock);
-                World::start(dir, None, None).await
+        let mut pid = 0;
+        for _ in 0..JOIN_TRIES {
+            let held = lock(&full)?;
+            match held {
+                Ok(lock) => {
+                    drop(lock);
+                    return World::start(dir, workers, None).await;
+                }
+                Err(holder) if answers(&holder.endpoint).await => {
+                    let app = Arc::new(connect(&holder.endpoint, None)?);
+                    return Ok(World { app, dir: full, local: None, hosts: vec![], _lock: None });
+                }
+                // It is starting or ending.
+                Err(holder) => pid = holder.pid,
             }
-            Err(holder) => {
-                let app = Arc::new(connect(&holder.endpoint, None)?);
-                Ok(World { app, dir: full, local: None, hosts: vec![], _lock: None })
-            }
+            tokio::time::sleep(JOIN_PAUSE).await;
         }
+        anyhow::bail!(
+            "process {pid} holds {} but does not answer: wait until it ends, or end it",
+            dir.display()
+        )
+    }
+
+    /// Whether the servers are this process's, not another one's.
+    pub(crate) fn is_own(&self) -> bool {
+        self.local.is_some()
     }
 
     /// Uploads go to `ingest`, work to `chunk`.
@@ -212,6 +240,12 @@ fn lock(dir: &Path) -> anyhow::Result<Result<File, Holder>> {
         }
         Err(TryLockError::Error(error)) => Err(error).with_context(|| path.display().to_string()),
     }
+}
+
+/// Whether a server listens there.
+async fn answers(endpoint: &str) -> bool {
+    let address = endpoint.strip_prefix("http://").unwrap_or(endpoint);
+    tokio::net::TcpStream::connect(address).await.is_ok()
 }
 
 fn run_id() -> String {

@@ -95,9 +95,12 @@ pub fn intent_generation(key: &str) -> Option<i64> {
     generation.parse().ok().filter(|_| of_an_intent)
 }
 
+/// Folder of the pointers to the slots' newest manifests.
+pub const CURRENT: &str = "current/";
+
 /// The pointer to a slot's newest manifest.
 pub fn current(slot: &SlotId) -> String {
-    format!("current/{slot}.json")
+    format!("{CURRENT}{slot}.json")
 }
 
 fn short(sha256: &str) -> &str {

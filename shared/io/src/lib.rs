@@ -8,6 +8,7 @@ pub mod batch;
 pub mod clients;
 pub mod clock;
 pub mod commit;
+pub mod current;
 pub mod error;
 pub mod ledger;
 pub mod observe;

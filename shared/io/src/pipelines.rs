@@ -107,6 +107,11 @@ impl Pipelines {
         }
     }
 
+    /// Every pipeline that new objects are matched against.
+    pub async fn stored(&self) -> Result<Vec<Arc<Ready>>, StepError> {
+        Ok(self.live().await?.0)
+    }
+
     /// The pipeline whose `match` begins with the key's directory, for a local `run`.
     fn by_directory(&self, live: &[Arc<Ready>], key: &str) -> Matched {
         let directory = key.rfind('/').and_then(|slash| key.get(..=slash)).unwrap_or("");

@@ -1,0 +1,171 @@
+//! Waiting until jobs settle, whoever runs them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rowproof_core::ids::JobId;
+use rowproof_core::ledger::Job;
+use rowproof_core::message::{Message, Restart, Task};
+use rowproof_core::pipeline::Pipeline;
+use rowproof_io::app::App;
+use rowproof_io::error::{AwsError, StepError};
+use rowproof_io::observe::job_of;
+
+use crate::progress::Progress;
+use crate::world::World;
+
+/// Times an unfinished job is taken on again when nothing moves any more.
+const NUDGES: u32 = 3;
+
+/// What is waited for.
+#[derive(Debug, Clone)]
+pub(crate) enum Awaited {
+    /// The job of the version that is under a key.
+    Object {
+        /// Pipeline of the key.
+        pipeline: Arc<Pipeline>,
+        /// Captures of the key.
+        captures: BTreeMap<String, String>,
+        /// Key in the input bucket.
+        key: String,
+        /// The job before, which is not meant.
+        before: Option<JobId>,
+    },
+    /// This job.
+    Job(JobId),
+}
+
+impl Awaited {
+    /// The job as it stands; `None` when it has not begun.
+    async fn job(&self, app: &App) -> Result<Option<Job>, StepError> {
+        match self {
+            Awaited::Object { pipeline, captures, key, before } => {
+                let job = job_of(app, pipeline, captures, key).await?;
+                Ok(job.filter(|job| before.as_ref() != Some(&job.facts.job)))
+            }
+            Awaited::Job(job) => app.ledger.job(job).await,
+        }
+    }
+
+    /// Asks for it to be taken on from where it stands.
+    async fn nudge(&self, app: &App) -> anyhow::Result<()> {
+        match self {
+            Awaited::Object { key, .. } => observe(app, key, Restart::IfChanged).await,
+            Awaited::Job(job) => take_on(app, job).await,
+        }
+    }
+}
+
+/// Asks for an object to be observed.
+pub(crate) async fn observe(app: &App, key: &str, restart: Restart) -> anyhow::Result<()> {
+    let bucket = app.settings.input_bucket.clone();
+    let task = Task::Observe { bucket, key: key.to_owned(), restart };
+    let queue = app.settings.uploads_queue_url.as_deref().unwrap_or_default();
+    Ok(app.queue.send(queue, &Message::new(task), 0).await?)
+}
+
+/// Asks for a job to be taken on from where it stands.
+pub(crate) async fn take_on(app: &App, job: &JobId) -> anyhow::Result<()> {
+    let task = Task::Job { job: job.clone() };
+    Ok(app.queue.send(&app.settings.work_queue_url, &Message::new(task), 0).await?)
+}
+
+/// The jobs, when every one has settled, or when nothing moves any more in spite of nudges.
+pub(crate) async fn settle(
+    world: &World,
+    awaited: &[Awaited],
+    progress: &mut Progress,
+) -> anyhow::Result<Vec<Option<Job>>> {
+    if !world.is_own() {
+        return settle_elsewhere(world, awaited, progress).await;
+    }
+    let mut nudges = 0;
+    let mut quiet = 0;
+    let mut tick = 0_u32;
+    loop {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        tick += 1;
+        if tick.is_multiple_of(25) {
+            progress.update(&world.app, &jobs(&world.app, awaited).await?).await?;
+        }
+        // Between two messages there is a moment without either: look twice.
+        quiet = if world.is_idle() { quiet + 1 } else { 0 };
+        if quiet < 2 {
+            continue;
+        }
+        let jobs = jobs(&world.app, awaited).await?;
+        let unsettled: Vec<_> =
+            awaited.iter().zip(&jobs).filter(|(_, job)| !is_settled(job)).collect();
+        if unsettled.is_empty() || nudges == NUDGES {
+            progress.update(&world.app, &jobs).await?;
+            return Ok(jobs);
+        }
+        nudges += 1;
+        quiet = 0;
+        for (awaited, _) in unsettled {
+            awaited.nudge(&world.app).await?;
+        }
+    }
+}
+
+/// The workers are another process's: all there is to do is to look.
+async fn settle_elsewhere(
+    world: &World,
+    awaited: &[Awaited],
+    progress: &mut Progress,
+) -> anyhow::Result<Vec<Option<Job>>> {
+    loop {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let looked = async {
+            let jobs = jobs(&world.app, awaited).await?;
+            progress.update(&world.app, &jobs).await?;
+            anyhow::Ok(jobs)
+        };
+        let jobs = match looked.await {
+            Err(error) if is_disconnect(&error) => anyhow::bail!(
+                "the process that ran {} has ended before the job: give `rowproof run` again, or \
+                 `rowproof dev` to go on with all unfinished jobs",
+                world.dir.display()
+            ),
+            other => other?,
+        };
+        if jobs.iter().all(is_settled) {
+            return Ok(jobs);
+        }
+    }
+}
+
+/// Whether nobody answers any more: the process with the servers has ended.
+pub(crate) fn is_disconnect(error: &anyhow::Error) -> bool {
+    let error = match error.downcast_ref::<StepError>() {
+        Some(StepError::Aws(error)) => Some(error),
+        _ => error.downcast_ref::<AwsError>(),
+    };
+    error.is_some_and(|error| error.status == 0)
+}
+
+fn is_settled(job: &Option<Job>) -> bool {
+    job.as_ref().is_some_and(|job| job.state.is_settled())
+}
+
+async fn jobs(app: &App, awaited: &[Awaited]) -> Result<Vec<Option<Job>>, StepError> {
+    let mut jobs = vec![];
+    for one in awaited {
+        jobs.push(one.job(app).await?);
+    }
+    Ok(jobs)
+}
+
+/// The result, or `None` when Ctrl-C came first.
+pub(crate) async fn or_interrupted<T>(
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<Option<T>> {
+    tokio::select! {
+        result = work => result.map(Some),
+        _ = tokio::signal::ctrl_c() => {
+            eprintln!("\ninterrupted: nothing is lost; the same command goes on where this one stopped");
+            Ok(None)
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! `rowproof why`: the story of one job.
+
+mod story;
+
+use clap::Args as ClapArgs;
+use rowproof_core::ledger::Job;
+use rowproof_io::app::App;
+use serde_json::json;
+
+use crate::args::Out;
+use crate::outcome::load_manifest;
+use crate::report::line;
+use crate::world::World;
+use crate::{OK, jobs};
+
+use story::{Story, Today};
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Args {
+    /// Id of the job, or the beginning of it
+    pub(crate) job: String,
+    #[command(flatten)]
+    pub(crate) out: Out,
+    /// Print it as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Runs the verb.
+pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
+    let world = World::open(&args.out.dir).await?;
+    let story = gather(&world, &args).await;
+    world.shutdown().await;
+    let story = story?;
+    let (told, next) = (story.tell(), story.next());
+    if args.json {
+        line(&to_json(&story, &told, &next).to_string());
+        return Ok(OK);
+    }
+    for sentence in &told {
+        line(sentence);
+    }
+    for (n, command) in next.iter().enumerate() {
+        line(&format!("{} {command}", if n == 0 { "next:" } else { "  or:" }));
+    }
+    Ok(OK)
+}
+
+async fn gather(world: &World, args: &Args) -> anyhow::Result<Story> {
+    let app = &world.app;
+    let job = jobs::find(app, &args.job).await?;
+    let slot = app.ledger.slot(&job.facts.slot).await?;
+    let mut visible = None;
+    if let Some(id) = slot.as_ref().and_then(|slot| slot.committed_job.clone()) {
+        visible = app.ledger.job(&id).await?;
+    }
+    let mut visible_manifest = None;
+    if let Some(visible) = &visible {
+        visible_manifest = load_manifest(app, visible).await?;
+    }
+    Ok(Story {
+        tally: jobs::tally(app, &job).await?,
+        manifest: load_manifest(app, &job).await?,
+        head: slot.map(|slot| slot.head_job),
+        visible,
+        visible_manifest,
+        today: today(app, &job).await?,
+        runs: !world.is_own(),
+        dir: args.out.dir.display().to_string(),
+        job,
+    })
+}
+
+/// How the pipeline file that is stored now compares to the job's.
+async fn today(app: &App, job: &Job) -> anyhow::Result<Today> {
+    let stored = app.pipelines.stored().await?;
+    let now = stored.iter().find(|ready| ready.pipeline.name == job.facts.pipeline);
+    Ok(match now {
+        None => Today::Gone,
+        Some(ready) if ready.sha256 == job.facts.pipeline_sha => Today::Same,
+        Some(ready) => Today::Differs(ready.sha256.clone()),
+    })
+}
+
+/// The keys are a contract: more may come, none is renamed.
+fn to_json(story: &Story, told: &[String], next: &[String]) -> serde_json::Value {
+    let (job, facts) = (&story.job, &story.job.facts);
+    let pipeline_now = match &story.today {
+        Today::Same => Some(&facts.pipeline_sha),
+        Today::Differs(sha256) => Some(sha256),
+        Today::Gone => None,
+    };
+    let hold = job.hold.as_ref();
+    json!({
+        "job": facts.job,
+        "state": job.state,
+        "pipeline": facts.pipeline,
+        "pipeline_sha256": facts.pipeline_sha,
+        "pipeline_now_sha256": pipeline_now,
+        "object": facts.object,
+        "generation": facts.generation,
+        "created_at": facts.created_at.rfc3339(),
+        "updated_at": job.updated_at.rfc3339(),
+        "chunks": story.tally,
+        "rows": story.manifest.as_ref().map(|manifest| manifest.totals.counts),
+        "reasons": story.manifest.as_ref().map(|manifest| &manifest.totals.reasons),
+        "hold": hold.map(|hold| json!({ "reason": hold.reason, "message": hold.message })),
+        "approval": job.approval,
+        "failure": job.failure,
+        "visible_job": story.visible.as_ref().map(|visible| &visible.facts.job),
+        "story": told,
+        "next": next,
+    })
+}

@@ -1,0 +1,263 @@
+//! A job's story in plain sentences: a pure function of what was read.
+
+use rowproof_core::ids::JobId;
+use rowproof_core::ledger::{Failure, HoldReason, Job, JobState};
+use rowproof_core::receipt::Manifest;
+
+use crate::jobs::Tally;
+use crate::report::{counted, grouped};
+
+/// The pipeline file that is stored now, beside the one the job ran under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Today {
+    /// They are one.
+    Same,
+    /// Another one, of this hash.
+    Differs(String),
+    /// None of this name is stored.
+    Gone,
+}
+
+/// Everything that is known about a job.
+#[derive(Debug, Clone)]
+pub(crate) struct Story {
+    pub(crate) job: Job,
+    pub(crate) tally: Tally,
+    /// Its manifest, or the totals it was judged by.
+    pub(crate) manifest: Option<Manifest>,
+    /// Job of the newest version in its place.
+    pub(crate) head: Option<JobId>,
+    /// The job whose rows are visible in its place.
+    pub(crate) visible: Option<Job>,
+    pub(crate) visible_manifest: Option<Manifest>,
+    pub(crate) today: Today,
+    /// A process runs the folder's functions.
+    pub(crate) runs: bool,
+    pub(crate) dir: String,
+}
+
+impl Story {
+    /// One sentence or two a line.
+    pub(crate) fn tell(&self) -> Vec<String> {
+        let mut lines = vec![self.headline(), self.file(), self.pipeline()];
+        lines.extend(self.work());
+        lines.extend(self.rows());
+        lines.extend(self.hold());
+        lines.extend(self.failure());
+        lines.push(self.visible());
+        lines
+    }
+
+    fn headline(&self) -> String {
+        let meaning = match self.job.state {
+            JobState::Planning => "its chunks are being found",
+            JobState::Running => "its chunks are being processed",
+            JobState::Blocked => "a chunk failed for good, so it cannot end",
+            JobState::Held => "it waits for your decision; nothing of it is visible",
+            JobState::Committing => "its rows are being published",
+            JobState::Committed => "its rows were published and its books balance",
+            JobState::Superseded => "a newer file or run took its place before it was published",
+            JobState::Failed => "it ended without publishing a row",
+        };
+        format!("job {} is {}: {meaning}", self.job.facts.job, self.job.state.as_str())
+    }
+
+    fn file(&self) -> String {
+        let object = &self.job.facts.object;
+        let version = object.version_id.as_ref();
+        let version = version.map(|id| format!(", version {id}")).unwrap_or_default();
+        format!(
+            "file: {} of {} bytes, stored {} (etag {}{version})",
+            object.uri(),
+            grouped(object.size),
+            object.last_modified.rfc3339(),
+            object.etag
+        )
+    }
+
+    fn pipeline(&self) -> String {
+        let facts = &self.job.facts;
+        let today = match &self.today {
+            Today::Same => "the pipeline file stored now is the same".to_owned(),
+            Today::Differs(sha256) => {
+                format!("the pipeline file stored now is another one, {}", short(sha256))
+            }
+            Today::Gone => "no pipeline file of this name is stored now".to_owned(),
+        };
+        format!(
+            "pipeline: {} as of {}, begun {}; {today}",
+            facts.pipeline,
+            short(&facts.pipeline_sha),
+            facts.created_at.rfc3339()
+        )
+    }
+
+    fn work(&self) -> Vec<String> {
+        let tally = &self.tally;
+        let mut lines = vec![];
+        match (tally.total, &self.job.plan) {
+            (None, None) if self.job.state == JobState::Superseded => {
+                lines.push("work: none; it was overtaken before its plan was made".to_owned());
+            }
+            (None, None) => lines.push("work: no plan was made".to_owned()),
+            (total, _) => {
+                let total = match total {
+                    Some(total) => counted(total.into(), "chunk"),
+                    None => "chunks one after the other, their number not known yet".to_owned(),
+                };
+                let states = [
+                    (tally.done, "done"),
+                    (tally.leased, "with a worker"),
+                    (tally.waiting(), "waiting"),
+                    (tally.failed, "given up"),
+                ];
+                let states: Vec<_> = states
+                    .iter()
+                    .filter(|(count, _)| *count > 0)
+                    .map(|(count, name)| format!("{count} {name}"))
+                    .collect();
+                lines.push(format!("work: {total}: {}", states.join(", ")));
+            }
+        }
+        if tally.retaken > 0 {
+            let chunks = counted(tally.retaken.into(), "chunk");
+            lines.push(format!(
+                "  {chunks} begun more than once: a worker died, was cut off or ran out of time"
+            ));
+        }
+        lines
+    }
+
+    fn rows(&self) -> Vec<String> {
+        let Some(manifest) = &self.manifest else { return vec![] };
+        let (counts, totals) = (&manifest.totals.counts, &manifest.totals);
+        let mut lines = vec![format!(
+            "rows: {} read = {} loaded + {} unchanged + {} filtered + {} superseded + {} rejected",
+            grouped(counts.read),
+            grouped(counts.loaded),
+            grouped(counts.unchanged),
+            grouped(counts.filtered),
+            grouped(counts.superseded),
+            grouped(counts.rejected)
+        )];
+        lines.extend(manifest.problems.iter().map(|problem| format!("  not balanced: {problem}")));
+        for reason in totals.reasons.iter().take(3) {
+            let column = reason.column.as_ref().map(|c| format!(" in {c}")).unwrap_or_default();
+            lines.push(format!("  {} rejected: {}{column}", grouped(reason.rows), reason.code));
+        }
+        lines
+    }
+
+    fn hold(&self) -> Vec<String> {
+        let mut lines = vec![];
+        if let Some(hold) = &self.job.hold {
+            let kind = match hold.reason {
+                HoldReason::Rejected => "too many rows were rejected",
+                HoldReason::Drift => "the file's header differs from the pipeline's columns",
+                HoldReason::Unbalanced => {
+                    "the books do not balance, which is a bug of rowproof: it cannot be approved"
+                }
+            };
+            lines.push(format!("held: {kind}: {}", hold.message));
+        }
+        if let Some(approval) = &self.job.approval {
+            lines.push(format!("approved: by {}: {}", approval.by, approval.reason));
+        }
+        lines
+    }
+
+    fn failure(&self) -> Vec<String> {
+        let Some(failure) = &self.job.failure else { return vec![] };
+        let mut lines = vec![format!("failed: {}: {}", failure.code, failure.message)];
+        lines.extend(meaning(failure).map(|text| format!("  {text}")));
+        lines
+    }
+
+    fn visible(&self) -> String {
+        let rows =
+            self.visible_manifest.as_ref().map_or(0, |manifest| manifest.totals.counts.loaded);
+        let rows = counted(rows, "row");
+        let Some(visible) = &self.visible else {
+            return "visible now: nothing in its place".to_owned();
+        };
+        let other = &visible.facts;
+        if other.job == self.job.facts.job {
+            let files = self.visible_manifest.as_ref().map_or(0, |manifest| manifest.files.len());
+            let files = counted(u64::try_from(files).unwrap_or(u64::MAX), "file");
+            return format!("visible now: its {rows} in {files}");
+        }
+        let from = format!("job {} from {}", other.job, other.object.uri());
+        match other.generation > self.job.facts.generation {
+            true => format!(
+                "visible now: the {rows} of {from}, which took its place {}",
+                visible.updated_at.rfc3339()
+            ),
+            false => format!("visible now: still the {rows} of {from}, which came before it"),
+        }
+    }
+
+    /// Commands that help, best first.
+    pub(crate) fn next(&self) -> Vec<String> {
+        let (id, dir) = (&self.job.facts.job, &self.dir);
+        let rerun = format!("rowproof rerun {id} --out {dir}");
+        let discard = format!("rowproof discard {id} --out {dir} --reason \"...\"");
+        match self.job.state {
+            JobState::Planning | JobState::Running | JobState::Committing if self.runs => {
+                vec![format!("rowproof status --out {dir} --follow")]
+            }
+            JobState::Planning | JobState::Running | JobState::Committing => {
+                vec![
+                    "the `rowproof run` command again, which goes on where it stopped".to_owned(),
+                    format!("rowproof dev --out {dir}"),
+                ]
+            }
+            JobState::Held => {
+                let approve = format!("rowproof approve {id} --out {dir} --reason \"...\"");
+                let unbalanced = self.job.hold.as_ref();
+                let unbalanced = unbalanced.is_some_and(|h| h.reason == HoldReason::Unbalanced);
+                if unbalanced { vec![discard, rerun] } else { vec![approve, discard] }
+            }
+            JobState::Failed | JobState::Blocked => vec![
+                rerun,
+                "correct the file or the pipeline file, then `rowproof run` them".to_owned(),
+            ],
+            JobState::Superseded => {
+                let newer = self.head.as_ref().filter(|head| *head != id);
+                newer.map(|newer| format!("rowproof why {newer} --out {dir}")).into_iter().collect()
+            }
+            JobState::Committed if self.today != Today::Same && self.is_visible() => vec![rerun],
+            JobState::Committed => {
+                vec![format!("rowproof files {} --out {dir}", self.job.facts.pipeline)]
+            }
+        }
+    }
+
+    fn is_visible(&self) -> bool {
+        self.visible.as_ref().is_some_and(|visible| visible.facts.job == self.job.facts.job)
+    }
+}
+
+/// What a failure's code means, in words.
+fn meaning(failure: &Failure) -> Option<&'static str> {
+    Some(match failure.code.as_str() {
+        "attempts" => "its workers died every time; a record may kill them, or memory was short",
+        "source_gone" => "the file was removed before all of it was read: store it again",
+        "discarded" => "an operator dropped it; nothing of it was loaded",
+        "bad_header" => "the header cannot be used, so no row could be read",
+        "codec" => "the file is packed in a way that is not read; unpack it or use gzip or zstd",
+        "encoding" => "the pipeline names a text encoding that does not exist",
+        "truncated" => "the packed file ends too early: it was cut off; store it again",
+        "corrupt" => "the packed file is damaged: its checksum is wrong; store it again",
+        "too_large" => "the file unpacks to more than is allowed",
+        "sink" => "the rows cannot be written as the sink is set up; see [sink.parquet]",
+        "block" => "a block of rows could not be built, which is a bug of rowproof",
+        _ => return None,
+    })
+}
+
+fn short(sha256: &str) -> &str {
+    sha256.get(..12).unwrap_or(sha256)
+}
+
+#[cfg(test)]
+mod tests;
