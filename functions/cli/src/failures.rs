@@ -170,7 +170,7 @@ async fn list(app: &App, args: &List) -> anyhow::Result<()> {
         }
     }
     if !args.json {
-        print_list_end(rows, limit, &sources);
+        print_list_end(args, (rows, limit), &sources);
     }
     Ok(())
 }
@@ -180,14 +180,15 @@ fn print_row(row: &ArchivedRow) {
     line(&format!("  row {:<10} {:<18} {error}", row.row_number, row.error_code));
 }
 
-fn print_list_end(rows: u64, limit: u64, sources: &[Source]) {
+fn print_list_end(args: &List, (rows, limit): (u64, u64), sources: &[Source]) {
     if rows > limit {
         line(&format!("{} of {} rows; more with --limit", grouped(limit), grouped(rows)));
     } else {
         line(&format!("{} rejected", counted(rows, "row")));
     }
     if let Some(source) = sources.first() {
-        line(&format!("next: rowproof failures show {}:ROW", source.job.facts.job));
+        let (job, dir) = (&source.job.facts.job, args.out.dir.display());
+        line(&format!("next: rowproof failures show {job}:ROW --out {dir}"));
     }
 }
 

@@ -1,25 +1,23 @@
 //! A job's receipt against what is stored: the books, the data files, the failure archive, the source.
 
+mod source;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use rowproof_core::block::{BlockCounts, Digest};
-use rowproof_core::decode::{Budget, Decoder};
+use rowproof_core::block::Digest;
 use rowproof_core::digest;
 use rowproof_core::ids::sha256_hex;
 use rowproof_core::ledger::{Job, JobState};
 use rowproof_core::names;
-use rowproof_core::plan::{Plan, PlanKind};
 use rowproof_core::receipt::{Manifest, PublishedFile};
 use rowproof_core::table::{self, TableError};
 
 use crate::app::App;
-use crate::commit::load_plan;
 use crate::error::StepError;
 use crate::pipelines::Ready;
 use crate::plan::joined;
-use crate::source::TextSource;
 
 /// Files read at a time.
 const IN_FLIGHT: usize = 2;
@@ -89,10 +87,8 @@ pub async fn verify_job(app: &App, job: &Job) -> Result<Option<Verification>, St
     let Some(key) = key else { return Ok(None) };
     let text = app.store.get(&app.settings.output_bucket, &key).await?;
     let Some(text) = text else {
-        return match job.state {
-            JobState::Held => Ok(None),
-            _ => Err(gone(key)),
-        };
+        // A job that is held for its header has not come to a receipt.
+        return if job.state == JobState::Held { Ok(None) } else { Err(gone(key)) };
     };
     let manifest: Manifest = app.document(&key, "manifest").await?;
     let mut findings = vec![receipt(job, &manifest, &text), books(&manifest)];
@@ -103,7 +99,7 @@ pub async fn verify_job(app: &App, job: &Job) -> Result<Option<Verification>, St
     }
     findings.push(failures(app, &manifest).await?);
     match &ready {
-        Ok(ready) => findings.push(source(app, job, ready, &manifest).await?),
+        Ok(ready) => findings.push(source::check(app, job, ready, &manifest).await?),
         Err(error) => findings.push(unchecked("source", error.to_string())),
     }
     Ok(Some(Verification { manifest, findings }))
@@ -111,6 +107,11 @@ pub async fn verify_job(app: &App, job: &Job) -> Result<Option<Verification>, St
 
 fn gone(key: String) -> StepError {
     StepError::BadDocument { key, what: "manifest", message: "it is not there".into() }
+}
+
+/// `1 file`, `4 files`.
+fn counted(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 fn unchecked(check: &'static str, detail: String) -> Finding {
@@ -132,9 +133,9 @@ fn judged(check: &'static str, problems: &[String], ok: String) -> Finding {
 
 /// The document is the one whose hash the ledger keeps.
 fn receipt(job: &Job, manifest: &Manifest, text: &[u8]) -> Finding {
-    let frozen = match job.state {
-        JobState::Held => job.hold.as_ref().map(|hold| hold.shown.as_str()),
-        _ => job.intent.as_ref().map(|intent| intent.sha256.as_str()),
+    let frozen = match job.state == JobState::Held {
+        true => job.hold.as_ref().map(|hold| hold.shown.as_str()),
+        false => job.intent.as_ref().map(|intent| intent.sha256.as_str()),
     };
     let mut problems = vec![];
     if frozen != Some(sha256_hex(text).as_str()) {
@@ -147,9 +148,9 @@ fn receipt(job: &Job, manifest: &Manifest, text: &[u8]) -> Finding {
 }
 
 fn books(manifest: &Manifest) -> Finding {
-    let chunks = manifest.chunks.len();
+    let chunks = counted(manifest.chunks.len(), "chunk");
     let bytes = manifest.totals.bytes_read;
-    let ok = format!("{chunks} chunks cover all {bytes} bytes, and every sum agrees");
+    let ok = format!("{chunks} for all {bytes} bytes, without gap or overlap; every sum agrees");
     judged("books", &manifest.recheck(), ok)
 }
 
@@ -197,8 +198,8 @@ async fn data(
             format!("the rows of chunk {} have another digest than when loaded", line.chunk)
         }));
     }
-    let files = manifest.files.len();
-    let ok = format!("{files} files hold {} rows with digest {}", all.rows, all.digest);
+    let files = counted(manifest.files.len(), "file");
+    let ok = format!("{files} with {} rows, digest {}", all.rows, all.digest);
     Ok(judged("data", &problems, ok))
 }
 
@@ -267,7 +268,7 @@ async fn failures(app: &App, manifest: &Manifest) -> Result<Finding, StepError> 
             Err(error) => problems.push(format!("{}: {error}", file.key)),
         }
     }
-    let ok = format!("{} files hold {all} rejected rows", manifest.failures.len());
+    let ok = format!("{} with {all} rejected rows", counted(manifest.failures.len(), "file"));
     Ok(judged("failures", &problems, ok))
 }
 
@@ -277,102 +278,4 @@ fn count(bytes: Bytes) -> Result<u64, TableError> {
         rows += u64::try_from(batch?.num_rows()).unwrap_or(u64::MAX);
     }
     Ok(rows)
-}
-
-/// The object itself, decoded once more, if it is still the version that the job read.
-async fn source(
-    app: &App,
-    job: &Job,
-    ready: &Arc<Ready>,
-    manifest: &Manifest,
-) -> Result<Finding, StepError> {
-    let object = &job.facts.object;
-    let uri = object.uri();
-    match app.store.head(&object.bucket, &object.key).await? {
-        None => return Ok(unchecked("source", format!("{uri} is not there any more"))),
-        Some(head) if head.object.identity() != object.identity() => {
-            return Ok(unchecked("source", format!("{uri} was overwritten since")));
-        }
-        Some(_) => {}
-    }
-    let plan = match load_plan(app, job).await {
-        Ok(plan) => plan,
-        Err(error @ StepError::BadDocument { .. }) => {
-            return Ok(unchecked("source", error.to_string()));
-        }
-        Err(error) => return Err(error),
-    };
-    let decoded = match decoded(app, job, ready, plan).await {
-        Ok(decoded) => decoded,
-        Err(StepError::SourceChanged { .. }) => {
-            return Ok(unchecked("source", format!("{uri} was overwritten meanwhile")));
-        }
-        Err(error @ (StepError::Object(_) | StepError::Broken(_))) => {
-            return Ok(judged("source", &[error.to_string()], String::new()));
-        }
-        Err(error) => return Err(error),
-    };
-    let (counts, digest) = decoded;
-    let totals = &manifest.totals;
-    let mut problems = vec![];
-    for (found, stated, what) in [
-        (counts.records, totals.counts.read, "rows"),
-        (counts.blank_lines, totals.blank_lines, "blank lines"),
-    ] {
-        if found != stated {
-            problems.push(format!("{uri} holds {found} {what}, the receipt says {stated}"));
-        }
-    }
-    if digest != totals.source_digest {
-        problems.push(format!("the records of {uri} have another digest than when read"));
-    }
-    let ok = format!("{uri} holds {} rows with digest {digest}", counts.records);
-    Ok(judged("source", &problems, ok))
-}
-
-/// Cuts the object into records again: what they are and the sum of their hashes.
-async fn decoded(
-    app: &App,
-    job: &Job,
-    ready: &Arc<Ready>,
-    plan: Plan,
-) -> Result<(BlockCounts, Digest), StepError> {
-    let (facts, limits) = (&job.facts, app.limits.clone());
-    let mut text = match plan.kind {
-        PlanKind::Ranges => {
-            TextSource::range(app, facts, plan.data_start, facts.object.size).await?
-        }
-        PlanKind::Chain => {
-            TextSource::unpacked(app, facts, &ready.pipeline, plan.codec, &limits).await?
-        }
-    };
-    let ready = ready.clone();
-    let thread = tokio::task::spawn_blocking(move || {
-        let mut block = match plan.kind {
-            PlanKind::Ranges => vec![],
-            PlanKind::Chain => text.skip(plan.data_start, limits.block_bytes)?,
-        };
-        let mut decoder = Decoder::new(&ready.pipeline, Arc::new(plan.layout), &limits);
-        let (mut counts, mut digest) = (BlockCounts::default(), Digest::default());
-        let mut want = limits.block_bytes;
-        loop {
-            let ended = text.fill(&mut block, want)?;
-            let decoded = decoder.decode(std::mem::take(&mut block), ended, Budget::UNLIMITED);
-            let used = decoded.counts.bytes;
-            counts.bytes += used;
-            counts.records += decoded.counts.records;
-            counts.blank_lines += decoded.counts.blank_lines;
-            digest += decoded.source_digest;
-            block = decoded.buffer;
-            block.truncate(decoded.block_len);
-            block.drain(..usize::try_from(used).unwrap_or(usize::MAX).min(decoded.block_len));
-            // A record longer than a block needs more bytes at once.
-            want = if used > 0 { limits.block_bytes } else { want.saturating_mul(2) };
-            want = want.max(block.len().saturating_add(1));
-            if ended && block.is_empty() {
-                return Ok((counts, digest));
-            }
-        }
-    });
-    joined(thread.await)?
 }

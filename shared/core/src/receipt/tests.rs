@@ -270,7 +270,8 @@ fn a_stored_receipt_checks_out_again() {
 
 #[test]
 fn every_figure_of_a_stored_receipt_that_was_changed_is_found() {
-    let changes: [(fn(&mut Manifest), &str); 12] = [
+    type Change = fn(&mut Manifest);
+    let changes: [(Change, &str); 12] = [
         (|m| m.totals.counts.loaded += 1, "the totals' rows are not"),
         (|m| m.totals.chunks += 1, "the totals' chunks are not"),
         (|m| m.totals.bytes_read += 1, "the totals' bytes are not"),
