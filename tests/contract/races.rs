@@ -53,10 +53,7 @@ async fn of_32_that_take_over_a_lease_one_gets_it() {
     let world = World::start().await.with_table().await;
     let item = world.dynamodb.put_item().table_name(&world.table);
     let item = item.item("pk", AttributeValue::S("lease".into()));
-    item.item("epoch", AttributeValue::N("0".into()))
-        .send()
-        .await
-        .unwrap();
+    item.item("epoch", AttributeValue::N("0".into())).send().await.unwrap();
     one_winner(ROUNDS, 32, |round, contender| {
         let update = world
             .dynamodb

@@ -133,15 +133,7 @@ async fn one_port_answers_for_all_services_but_only_to_signed_requests() {
 
     let soon = PresigningConfig::expires_in(Duration::from_secs(60)).unwrap();
     let put = world.s3.put_object().bucket(&world.bucket).key("k");
-    assert_eq!(
-        by_hand(
-            "PUT",
-            put.presigned(soon.clone()).await.unwrap().uri(),
-            "body"
-        )
-        .await,
-        200
-    );
+    assert_eq!(by_hand("PUT", put.presigned(soon.clone()).await.unwrap().uri(), "body").await, 200);
     let get = world.s3.get_object().bucket(&world.bucket).key("k");
     let url = get.presigned(soon).await.unwrap().uri().to_owned();
     assert_eq!(by_hand("GET", &url, "").await, 200);

@@ -20,10 +20,6 @@ pub(crate) enum Command {
     /// Load files through a pipeline into a folder: the main job, on a local AWS
     #[command(after_help = EXIT_CODES)]
     Run(Run),
-    /// Print a first pipeline file for a file: types, nullability and a key, guessed from its rows
-    Init(crate::init::Args),
-    /// Check a pipeline file, and try it on files without writing anything
-    Check(crate::check::Args),
     /// Show every job: state, file, rows, chunks
     Status(crate::status::Args),
     /// Tell what happened to a job, what is visible now and what to do next
@@ -44,6 +40,10 @@ pub(crate) enum Command {
     Dev(crate::dev::Args),
     /// Two minutes that show what it does: a crash, bad rows, a corrected file
     Demo(crate::demo::Args),
+    /// Print a first pipeline file for a file: types, nullability and a key, guessed from its rows
+    Init(crate::init::Args),
+    /// Check a pipeline file, and try it on files without writing anything
+    Check(crate::check::Args),
 }
 
 const EXIT_CODES: &str = "Exit code: 0 all committed and balanced (rejected rows included), \

@@ -113,7 +113,7 @@ pub(crate) fn dry_run(
     };
     run.verdict = verdict;
     run.rejections = found.into_values().collect();
-    run.rejections.sort_by(|a, b| b.rows.cmp(&a.rows));
+    run.rejections.sort_by_key(|rejection| std::cmp::Reverse(rejection.rows));
     Ok(run)
 }
 

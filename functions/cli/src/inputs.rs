@@ -18,8 +18,6 @@ pub(crate) struct Input {
     pub(crate) key: String,
     /// Captures of the key.
     pub(crate) captures: BTreeMap<String, String>,
-    /// The key fits the pipeline's `match`.
-    pub(crate) fits: bool,
 }
 
 /// Reads a pipeline file with everything it extends. Warnings go to standard error.
@@ -66,16 +64,10 @@ pub(crate) fn place_inputs(pipeline: &Pipeline, paths: &[PathBuf]) -> anyhow::Re
             );
         }
         let captures = pattern.captures(&key);
-        let fits = captures.is_some();
-        if !fits {
+        if captures.is_none() {
             check_unfit(pipeline, path)?;
         }
-        inputs.push(Input {
-            path: path.clone(),
-            key,
-            captures: captures.unwrap_or_default(),
-            fits,
-        });
+        inputs.push(Input { path: path.clone(), key, captures: captures.unwrap_or_default() });
     }
     Ok(inputs)
 }

@@ -78,8 +78,6 @@ async fn dispatch(args: Args) -> anyhow::Result<u8> {
     rowproof_io::telemetry::on_terminal(if args.verbose { "info" } else { quiet });
     match args.command {
         Command::Run(run) => run::run(run).await,
-        Command::Init(args) => init::run(args).await,
-        Command::Check(args) => check::run(args).await,
         Command::Status(args) => status::run(args).await,
         Command::Why(args) => why::run(args).await,
         Command::Files(args) => files::run(args).await,
@@ -90,5 +88,7 @@ async fn dispatch(args: Args) -> anyhow::Result<u8> {
         Command::Rerun(args) => rerun::run(args).await,
         Command::Dev(args) => dev::run(args).await,
         Command::Demo(args) => demo::run(args).await,
+        Command::Init(args) => init::run(args).await,
+        Command::Check(args) => check::run(args).await,
     }
 }

@@ -73,6 +73,10 @@ impl Outcome {
                 outcome.data = prefixed("output", manifest.files.iter().map(|file| &file.key));
                 outcome.manifest = job.manifest.as_ref().map(|key| format!("output/{key}"));
             }
+        } else if let Some(key) = &job.manifest {
+            outcome.error = Some(format!(
+                "output/{key} is gone: files of this folder were removed; load the input into another --out"
+            ));
         }
         Ok(outcome)
     }
@@ -96,7 +100,7 @@ impl Outcome {
     /// Exit code of this input alone.
     pub(crate) fn exit_code(&self) -> u8 {
         match self.state.as_str() {
-            "COMMITTED" if self.balanced => OK,
+            "COMMITTED" if self.balanced && self.error.is_none() => OK,
             "HELD" => HELD,
             _ => FAILED,
         }

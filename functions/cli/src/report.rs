@@ -26,6 +26,12 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
+/// `1 row`, `2,000 rows`.
+pub(crate) fn counted(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(number))
+}
+
 /// Text of a file for a terminal: control characters escaped, cut after `chars_max`.
 pub(crate) fn printable(text: &str, chars_max: usize) -> String {
     let mut shown = String::new();
@@ -40,12 +46,6 @@ pub(crate) fn printable(text: &str, chars_max: usize) -> String {
         }
     }
     shown
-}
-
-/// `1 row`, `2,000 rows`.
-pub(crate) fn counted(number: u64, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {noun}{plural}", grouped(number))
 }
 
 /// One input of a run.

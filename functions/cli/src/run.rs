@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use anyhow::Context;
 use bytes::Bytes;
+use rowproof_core::ledger::JobState;
 use rowproof_core::message::Restart;
 use rowproof_core::names;
-use rowproof_core::pipeline::Pipeline;
+use rowproof_core::pipeline::{Pipeline, Replaces};
 use rowproof_io::app::App;
 use rowproof_io::observe::job_of;
 
@@ -20,12 +21,16 @@ use crate::wait::{Awaited, observe, or_interrupted, settle};
 use crate::world::{Workers, World};
 use crate::{FAILED, INTERRUPTED, OK, report};
 
+/// Why a changed pipeline file does not start an object anew.
+const LOADED_ALREADY: &str = "it was loaded under an earlier pipeline file, and with replaces = \"nothing\" its rows \
+                              would be there twice; load it under another file name";
+
 /// Runs the verb.
 pub(crate) async fn run(args: args::Run) -> anyhow::Result<u8> {
     let pipeline = Arc::new(read_pipeline(&args.pipeline)?);
     let inputs = place_inputs(&pipeline, &args.inputs)?;
     let workers = Workers { count: usize::from(args.workers), processes: args.processes };
-    let world = World::start(&args.out.dir, Some(workers), None).await?;
+    let world = World::start_for(&args.out.dir, workers, &pipeline.name).await?;
     let work = Box::pin(load(&world, &pipeline, &inputs));
     let Some(outcomes) = or_interrupted(work).await? else { return Ok(INTERRUPTED) };
     if args.json {
@@ -59,28 +64,31 @@ pub(crate) async fn load(
     let app = &world.app;
     let key = format!("{}{}.json", names::PIPELINES, pipeline.name);
     app.store.put(&app.settings.output_bucket, &key, Bytes::from(pipeline.to_json())).await?;
+    let mut refusals = vec![];
     for input in inputs {
-        send(app, pipeline, input).await?;
+        refusals.push(send(app, pipeline, input).await?);
     }
     let awaited: Vec<_> = inputs.iter().map(|input| awaited(pipeline, input)).collect();
     let mut progress = Progress::new(std::io::stderr().is_terminal());
     let jobs = settle(world, &awaited, &mut progress).await?;
     progress.finish();
     let mut outcomes = vec![];
-    for (input, job) in inputs.iter().zip(jobs) {
+    for ((input, job), refusal) in inputs.iter().zip(jobs).zip(refusals) {
         let name = input.path.display().to_string();
         let mut outcome = match job {
             Some(job) => Outcome::of(app, &name, &job).await?,
             None => Outcome::without_job(&name, "no job began; see the messages above"),
         };
+        outcome.error = outcome.error.or(refusal);
         outcome.seconds = started.elapsed().as_secs_f64();
         outcomes.push(outcome);
     }
     Ok(outcomes)
 }
 
-/// Uploads a file, unless these very bytes are stored: then they are observed again.
-async fn send(app: &App, pipeline: &Pipeline, input: &Input) -> anyhow::Result<()> {
+/// Uploads a file, unless these very bytes are stored: then they are observed again. The text says why
+/// they may not be.
+async fn send(app: &App, pipeline: &Pipeline, input: &Input) -> anyhow::Result<Option<String>> {
     let bucket = &app.settings.input_bucket;
     let path = input.path.clone();
     if let Some((size, stored)) = app.store.checksum(bucket, &input.key).await? {
@@ -89,15 +97,19 @@ async fn send(app: &App, pipeline: &Pipeline, input: &Input) -> anyhow::Result<(
             if let Some(job) = job_of(app, pipeline, &input.captures, &input.key).await?
                 && job.facts.pipeline_sha != pipeline.sha256()
             {
+                if pipeline.source.replaces == Replaces::Nothing && job.state == JobState::Committed
+                {
+                    return Ok(Some(LOADED_ALREADY.to_owned()));
+                }
                 eprintln!("{}: the pipeline file has changed: starting anew", input.path.display());
             }
-            return observe(app, &input.key, Restart::IfChanged).await;
+            observe(app, &input.key, Restart::IfChanged).await?;
+            return Ok(None);
         }
     }
-    app.store
-        .upload(bucket, &input.key, &input.path)
-        .await
-        .with_context(|| format!("{}", input.path.display()))
+    let upload = app.store.upload(bucket, &input.key, &input.path).await;
+    upload.with_context(|| format!("{}", input.path.display()))?;
+    Ok(None)
 }
 
 fn awaited(pipeline: &Arc<Pipeline>, input: &Input) -> Awaited {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 use futures_util::FutureExt;
 use lambda_runtime::{LambdaEvent, service_fn};
+use rowproof_core::names;
 use rowproof_io::app::App;
 use rowproof_io::batch::EventFailed;
 use rowproof_io::clients::Clients;
@@ -32,6 +33,10 @@ pub(crate) const QUEUES: [&str; 2] = ["uploads", "work"];
 const TIMEOUT_SECONDS: u64 = 900;
 /// The variable that makes this program a function.
 const FUNCTION: &str = "ROWPROOF_FUNCTION";
+
+/// Looks at a lock whose holder has not said yet who it is, and the pause between two.
+const LOCK_TRIES: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Looks at the holder of a folder that is starting or ending, and the pause between two.
 const JOIN_TRIES: u32 = 50;
@@ -73,6 +78,25 @@ impl World {
         workers: Option<Workers>,
         port: Option<u16>,
     ) -> anyhow::Result<World> {
+        World::start_with(dir, workers, port, names::PIPELINES).await
+    }
+
+    /// Starts it for this pipeline alone: the folder may know others that read the same input folder.
+    pub(crate) async fn start_for(
+        dir: &Path,
+        workers: Workers,
+        pipeline: &str,
+    ) -> anyhow::Result<World> {
+        let key = format!("{}{pipeline}.json", names::PIPELINES);
+        World::start_with(dir, Some(workers), None, &key).await
+    }
+
+    async fn start_with(
+        dir: &Path,
+        workers: Option<Workers>,
+        port: Option<u16>,
+        pipelines: &str,
+    ) -> anyhow::Result<World> {
         let dir = prepare(dir)?;
         let mut lock = match lock(&dir)? {
             Ok(lock) => lock,
@@ -85,6 +109,8 @@ impl World {
                 return Err(Usage(text).into());
             }
         };
+        // Who has the folder is known before its endpoint is.
+        write_holder(&mut lock, "")?;
         let buckets = [("input", false), ("output", false), ("failures", false)];
         let options = Options {
             dir: Some(dir.clone()),
@@ -103,11 +129,8 @@ impl World {
             );
         }
         let endpoint = local.endpoints().url.clone();
-        let holder = Holder { pid: std::process::id(), endpoint: endpoint.clone() };
-        lock.set_len(0)?;
-        lock.seek(SeekFrom::Start(0))?;
-        lock.write_all(serde_json::to_string(&holder)?.as_bytes())?;
-        let app = Arc::new(connect(&endpoint, Some(run_id()))?);
+        write_holder(&mut lock, &endpoint)?;
+        let app = Arc::new(connect(&endpoint, Some(run_id()), pipelines)?);
         app.ledger.ensure_table().await?;
         let mut world = World { app, dir, local: Some(local), hosts: vec![], _lock: Some(lock) };
         if let Some(workers) = workers {
@@ -144,7 +167,7 @@ impl World {
                     return World::start(dir, workers, None).await;
                 }
                 Err(holder) if answers(&holder.endpoint).await => {
-                    let app = Arc::new(connect(&holder.endpoint, None)?);
+                    let app = Arc::new(connect(&holder.endpoint, None, names::PIPELINES)?);
                     return Ok(World { app, dir: full, local: None, hosts: vec![], _lock: None });
                 }
                 // It is starting or ending.
@@ -233,10 +256,16 @@ fn lock(dir: &Path) -> anyhow::Result<Result<File, Holder>> {
     match file.try_lock() {
         Ok(()) => Ok(Ok(file)),
         Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            file.read_to_string(&mut text)?;
-            let holder = serde_json::from_str(&text);
-            Ok(Err(holder.unwrap_or(Holder { pid: 0, endpoint: String::new() })))
+            for _ in 0..LOCK_TRIES {
+                let mut text = String::new();
+                file.seek(SeekFrom::Start(0))?;
+                file.read_to_string(&mut text)?;
+                if let Ok(holder) = serde_json::from_str(&text) {
+                    return Ok(Err(holder));
+                }
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            Ok(Err(Holder { pid: 0, endpoint: String::new() }))
         }
         Err(TryLockError::Error(error)) => Err(error).with_context(|| path.display().to_string()),
     }
@@ -248,12 +277,21 @@ async fn answers(endpoint: &str) -> bool {
     tokio::net::TcpStream::connect(address).await.is_ok()
 }
 
+fn write_holder(lock: &mut File, endpoint: &str) -> anyhow::Result<()> {
+    let holder = Holder { pid: std::process::id(), endpoint: endpoint.to_owned() };
+    lock.set_len(0)?;
+    lock.seek(SeekFrom::Start(0))?;
+    lock.write_all(serde_json::to_string(&holder)?.as_bytes())?;
+    Ok(())
+}
+
 fn run_id() -> String {
     format!("{}-{:016x}", std::process::id(), fastrand::u64(..))
 }
 
-/// Settings and clients for a local AWS.
-fn connect(endpoint: &str, run: Option<String>) -> anyhow::Result<App> {
+/// Settings and clients for a local AWS; objects are matched against the pipeline files below
+/// `pipelines`.
+fn connect(endpoint: &str, run: Option<String>, pipelines: &str) -> anyhow::Result<App> {
     let queue = |name: &str| format!("{endpoint}/{}/{name}", rowproof_local::ACCOUNT);
     let variables = [
         ("ROWPROOF_TABLE", "rowproof".to_owned()),
@@ -263,6 +301,7 @@ fn connect(endpoint: &str, run: Option<String>) -> anyhow::Result<App> {
         ("ROWPROOF_UPLOADS_QUEUE_URL", queue("uploads")),
         ("ROWPROOF_WORK_QUEUE_URL", queue("work")),
         ("ROWPROOF_FAILED_QUEUE_URL", queue("work-dlq")),
+        ("ROWPROOF_PIPELINES", pipelines.to_owned()),
         ("ROWPROOF_MATCH_DIRECTORY", "1".to_owned()),
         ("ROWPROOF_ENDPOINT", endpoint.to_owned()),
         ("ROWPROOF_RUN", run.unwrap_or_default()),

@@ -61,6 +61,7 @@ pub struct ChunkEngine {
     source_digest: Digest,
     loaded_digest: Digest,
     reasons: BTreeMap<(RejectCode, Option<usize>), u64>,
+    spare: Vec<u8>,
 }
 
 /// What is left after a block.
@@ -135,6 +136,7 @@ impl ChunkEngine {
             source_digest: Digest::default(),
             loaded_digest: Digest::default(),
             reasons: BTreeMap::new(),
+            spare: Vec::new(),
         })
     }
 
@@ -166,10 +168,12 @@ impl ChunkEngine {
         self.budget.bytes = self.budget.bytes.saturating_sub(bytes);
         self.budget.records = self.budget.records.saturating_sub(records);
         let full = decoded.full;
-        let mut block = decoded.buffer;
-        block.truncate(decoded.block_len);
-        block.drain(..usize::try_from(bytes).unwrap_or(usize::MAX).min(decoded.block_len));
-        Ok(Rest { block, progress: bytes > 0, full })
+        let used = usize::try_from(bytes).unwrap_or(usize::MAX);
+        // Two buffers take turns: memory that is handed back would be cleared page by page again.
+        let mut rest = std::mem::take(&mut self.spare);
+        rest.extend_from_slice(decoded.buffer.get(used..decoded.block_len).unwrap_or(&[]));
+        self.spare = self.decoder.recycle(decoded);
+        Ok(Rest { block: rest, progress: bytes > 0, full })
     }
 
     fn count_rejects(&mut self, rejects: &[Reject]) {

@@ -132,7 +132,8 @@ async fn decide(
     if !again {
         return Ok(observed);
     }
-    if ready.pipeline.source.replaces == Replaces::Nothing {
+    let loaded = slot.is_some_and(|slot| slot.committed_job.is_some());
+    if ready.pipeline.source.replaces == Replaces::Nothing && loaded {
         return Err(StepError::Pipeline(format!(
             "{} was loaded already, and pipeline {} has replaces = \"nothing\": its rows would be \
              there twice; store the file under a new key instead",

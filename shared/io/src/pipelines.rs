@@ -103,26 +103,14 @@ impl Pipelines {
                 "{key} matches no pipeline, but some cannot be read: {}",
                 problems.join("; ")
             ))),
-            Route::NoMatch => Ok(self.by_directory(&live, key)),
+            Route::NoMatch if self.match_directory => by_directory(&live, key),
+            Route::NoMatch => Ok(Matched::None),
         }
     }
 
     /// Every pipeline that new objects are matched against.
     pub async fn stored(&self) -> Result<Vec<Arc<Ready>>, StepError> {
         Ok(self.live().await?.0)
-    }
-
-    /// The pipeline whose `match` begins with the key's directory, for a local `run`.
-    fn by_directory(&self, live: &[Arc<Ready>], key: &str) -> Matched {
-        let directory = key.rfind('/').and_then(|slash| key.get(..=slash)).unwrap_or("");
-        let fits = |ready: &&Arc<Ready>| {
-            KeyPattern::compile(&ready.pipeline.source.pattern)
-                .is_ok_and(|pattern| pattern.literal_directory() == directory)
-        };
-        match live.iter().find(fits) {
-            Some(ready) if self.match_directory => Matched::One(ready.clone(), BTreeMap::new()),
-            Some(_) | None => Matched::None,
-        }
     }
 
     async fn live(&self) -> Result<(Vec<Arc<Ready>>, Vec<String>), StepError> {
@@ -144,7 +132,9 @@ impl Pipelines {
     async fn read_all(&self) -> Result<(Vec<Arc<Ready>>, Vec<String>), StepError> {
         let mut texts = BTreeMap::new();
         for key in self.store.list(&self.bucket, &self.prefix).await? {
-            let name = key.strip_prefix(&self.prefix).unwrap_or(&key).to_owned();
+            // The prefix may be the whole key of the only file.
+            let name = key.strip_prefix(&self.prefix).filter(|name| !name.is_empty());
+            let name = name.unwrap_or(&key).to_owned();
             if let Some(bytes) = self.store.get(&self.bucket, &key).await? {
                 texts.insert(name, String::from_utf8_lossy(&bytes).into_owned());
             }
@@ -153,7 +143,10 @@ impl Pipelines {
         let mut problems = vec![];
         for (name, text) in &texts {
             match parse(name, text, &texts) {
-                Some(Ok(pipeline)) => live.push(Arc::new(Ready::compile(pipeline)?)),
+                Some(Ok(pipeline)) => match Ready::compile(pipeline) {
+                    Ok(ready) => live.push(Arc::new(ready)),
+                    Err(error) => problems.push(error.to_string()),
+                },
                 Some(Err(problem)) => problems.push(problem),
                 None => {}
             }
@@ -202,6 +195,24 @@ impl Pipelines {
     fn remember(&self, ready: Arc<Ready>) {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         cache.frozen.insert(ready.sha256.clone(), ready);
+    }
+}
+
+/// The only pipeline whose `match` begins with the key's directory, for a local `run`.
+fn by_directory(live: &[Arc<Ready>], key: &str) -> Result<Matched, StepError> {
+    let directory = key.rfind('/').and_then(|slash| key.get(..=slash)).unwrap_or("");
+    let fits = |ready: &&Arc<Ready>| {
+        KeyPattern::compile(&ready.pipeline.source.pattern)
+            .is_ok_and(|pattern| pattern.literal_directory() == directory)
+    };
+    let found: Vec<_> = live.iter().filter(fits).collect();
+    match found.as_slice() {
+        [] => Ok(Matched::None),
+        [ready] => Ok(Matched::One((*ready).clone(), BTreeMap::new())),
+        several => Err(StepError::Pipeline(format!(
+            "{key} fits no source.match, and more than one pipeline reads its folder: {}",
+            several.iter().map(|ready| ready.pipeline.name.as_str()).collect::<Vec<_>>().join(", ")
+        ))),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::error::{AwsError, StepError};
 /// Text of an object from some byte on. Pulled by the worker's thread, block by block; the kernel's
 /// socket buffer reads ahead meanwhile.
 #[derive(Debug)]
-pub struct TextSource {
+pub(crate) struct TextSource {
     runtime: Handle,
     body: Option<ByteStream>,
     piece: Bytes,
@@ -29,7 +29,7 @@ pub struct TextSource {
 
 impl TextSource {
     /// Bytes `[start, end)` as they are stored.
-    pub async fn range(
+    pub(crate) async fn range(
         app: &App,
         facts: &JobFacts,
         start: u64,
@@ -52,7 +52,7 @@ impl TextSource {
     }
 
     /// The whole object, unpacked and in UTF-8.
-    pub async fn unpacked(
+    pub(crate) async fn unpacked(
         app: &App,
         facts: &JobFacts,
         pipeline: &Pipeline,
@@ -66,7 +66,7 @@ impl TextSource {
     }
 
     /// Appends text to `block` until it holds `want` bytes; `true` when the text has ended. Blocks.
-    pub fn fill(&mut self, block: &mut Vec<u8>, want: usize) -> Result<bool, StepError> {
+    pub(crate) fn fill(&mut self, block: &mut Vec<u8>, want: usize) -> Result<bool, StepError> {
         while block.len() < want {
             if self.piece.is_empty() && !self.pending && !self.next_piece()? {
                 return self.end(block);
@@ -114,12 +114,16 @@ impl TextSource {
     }
 
     /// Bytes of the object that were unpacked so far.
-    pub fn packed_bytes(&self) -> u64 {
+    pub(crate) fn packed_bytes(&self) -> u64 {
         self.inflate.as_ref().map_or(0, Inflate::compressed_bytes)
     }
 
     /// Drops so many bytes of text; what was unpacked beyond them comes back.
-    pub fn skip(&mut self, mut bytes: u64, block_bytes: usize) -> Result<Vec<u8>, StepError> {
+    pub(crate) fn skip(
+        &mut self,
+        mut bytes: u64,
+        block_bytes: usize,
+    ) -> Result<Vec<u8>, StepError> {
         let mut block = Vec::new();
         loop {
             let want = usize::try_from(bytes).unwrap_or(usize::MAX).min(block_bytes);

@@ -135,10 +135,7 @@ fn full(body: Full<Bytes>) -> Body {
 fn is_signed(request: &Request<Incoming>) -> bool {
     let header = request.headers().get(AUTHORIZATION);
     let header = header.and_then(|value| value.to_str().ok());
-    let in_url = request
-        .uri()
-        .query()
-        .is_some_and(|query| query.contains("Signature="));
+    let in_url = request.uri().query().is_some_and(|query| query.contains("Signature="));
     header.is_some_and(|value| value.contains("Credential="))
         || (in_url && request.method() != Method::POST)
 }
@@ -167,11 +164,7 @@ fn refused(status: StatusCode, code: &str, message: &str) -> Response<Body> {
 fn prepare(request: Request<Incoming>) -> Result<Request<s3s::Body>, BoxError> {
     let (mut head, body) = request.into_parts();
     head.headers.remove(AUTHORIZATION);
-    if let Some(query) = head
-        .uri
-        .query()
-        .filter(|query| query.contains("Signature="))
-    {
+    if let Some(query) = head.uri.query().filter(|query| query.contains("Signature=")) {
         let kept = query.split('&').filter(|pair| !belongs_to_signature(pair));
         let kept = kept.collect::<Vec<_>>().join("&");
         head.uri = format!("{}?{kept}", head.uri.path()).parse()?;

@@ -205,7 +205,7 @@ pub fn acquire(
     worker: &Worker,
     now: EpochSeconds,
 ) -> Acquire {
-    let (epoch, attempts) = stored.map_or((0, 0), |chunk| (chunk.epoch, chunk.attempts));
+    let (epoch, attempts) = stored.map_or((0, 0), |chunk| (chunk.epoch, charged(chunk, worker)));
     let guard = match stored {
         None => Guard::Absent,
         Some(chunk) => match chunk.state {
@@ -247,18 +247,25 @@ pub fn acquire(
     // The owner is new for every acquisition, so the epoch and the owner together are this write.
     let effect = mine(&lease);
     let write = Box::new(Write { name: "acquire", key: id.key(), guard, effect, set, remove });
-    let lease_ends = stored.filter(|chunk| chunk.state == ChunkState::Leased);
-    match lease_ends.map(|chunk| chunk.lease_until) {
-        _ if attempts < ATTEMPTS_MAX => Acquire::Try(write, lease),
-        // T8 knows no runs: it waits for the end of any lease.
-        Some(until) if until >= now => Acquire::Busy(until),
-        Some(_) | None => Acquire::GiveUp(lease),
+    match attempts < ATTEMPTS_MAX {
+        true => Acquire::Try(write, lease),
+        false => Acquire::GiveUp(lease),
     }
 }
 
+/// Attempts that count against the chunk. A local run that somebody ended took its workers along:
+/// that is no fault of theirs, nor of the chunk's.
+fn charged(chunk: &Chunk, worker: &Worker) -> i64 {
+    let ended = chunk.state == ChunkState::Leased && of_another_run(chunk, worker);
+    if ended { chunk.attempts.saturating_sub(1).max(0) } else { chunk.attempts }
+}
+
+fn of_another_run(chunk: &Chunk, worker: &Worker) -> bool {
+    worker.run.is_some() && chunk.run != worker.run
+}
+
 fn is_free(chunk: &Chunk, worker: &Worker, now: EpochSeconds) -> bool {
-    let of_another_run = worker.run.is_some() && chunk.run != worker.run;
-    chunk.lease_until < now || of_another_run
+    chunk.lease_until < now || of_another_run(chunk, worker)
 }
 
 fn free_guards(worker: &Worker, now: EpochSeconds) -> Vec<Guard> {

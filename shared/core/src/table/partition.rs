@@ -212,10 +212,7 @@ fn gather(
     let parts = starts
         .array_windows()
         .zip(groups)
-        .map(|([start, end], values)| Part {
-            values,
-            rows: sorted.slice(*start, end - start),
-        });
+        .map(|([start, end], values)| Part { values, rows: sorted.slice(*start, end - start) });
     Ok(parts.collect())
 }
 

@@ -128,21 +128,23 @@ fn a_worker_without_a_run_leaves_no_trace_of_an_earlier_run() {
 }
 
 #[test]
-fn a_run_waits_for_the_last_lease_before_it_gives_a_chunk_up() {
+fn a_chunk_is_not_charged_for_runs_that_were_ended_over_it() {
     let mut store = Store::default();
-    for run in 1..=ATTEMPTS_MAX {
-        let dead = worker_of("dead", &format!("run {run}"));
-        hold_lease(&mut store, &chunk_id(0), &dead, NOW);
+    for run in 0..3 * ATTEMPTS_MAX {
+        let ended = worker_of("ended", &format!("run {run}"));
+        assert_eq!(hold_lease(&mut store, &chunk_id(0), &ended, NOW).attempts, 1);
+    }
+    // Deaths within one run are the chunk's.
+    for death in 1..=ATTEMPTS_MAX {
+        let now = NOW.plus(death * (LEASE_SECONDS + 1));
+        let lease = hold_lease(&mut store, &chunk_id(0), &worker_of("dead", "last"), now);
+        assert_eq!(lease.attempts, death);
     }
     let chunk = store.chunk(&chunk_id(0)).unwrap();
-    let next = worker_of("next", "run 6");
-    let until = NOW.plus(LEASE_SECONDS);
-    let live = acquire(&chunk_id(0), Some(&chunk), &next, NOW);
-    assert_eq!(live, Acquire::Busy(until));
-    let Acquire::GiveUp(lease) = acquire(&chunk_id(0), Some(&chunk), &next, until.plus(1)) else {
-        panic!("its attempts are used up");
-    };
-    store.must(&give_up(&lease, &failure("attempts"), until.plus(1)));
+    let after = NOW.plus((ATTEMPTS_MAX + 1) * (LEASE_SECONDS + 1));
+    let next = acquire(&chunk_id(0), Some(&chunk), &worker_of("next", "last"), after);
+    let Acquire::GiveUp(lease) = next else { panic!("its attempts are used up") };
+    store.must(&give_up(&lease, &failure("attempts"), after));
 }
 
 fn chunks(done: usize, ready: usize) -> Vec<Chunk> {

@@ -1,0 +1,22 @@
+//! The whole program on small files: every promise as a user would check it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that cannot go on fails"
+)]
+
+mod again;
+mod bad_inputs;
+mod crash;
+mod layout;
+mod rows;
+mod secrecy;
+#[path = "../support/mod.rs"]
+mod support;
+mod verbs_a;
+mod verbs_b;
