@@ -54,13 +54,14 @@ pub(super) async fn sources(app: &App, job: Option<&str>) -> anyhow::Result<Vec<
 }
 
 async fn is_current(app: &App, job: &Job) -> anyhow::Result<bool> {
-    if !matches!(job.state, JobState::Committed | JobState::Held) {
+    let (committed, held) = (job.state == JobState::Committed, job.state == JobState::Held);
+    if !committed && !held {
         return Ok(false);
     }
     let slot = app.ledger.slot(&job.facts.slot).await?;
-    Ok(slot.is_some_and(|slot| match job.state {
-        JobState::Held => slot.head_job == job.facts.job,
-        _ => slot.committed_job.as_ref() == Some(&job.facts.job),
+    Ok(slot.is_some_and(|slot| {
+        let id = &job.facts.job;
+        (held && slot.head_job == *id) || (committed && slot.committed_job.as_ref() == Some(id))
     }))
 }
 
