@@ -18,4 +18,5 @@ mod rows;
 mod secrecy;
 #[path = "../support/mod.rs"]
 mod support;
+mod verbs_a;
 mod verbs_b;

@@ -26,6 +26,10 @@ pub(crate) enum Command {
     Why(crate::why::Args),
     /// List the data files that make up a pipeline's table now
     Files(crate::files::Args),
+    /// List, count, show or export rejected rows
+    Failures(crate::failures::Args),
+    /// Check a job's receipt again, against everything that is still there
+    Verify(crate::verify::Args),
     /// Let a held job go on, for the totals that are shown
     Approve(crate::approve::Args),
     /// Drop a held job: nothing of it is loaded

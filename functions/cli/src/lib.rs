@@ -10,6 +10,7 @@ mod demo;
 mod dev;
 mod discard;
 mod dry_run;
+mod failures;
 mod files;
 mod init;
 mod inputs;
@@ -22,6 +23,7 @@ mod run;
 mod status;
 mod summary;
 mod text_file;
+mod verify;
 mod wait;
 mod why;
 mod world;
@@ -79,6 +81,8 @@ async fn dispatch(args: Args) -> anyhow::Result<u8> {
         Command::Status(args) => status::run(args).await,
         Command::Why(args) => why::run(args).await,
         Command::Files(args) => files::run(args).await,
+        Command::Failures(args) => failures::run(args).await,
+        Command::Verify(args) => verify::run(args).await,
         Command::Approve(args) => approve::run(args).await,
         Command::Discard(args) => discard::run(args).await,
         Command::Rerun(args) => rerun::run(args).await,

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use rowproof_core::pipeline::Pipeline;
+use rowproof_core::receipt::Counts;
 
 use crate::outcome::Outcome;
 
@@ -93,20 +94,33 @@ pub(crate) fn outcome(dir: &Path, pipeline_file: &Path, pipeline: &Pipeline, out
 
 /// `1,000 read = 990 loaded + 10 rejected`, with the classes that have rows.
 pub(crate) fn equation(outcome: &Outcome) -> String {
+    let counts = Counts {
+        read: outcome.rows_read,
+        loaded: outcome.rows_loaded,
+        unchanged: outcome.rows_unchanged,
+        filtered: outcome.rows_filtered,
+        superseded: outcome.rows_superseded,
+        rejected: outcome.rows_rejected,
+    };
+    equation_of(&counts, outcome.balanced)
+}
+
+/// As [`equation`], of bare counts.
+pub(crate) fn equation_of(counts: &Counts, balanced: bool) -> String {
     let classes = [
-        ("loaded", outcome.rows_loaded, true),
-        ("unchanged", outcome.rows_unchanged, false),
-        ("filtered", outcome.rows_filtered, false),
-        ("superseded", outcome.rows_superseded, false),
-        ("rejected", outcome.rows_rejected, true),
+        ("loaded", counts.loaded, true),
+        ("unchanged", counts.unchanged, false),
+        ("filtered", counts.filtered, false),
+        ("superseded", counts.superseded, false),
+        ("rejected", counts.rejected, true),
     ];
     let parts: Vec<_> = classes
         .iter()
         .filter(|(_, rows, always)| *always || *rows > 0)
         .map(|(name, rows, _)| format!("{} {name}", grouped(*rows)))
         .collect();
-    let verdict = if outcome.balanced { "balanced" } else { "NOT BALANCED" };
-    format!("{} rows read = {} ({verdict})", grouped(outcome.rows_read), parts.join(" + "))
+    let verdict = if balanced { "balanced" } else { "NOT BALANCED" };
+    format!("{} rows read = {} ({verdict})", grouped(counts.read), parts.join(" + "))
 }
 
 #[cfg(test)]

@@ -65,6 +65,13 @@ pub fn archived(facts: &JobFacts, chunk: u32, fix: u32, sha256: &str) -> String 
     )
 }
 
+/// Number of the chunk whose rejected rows have this key; `None` for a key of another job.
+pub fn archived_chunk(facts: &JobFacts, key: &str) -> Option<u32> {
+    let (_, name) = key.rsplit_once('/')?;
+    let (chunk, _) = name.strip_prefix(facts.job.0.as_str())?.strip_prefix('-')?.split_once('-')?;
+    chunk.parse().ok()
+}
+
 /// All manifests and intents of a slot.
 pub fn slot_manifests(slot: &SlotId) -> String {
     format!("manifests/{slot}/")

@@ -11,6 +11,8 @@ use crate::names;
 use crate::pipeline::{HoldIf, Pipeline, Rejected};
 use crate::plan::{Plan, PlanKind};
 
+mod verify;
+
 /// The five classes of a row. Every row is in exactly one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {

@@ -21,3 +21,4 @@ mod sink;
 mod source;
 pub mod store;
 pub mod telemetry;
+pub mod verify;

@@ -44,8 +44,8 @@ fn outcome(chunk: u32, (start, end): (u64, u64), first_row: u64, counts: Counts)
         rows: counts.loaded,
         bytes: 1000,
     };
-    let archive =
-        ArchivedFile { key: format!("archive{chunk}"), sha256: "a".into(), rows: counts.rejected };
+    let key = names::archived(&facts(), chunk, 0, "a");
+    let archive = ArchivedFile { key, sha256: "a".into(), rows: counts.rejected };
     let reason = |code: &str, rows| Reason { code: code.into(), column: None, rows };
     ChunkOutcome {
         chunk,
@@ -255,4 +255,40 @@ fn a_hold_says_how_many_and_how_many_are_allowed() {
     assert_eq!(text(Rejected::PartsPerMillion(25_000)), percent);
     let rows = "11 of 200 rows were rejected; hold_if allows 3 rows";
     assert_eq!(text(Rejected::Rows(3)), rows);
+}
+
+#[test]
+fn a_stored_receipt_checks_out_again() {
+    for kind in [PlanKind::Ranges, PlanKind::Chain] {
+        let mut outcomes = good();
+        outcomes[1].packed_bytes = (kind == PlanKind::Chain).then_some(100);
+        assert_eq!(build(&plan(kind), &outcomes).recheck(), Vec::<String>::new(), "{kind:?}");
+    }
+    let empty = Plan { data_start: 100, rows: Some(0), ..plan(PlanKind::Ranges) };
+    assert_eq!(build(&empty, &[]).recheck(), Vec::<String>::new());
+}
+
+#[test]
+fn every_figure_of_a_stored_receipt_that_was_changed_is_found() {
+    type Change = fn(&mut Manifest);
+    let changes: [(Change, &str); 12] = [
+        (|m| m.totals.counts.loaded += 1, "the totals' rows are not"),
+        (|m| m.totals.chunks += 1, "the totals' chunks are not"),
+        (|m| m.totals.bytes_read += 1, "the totals' bytes are not"),
+        (|m| m.totals.source_digest.add(1), "the totals' digest of the source is"),
+        (|m| m.totals.loaded_digest.add(1), "the totals' digest of the loaded rows is"),
+        (|m| m.totals.reasons[0].rows += 1, "the totals' reasons for rejection are"),
+        (|m| m.chunks[1].counts.filtered += 1, "chunk 1: its classes do not add up"),
+        (|m| m.chunks[0].end -= 1, "chunk 1 begins at byte 40, not 39"),
+        (|m| m.files[1].rows += 1, "chunk 1: its files hold 2 rows"),
+        (|m| m.files[1].chunk = 7, "belongs to no chunk"),
+        (|m| m.failures[0].rows += 1, "chunk 1: its archive holds 4 rows"),
+        (|m| m.failures.push(m.failures[0].clone()), "are of one chunk"),
+    ];
+    for (change, expected) in changes {
+        let mut manifest = build(&plan(PlanKind::Ranges), &good());
+        change(&mut manifest);
+        let problems = manifest.recheck();
+        assert!(problems.iter().any(|p| p.contains(expected)), "{expected}: {problems:?}");
+    }
 }
