@@ -130,7 +130,7 @@ impl World {
         }
         let endpoint = local.endpoints().url.clone();
         write_holder(&mut lock, &endpoint)?;
-        let app = Arc::new(connect(&endpoint, Some(run_id()), pipelines)?);
+        let app = Arc::new(connect_for(&endpoint, Some(run_id()), pipelines)?);
         app.ledger.ensure_table().await?;
         let mut world = World { app, dir, local: Some(local), hosts: vec![], _lock: Some(lock) };
         if let Some(workers) = workers {
@@ -167,7 +167,7 @@ impl World {
                     return World::start(dir, workers, None).await;
                 }
                 Err(holder) if answers(&holder.endpoint).await => {
-                    let app = Arc::new(connect(&holder.endpoint, None, names::PIPELINES)?);
+                    let app = Arc::new(connect(&holder.endpoint, None)?);
                     return Ok(World { app, dir: full, local: None, hosts: vec![], _lock: None });
                 }
                 // It is starting or ending.
@@ -289,9 +289,13 @@ fn run_id() -> String {
     format!("{}-{:016x}", std::process::id(), fastrand::u64(..))
 }
 
-/// Settings and clients for a local AWS; objects are matched against the pipeline files below
-/// `pipelines`.
-fn connect(endpoint: &str, run: Option<String>, pipelines: &str) -> anyhow::Result<App> {
+/// Settings and clients for a local AWS.
+fn connect(endpoint: &str, run: Option<String>) -> anyhow::Result<App> {
+    connect_for(endpoint, run, names::PIPELINES)
+}
+
+/// Objects are matched against the pipeline files below `pipelines`.
+fn connect_for(endpoint: &str, run: Option<String>, pipelines: &str) -> anyhow::Result<App> {
     let queue = |name: &str| format!("{endpoint}/{}/{name}", rowproof_local::ACCOUNT);
     let variables = [
         ("ROWPROOF_TABLE", "rowproof".to_owned()),
