@@ -15,6 +15,7 @@ mod files;
 mod init;
 mod inputs;
 mod jobs;
+mod lock;
 mod outcome;
 mod progress;
 mod report;

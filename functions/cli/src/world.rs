@@ -1,13 +1,11 @@
 //! The local AWS in a folder, wired as the deployed template wires the real one.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use futures_util::FutureExt;
 use lambda_runtime::{LambdaEvent, service_fn};
 use rowproof_core::names;
@@ -20,11 +18,11 @@ use rowproof_local::{
     EventShape, Function, Invoke, InvokeError, LocalAws, Mapping, Notification, Options, Output,
     QueueOptions, RuntimeHost,
 };
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tracing::Instrument;
 
 use crate::Usage;
+use crate::lock::{answers, lock, prepare, write_holder};
 
 /// Queues that work waits in.
 pub(crate) const QUEUES: [&str; 2] = ["uploads", "work"];
@@ -33,10 +31,6 @@ pub(crate) const QUEUES: [&str; 2] = ["uploads", "work"];
 const TIMEOUT_SECONDS: u64 = 900;
 /// The variable that makes this program a function.
 const FUNCTION: &str = "ROWPROOF_FUNCTION";
-
-/// Looks at a lock whose holder has not said yet who it is, and the pause between two.
-const LOCK_TRIES: u32 = 100;
-const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Looks at the holder of a folder that is starting or ending, and the pause between two.
 const JOIN_TRIES: u32 = 50;
@@ -49,13 +43,6 @@ pub(crate) struct Workers {
     pub(crate) count: usize,
     /// As processes under a Runtime API, instead of in this process.
     pub(crate) processes: bool,
-}
-
-/// What the lock file says about its holder.
-#[derive(Debug, Serialize, Deserialize)]
-struct Holder {
-    pid: u32,
-    endpoint: String,
 }
 
 /// A folder's local AWS, running.
@@ -239,50 +226,6 @@ impl World {
             local.shutdown().await;
         }
     }
-}
-
-fn prepare(dir: &Path) -> anyhow::Result<PathBuf> {
-    let state = dir.join(".rowproof");
-    fs::create_dir_all(&state)
-        .map_err(|error| Usage(format!("{}: {error}; give another --out", dir.display())))?;
-    dir.canonicalize().with_context(|| format!("{}", dir.display()))
-}
-
-/// The folder's lock, or who has it.
-fn lock(dir: &Path) -> anyhow::Result<Result<File, Holder>> {
-    let path = dir.join(".rowproof/lock");
-    let mut file =
-        File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Ok(file)),
-        Err(TryLockError::WouldBlock) => {
-            for _ in 0..LOCK_TRIES {
-                let mut text = String::new();
-                file.seek(SeekFrom::Start(0))?;
-                file.read_to_string(&mut text)?;
-                if let Ok(holder) = serde_json::from_str(&text) {
-                    return Ok(Err(holder));
-                }
-                std::thread::sleep(LOCK_PAUSE);
-            }
-            Ok(Err(Holder { pid: 0, endpoint: String::new() }))
-        }
-        Err(TryLockError::Error(error)) => Err(error).with_context(|| path.display().to_string()),
-    }
-}
-
-/// Whether a server listens there.
-async fn answers(endpoint: &str) -> bool {
-    let address = endpoint.strip_prefix("http://").unwrap_or(endpoint);
-    tokio::net::TcpStream::connect(address).await.is_ok()
-}
-
-fn write_holder(lock: &mut File, endpoint: &str) -> anyhow::Result<()> {
-    let holder = Holder { pid: std::process::id(), endpoint: endpoint.to_owned() };
-    lock.set_len(0)?;
-    lock.seek(SeekFrom::Start(0))?;
-    lock.write_all(serde_json::to_string(&holder)?.as_bytes())?;
-    Ok(())
 }
 
 fn run_id() -> String {

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod commit;
 pub mod current;
 pub mod error;
+mod lease;
 pub mod ledger;
 pub mod observe;
 pub mod pipelines;

@@ -7,9 +7,7 @@ use std::time::Duration;
 use rowproof_core::decode::Budget;
 use rowproof_core::engine::{ChunkEngine, ChunkProduct, ChunkSetup, EngineError};
 use rowproof_core::ids::CHUNKS_PER_GROUP;
-use rowproof_core::ledger::{
-    self, Acquire, ChainStart, ChunkId, Failure, Job, Lease, OutcomeRef, Stage, Worker,
-};
+use rowproof_core::ledger::{self, ChainStart, ChunkId, Job, Lease, OutcomeRef, Stage};
 use rowproof_core::plan::{Plan, PlanKind, Segment};
 use tracing::{Instrument, info, info_span, warn};
 
@@ -17,6 +15,7 @@ use crate::app::App;
 use crate::clock::{self, Deadline};
 use crate::commit::{commit_job, load_plan};
 use crate::error::StepError;
+use crate::lease::{Acquired, acquire, fail_job, fenced, renew};
 use crate::pipelines::Ready;
 use crate::plan::joined;
 use crate::sink::{stage_chunk, store_outcome, write_rejects};
@@ -145,68 +144,6 @@ async fn one_chunk(
         }
         Err(error) => Err(error),
     }
-}
-
-enum Acquired {
-    Lease(Lease),
-    Done(OutcomeRef),
-    Busy(i64),
-    Over,
-}
-
-/// T4, or T8 when all attempts are used up.
-async fn acquire(app: &App, id: &ChunkId) -> Result<Acquired, StepError> {
-    let owner = uuid::Uuid::new_v4().to_string();
-    let worker = Worker { owner, run: app.settings.run.clone() };
-    for attempt in 0..8 {
-        let stored = app.ledger.chunk(id).await?;
-        match ledger::acquire(id, stored.as_ref(), &worker, clock::now()) {
-            Acquire::Done(outcome) => return Ok(Acquired::Done(outcome)),
-            Acquire::Busy(until) => return Ok(Acquired::Busy(until.0)),
-            Acquire::Failed => return Ok(Acquired::Over),
-            Acquire::GiveUp(lease) => {
-                give_up(app, &lease).await?;
-                return Ok(Acquired::Over);
-            }
-            Acquire::Try(write, lease) => {
-                if app.ledger.perform(&write).await?.stands() {
-                    return Ok(Acquired::Lease(lease));
-                }
-            }
-        }
-        crate::backoff::pause(attempt).await;
-    }
-    Ok(Acquired::Busy(clock::now().plus(1).0))
-}
-
-/// T8: the chunk FAILED, its job is BLOCKED, and the failed queue names both.
-async fn give_up(app: &App, lease: &Lease) -> Result<(), StepError> {
-    let failure = Failure {
-        code: "attempts".into(),
-        message: format!(
-            "chunk {} was given up after {} attempts; its workers died or were cut off",
-            lease.id.chunk,
-            lease.attempts - 1
-        ),
-    };
-    let now = clock::now();
-    if app.ledger.perform(&ledger::give_up(lease, &failure, now)).await?.stands() {
-        app.ledger.perform(&ledger::block(&lease.id.job, &failure, now)).await?;
-        crate::queue::announce(app, &lease.id.job, Some(lease.id.chunk), &failure.code).await?;
-        warn!(job = %lease.id.job, chunk = lease.id.chunk, "chunk given up");
-    }
-    Ok(())
-}
-
-/// T16: nothing of the object will be loaded.
-async fn fail_job(app: &App, job: &Job, lease: &Lease, failure: &Failure) -> Result<(), StepError> {
-    app.ledger.perform(&ledger::give_back(lease)).await?;
-    let Some(job) = app.ledger.job(&job.facts.job).await? else { return Ok(()) };
-    if app.ledger.perform(&ledger::fail(&job, failure, clock::now())).await?.stands() {
-        warn!(code = failure.code, message = failure.message, "job failed");
-        crate::queue::announce(app, &job.facts.job, None, &failure.code).await?;
-    }
-    Ok(())
 }
 
 /// Whether a chain goes on behind a DONE chunk. Whoever reads the end of the object tells the job.
@@ -407,15 +344,4 @@ fn refuse_engine(error: EngineError) -> StepError {
         EngineError::Arrow(_) | EngineError::Archive(_) => "block",
     };
     StepError::object(code, error.to_string())
-}
-
-async fn renew(app: &App, lease: &Lease, stage: Stage) -> Result<(), StepError> {
-    match app.ledger.perform(&ledger::renew(lease, stage, clock::now())).await?.stands() {
-        true => Ok(()),
-        false => Err(fenced(lease)),
-    }
-}
-
-fn fenced(lease: &Lease) -> StepError {
-    StepError::Fenced { job: lease.id.job.clone(), chunk: lease.id.chunk }
 }

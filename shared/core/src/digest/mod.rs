@@ -2,15 +2,16 @@
 //!
 //! A row's canonical bytes are its contract columns in order (added columns are left out), each as:
 //!
-//! | value | bytes |
-//! |---|---|
-//! | NULL, any type | `00` |
-//! | bool | `01`, then `00` or `01` |
-//! | int8 to int64, date (days since 1970-01-01), time (microseconds since midnight), timestamp (microseconds since 1970 UTC) | `01`, then 8 bytes, two's complement, little-endian |
-//! | uint8 to uint64 | `01`, then 8 bytes, little-endian |
-//! | float32, float64 | `01`, then the 8 bytes of the `f64`, little-endian; -0 as 0, every NaN as `7ff8000000000000` |
-//! | decimal | `01`, one byte of scale, 16 bytes of the unscaled value, two's complement, little-endian; trailing zeros after the point are dropped first, so 1.50 is scale 1 and 15 |
-//! | text | `01`, the length in bytes as 4 bytes little-endian, the UTF-8 bytes |
+//! - NULL of any type: `00`.
+//! - bool: `01`, then `00` or `01`.
+//! - int8 to int64, date (days since 1970-01-01), time (microseconds since midnight), timestamp
+//!   (microseconds since 1970 UTC): `01`, then 8 bytes, two's complement, little-endian.
+//! - uint8 to uint64: `01`, then 8 bytes, little-endian.
+//! - float32, float64: `01`, then the 8 bytes of the `f64`, little-endian; -0 as 0, every NaN as
+//!   `7ff8000000000000`.
+//! - decimal: `01`, one byte of scale, 16 bytes of the unscaled value, two's complement, little-endian;
+//!   trailing zeros after the point are dropped first, so 1.50 is scale 1 and 15.
+//! - text: `01`, the length in bytes as 4 bytes little-endian, the UTF-8 bytes.
 //!
 //! The row's hash is the xxh3-128 of these bytes; the digest is the sum of the hashes mod 2^128.
 

@@ -6,6 +6,7 @@
 //! decide who wins.
 
 mod chunk;
+mod decision;
 mod group;
 mod item;
 mod job;
@@ -14,6 +15,7 @@ mod slot;
 mod tests;
 
 pub use chunk::*;
+pub use decision::*;
 pub use group::*;
 pub use item::{BadItem, Fields, Guard, Item, Key, Performed, Value, WRITE_ID, Write};
 pub use job::*;

@@ -143,7 +143,8 @@ pub(crate) fn toml_string(text: &str) -> String {
             '\t' => out.push_str("\\t"),
             // Direction marks and other format characters would change how the message reads.
             c if c.is_control()
-                || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}') =>
+                || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+                || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}') =>
             {
                 out.push_str(&format!("\\u{:04X}", u32::from(c)));
             }

@@ -200,7 +200,10 @@ enum ColumnEntry {
 #[derive(JsonSchema)]
 struct TypeName(
     #[schemars(regex(
-        pattern = r"^(bool|u?int(8|16|32|64)|float(32|64)|decimal\( *[0-9]+ *(, *[0-9]+ *)?\)|string|date|time|timestamp)$"
+        pattern = concat!(
+            r"^(bool|u?int(8|16|32|64)|float(32|64)|decimal\( *[0-9]+ *(, *[0-9]+ *)?\)",
+            r"|string|date|time|timestamp)$"
+        )
     ))]
     String,
 );

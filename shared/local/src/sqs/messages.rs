@@ -48,11 +48,15 @@ pub(super) fn send(queues: &Queues, queue: &Queue, entry: &Value) -> Answer {
     if message_bytes(entry) > MESSAGE_BYTES_MAX {
         return Err(too_long());
     }
-    let allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..);
+    let allowed = |c: char| match c {
+        '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'.. => true,
+        '\0'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}' => false,
+    };
     if !body.chars().all(allowed) {
         return Err(SqsError::new(
             "InvalidMessageContents",
-            "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF",
+            "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | \
+             #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF",
         ));
     }
     let delay = seconds(entry, "DelaySeconds", DELAY_SECONDS_MAX)?;

@@ -69,7 +69,8 @@ fn acquiring_within_a_local_run() {
     let of =
         |run: &str, state, until| with(chunk_item(state, 1, "ann", until), &[("run", run.into())]);
     let no_run = chunk_item(Leased, 1, "ann", LIVE);
-    let reserved = "(state = READY or (state = LEASED and lease_until < 1000000) or (state = LEASED and (no run or run <> now)))";
+    let reserved = "(state = READY or (state = LEASED and lease_until < 1000000) \
+         or (state = LEASED and (no run or run <> now)))";
     check_clauses(
         &acquiring(Some(&of("before", Leased, LIVE)), &worker_of("eve", "now")),
         &[
@@ -141,7 +142,8 @@ fn giving_up_what_nobody_holds() {
     let used_up = |state, until| {
         with(chunk_item(state, 1, "bob", until), &[("attempts", ATTEMPTS_MAX.into())])
     };
-    let unowned = "or (epoch = 1 and attempts = 5 and (state = READY or lease_until < 1000000) and state in READY LEASED)";
+    let unowned = "or (epoch = 1 and attempts = 5 and (state = READY or lease_until < 1000000) \
+         and state in READY LEASED)";
     let write = give_up(&lease(2, ATTEMPTS_MAX + 1), &failure("attempts"), NOW);
     let given_back = with(chunk_item(Ready, 1, "bob", PAST), &[("attempts", 0_i64.into())]);
     let next = with(used_up(Leased, PAST), &[("epoch", 3_i64.into())]);

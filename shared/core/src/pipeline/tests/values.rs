@@ -34,7 +34,7 @@ name = "all-1_x"
 match = "in/{supplier}_{day:%Y%m%d}.csv"
 replaces = ["supplier", "day"]
 format = "csv"
-csv = { delimiter = "\t", quote = "'", escape = "\\", skip_lines = 2, null = ["", "NULL"], ragged = "lenient", encoding = "Latin1" }
+csv = { delimiter="\t", quote="'", escape="\\", skip_lines=2, null=["", "NULL"], ragged="lenient", encoding="Latin1" }
 timezone = "Europe/Berlin"
 on_new_column = "hold"
 on_missing_column = "null"
