@@ -164,7 +164,7 @@ async fn examine(app: &App, key: &str, force: bool) -> anyhow::Result<Result<Tar
         )));
     }
     if let Some(slot) = &slot
-        && ledger::restart(&id, Some(slot), &head.object, force, clock::now()) == Observed::Older
+        && ledger::restart(&id, Some(slot), &head.object, force, clock::now(), 0) == Observed::Older
     {
         let later = &slot.head_uri;
         return Ok(Err(format!("a later file, {later}, holds its place; --force takes it back")));

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use rowproof_core::ids::{JobId, sha256_hex};
+use rowproof_core::ids::{JobId, SlotId, sha256_hex};
 use rowproof_core::ledger::{self, ChunkState, HoldReason, Job, JobState, PlanRef};
 use rowproof_core::names;
 use rowproof_core::plan::Plan;
@@ -200,7 +200,13 @@ async fn raise_current(app: &App, job: &Job, new: &Current) -> Result<(), StepEr
             None => (None, None),
         };
         let rank = |current: &Current| (current.generation, current.revision);
-        if found.as_ref().is_some_and(|found| rank(found) >= rank(new)) {
+        if let Some(found) = found.as_ref().filter(|found| rank(found) >= rank(new)) {
+            if rank(found) == rank(new) && found.job != new.job {
+                return Err(StepError::Broken(format!(
+                    "{key} names job {} with the generation of job {}: was the ledger lost or restored?",
+                    found.job, new.job
+                )));
+            }
             return Ok(());
         }
         let text = Bytes::from(serde_json::to_vec(new).unwrap_or_default());
@@ -212,6 +218,12 @@ async fn raise_current(app: &App, job: &Job, new: &Current) -> Result<(), StepEr
         crate::backoff::pause(attempt).await;
     }
     Ok(())
+}
+
+/// The generation that readers see in a slot, 0 when there is none.
+pub(crate) async fn generation_shown(app: &App, slot: &SlotId) -> Result<i64, StepError> {
+    let current = read_current(app, &names::current(slot)).await?;
+    Ok(current.map_or(0, |(current, _)| current.generation))
 }
 
 async fn read_current(app: &App, key: &str) -> Result<Option<(Current, String)>, StepError> {

@@ -11,6 +11,7 @@ use tracing::info;
 
 use crate::app::App;
 use crate::clock;
+use crate::commit::generation_shown;
 use crate::error::StepError;
 use crate::pipelines::Ready;
 
@@ -83,7 +84,11 @@ async fn try_observe(
         captures: captures.clone(),
         created_at: clock::now(),
     };
-    let observed = decide(app, ready, slot.as_ref(), &id, &object, restart).await?;
+    let floor = match slot {
+        Some(_) => 0,
+        None => generation_shown(app, &id).await?,
+    };
+    let observed = decide(app, ready, slot.as_ref(), &id, &object, restart, floor).await?;
     match observed {
         Observed::Older => {
             let facts = facts(0);
@@ -117,9 +122,10 @@ async fn decide(
     id: &rowproof_core::ids::SlotId,
     object: &ObjectVersion,
     restart: Restart,
+    floor: i64,
 ) -> Result<Observed, StepError> {
     let now = clock::now();
-    let observed = ledger::observe(id, slot, object, now);
+    let observed = ledger::observe(id, slot, object, now, floor);
     let again = match (&observed, restart) {
         (_, Restart::No) => false,
         (Observed::IsHead { job, .. }, Restart::IfChanged) => {
@@ -141,7 +147,7 @@ async fn decide(
             ready.pipeline.name
         )));
     }
-    Ok(ledger::restart(id, slot, object, restart == Restart::Force, now))
+    Ok(ledger::restart(id, slot, object, restart == Restart::Force, now, floor))
 }
 
 /// T2, unless the job is there already.

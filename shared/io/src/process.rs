@@ -109,7 +109,12 @@ async fn one_chunk(
     deadline: Deadline,
 ) -> Result<Step, StepError> {
     let lease = match acquire(app, id).await? {
-        Acquired::Lease(lease) => lease,
+        Acquired::Lease(lease) => {
+            if lease.epoch > 1 {
+                crate::telemetry::count(&job.facts.pipeline, "ResumeCount", 1);
+            }
+            lease
+        }
         Acquired::Done(outcome) => {
             return Ok((Processed::Done, goes_on(app, job, plan, id, &outcome).await?));
         }
@@ -135,6 +140,7 @@ async fn one_chunk(
         }
         Err(StepError::Fenced { .. }) => {
             warn!("another worker took the chunk over");
+            crate::telemetry::count(&job.facts.pipeline, "LeaseLost", 1);
             Ok((Processed::Over, None))
         }
         // A passing fault is not the chunk's: it goes back without a charge. A broken-down thread is.

@@ -72,6 +72,7 @@ impl Settings {
             chunk_bytes: number("ROWPROOF_CHUNK_BYTES", defaults.chunk_bytes)?.max(1),
             chunk_rows: number("ROWPROOF_CHUNK_ROWS", defaults.chunk_rows)?.max(1),
             block_bytes: usize::try_from(block_bytes).unwrap_or(defaults.block_bytes).max(1),
+            ratio_max: number("ROWPROOF_RATIO_MAX", defaults.ratio_max)?.max(1),
             ..defaults
         };
         Ok(Settings {
@@ -108,6 +109,7 @@ impl Settings {
             ("ROWPROOF_CHUNK_BYTES", self.limits.chunk_bytes.to_string()),
             ("ROWPROOF_CHUNK_ROWS", self.limits.chunk_rows.to_string()),
             ("ROWPROOF_BLOCK_BYTES", self.limits.block_bytes.to_string()),
+            ("ROWPROOF_RATIO_MAX", self.limits.ratio_max.to_string()),
         ];
         let optional = [
             ("ROWPROOF_UPLOADS_QUEUE_URL", &self.uploads_queue_url),

@@ -90,7 +90,8 @@ pub enum InputError {
     },
     /// More plain bytes for each compressed one than `ratio_max`.
     #[error(
-        "the object decompresses to more than {max} times its size; it looks like a decompression bomb"
+        "the object decompresses to more than {max} times its size, as decompression bombs do; \
+         if it is none, raise ROWPROOF_RATIO_MAX"
     )]
     Ratio {
         /// The limit.

@@ -34,7 +34,8 @@ pub enum Undecidable {
     },
     /// Unbalanced books are a bug.
     #[error(
-        "job {0} is held because its books do not balance: that is a bug and cannot be approved; discard it and run the object again"
+        "job {0} is held because its books do not balance: that is a bug and cannot be approved; \
+         discard it and run the object again"
     )]
     Unbalanced(JobId),
     /// A newer version has the slot.

@@ -100,14 +100,15 @@ pub fn observe(
     slot: Option<&Slot>,
     object: &ObjectVersion,
     now: EpochSeconds,
+    floor: i64,
 ) -> Observed {
     match slot {
         Some(slot) if slot.is_head(object) => {
             Observed::IsHead { job: slot.head_job.clone(), generation: slot.generation }
         }
         Some(slot) if slot.head_uri != object.uri() && !slot.is_later(object) => Observed::Older,
-        Some(slot) => new_head("observe", id, Some(slot), object, now),
-        None => new_head("observe", id, None, object, now),
+        Some(slot) => new_head("observe", id, Some(slot), object, now, floor),
+        None => new_head("observe", id, None, object, now, floor),
     }
 }
 
@@ -119,12 +120,13 @@ pub fn restart(
     object: &ObjectVersion,
     force: bool,
     now: EpochSeconds,
+    floor: i64,
 ) -> Observed {
     match slot {
         Some(slot) if slot.head_uri != object.uri() && !slot.is_later(object) && !force => {
             Observed::Older
         }
-        Some(_) | None => new_head("restart", id, slot, object, now),
+        Some(_) | None => new_head("restart", id, slot, object, now, floor),
     }
 }
 
@@ -134,8 +136,9 @@ fn new_head(
     slot: Option<&Slot>,
     object: &ObjectVersion,
     now: EpochSeconds,
+    floor: i64,
 ) -> Observed {
-    let generation = slot.map_or(0, |slot| slot.generation) + 1;
+    let generation = slot.map_or(0, |slot| slot.generation).max(floor) + 1;
     let rev = slot.map_or(0, |slot| slot.rev);
     let job = job_id(id, object, generation);
     let set = BTreeMap::from([

@@ -6,7 +6,7 @@ use crate::ledger::*;
 
 fn slot_item(rev: i64, committed: Option<i64>) -> Item {
     let Observed::NewHead { write, .. } =
-        observe(&slot_id(), None, &object("a.csv", "v1", 10), NOW)
+        observe(&slot_id(), None, &object("a.csv", "v1", 10), NOW, 0)
     else {
         panic!("the first version is a new head");
     };
@@ -26,7 +26,7 @@ fn new_head(observed: Observed) -> Write {
 
 #[test]
 fn observing_and_restarting() {
-    let first = new_head(observe(&slot_id(), None, &object("a.csv", "v1", 10), NOW));
+    let first = new_head(observe(&slot_id(), None, &object("a.csv", "v1", 10), NOW, 0));
     let taken = Some(slot_item(7, Some(7)));
     check_clauses(
         &first,
@@ -35,9 +35,9 @@ fn observing_and_restarting() {
     let read = Slot::from_item(&slot_item(3, None)).unwrap();
     let newer = object("a.csv", "v2", 20);
     let stale = "a version seen before the newest one becomes the head after it";
-    let observed = new_head(observe(&slot_id(), Some(&read), &newer, NOW));
+    let observed = new_head(observe(&slot_id(), Some(&read), &newer, NOW, 0));
     check_clauses(&observed, &[("rev = 3", Wrong(taken.clone(), stale))]);
-    let restarted = new_head(restart(&slot_id(), Some(&read), &newer, true, NOW));
+    let restarted = new_head(restart(&slot_id(), Some(&read), &newer, true, NOW, 0));
     check_clauses(&restarted, &[("rev = 3", Wrong(taken, stale))]);
 }
 
@@ -236,4 +236,12 @@ fn closing_a_group() {
     let write = close_group(&facts(1).job, 0, 1, &[done]).unwrap();
     let same = "every writer of a group writes the same item, so a repeat changes nothing";
     check_clauses(&write, &[("absent", Equivalent(same))]);
+}
+
+#[test]
+fn a_ledger_that_was_lost_begins_above_what_readers_see() {
+    let observed = observe(&slot_id(), None, &object("a.csv", "v2", 10), NOW, 7);
+    let Observed::NewHead { generation, write, .. } = observed else { panic!("{observed:?}") };
+    assert_eq!(generation, 8);
+    assert_eq!(write.set.get("gen"), Some(&Value::N(8)));
 }

@@ -34,8 +34,8 @@ impl World {
         let object = object(key, &format!("v{modified}"), modified);
         let again = self.chance.once_in(12);
         let observed = match again {
-            true => restart(&slot_id(), slot.as_ref(), &object, false, NOW),
-            false => observe(&slot_id(), slot.as_ref(), &object, NOW),
+            true => restart(&slot_id(), slot.as_ref(), &object, false, NOW, 0),
+            false => observe(&slot_id(), slot.as_ref(), &object, NOW, 0),
         };
         let generation = match observed {
             Observed::NewHead { write, generation, .. } => {

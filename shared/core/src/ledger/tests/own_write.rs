@@ -42,6 +42,7 @@ fn slot_writes() -> Vec<Sent> {
         slot,
         &object("a.csv", etag, modified),
         NOW,
+        0,
     ) {
         Observed::NewHead { write, .. } => *write,
         other @ (Observed::IsHead { .. } | Observed::Older) => panic!("{other:?}"),

@@ -5,7 +5,7 @@ use crate::ids::ObjectVersion;
 use crate::ledger::*;
 
 fn see(store: &Store, object: &ObjectVersion) -> Observed {
-    observe(&slot_id(), store.slot().as_ref(), object, NOW)
+    observe(&slot_id(), store.slot().as_ref(), object, NOW, 0)
 }
 
 /// Observes a version that must become the head, and creates its job.
@@ -84,9 +84,9 @@ fn an_older_file_of_another_key_never_takes_the_slot_back() {
     land(&mut store, &new);
     assert_eq!(see(&store, &old), Observed::Older);
     let slot = store.slot();
-    let again = restart(&slot_id(), slot.as_ref(), &old, false, NOW);
+    let again = restart(&slot_id(), slot.as_ref(), &old, false, NOW, 0);
     assert_eq!(again, Observed::Older);
-    let forced = restart(&slot_id(), slot.as_ref(), &old, true, NOW);
+    let forced = restart(&slot_id(), slot.as_ref(), &old, true, NOW, 0);
     let Observed::NewHead { write, .. } = forced else {
         panic!("an operator insists");
     };
@@ -110,7 +110,7 @@ fn a_restart_is_a_new_generation_of_the_same_version() {
     let mut store = Store::default();
     let object = object("a.csv", "v1", 10);
     let job = land(&mut store, &object);
-    let again = restart(&slot_id(), store.slot().as_ref(), &object, false, NOW);
+    let again = restart(&slot_id(), store.slot().as_ref(), &object, false, NOW, 0);
     let Observed::NewHead { write, job: id, generation } = again else {
         panic!("a restart");
     };
