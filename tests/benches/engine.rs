@@ -27,9 +27,6 @@ use rowproof_core::pipeline::{self, Pipeline};
 use rowproof_core::split::ChunkScanner;
 use rowproof_core::table::TableWriter;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const ORDERS: &str = include_str!("../../infra/pipelines/orders.toml");
 const ROUNDS: usize = 7;
 

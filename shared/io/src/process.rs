@@ -1,5 +1,6 @@
 //! One chunk, from its lease to its outcome. Read this module first.
 
+use std::mem::take;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -189,12 +190,12 @@ async fn run_leased(
         None => read_chunk(app, job, &work).await?,
     };
     let started_ms = clock::now_ms();
-    let Some(worked) = work_watched(app, job, lease, work, text, deadline).await? else {
+    let Some(mut worked) = work_watched(app, job, lease, work, text, deadline).await? else {
         return Ok(None);
     };
     renew(app, lease, Stage::Sinking).await?;
-    let files = stage_chunk(app, &lease.id, &worked.product.files).await?;
-    let failures = write_rejects(app, job, &lease.id, worked.product.failures.as_ref()).await?;
+    let files = stage_chunk(app, &lease.id, take(&mut worked.product.files)).await?;
+    let failures = write_rejects(app, job, &lease.id, worked.product.failures.take()).await?;
     let outcome = store_outcome(app, &lease.id, &worked, files, failures).await?;
     if !app.ledger.perform(&ledger::complete(lease, &outcome)).await?.stands() {
         return Err(fenced(lease));

@@ -20,23 +20,18 @@ const IN_FLIGHT: usize = 4;
 pub(crate) async fn stage_chunk(
     app: &App,
     id: &ChunkId,
-    files: &[TableFile],
+    files: Vec<TableFile>,
 ) -> Result<Vec<StagedFile>, StepError> {
-    let stored: Vec<_> = files.iter().map(|file| stage_one(app, id, file)).collect();
+    let stored: Vec<_> = files.into_iter().map(|file| stage_one(app, id, file)).collect();
     stream::iter(stored).buffered(IN_FLIGHT).try_collect().await
 }
 
-async fn stage_one(app: &App, id: &ChunkId, file: &TableFile) -> Result<StagedFile, StepError> {
+async fn stage_one(app: &App, id: &ChunkId, file: TableFile) -> Result<StagedFile, StepError> {
     let key = names::staged(id, &file.sha256);
-    let bytes = Bytes::from(file.bytes.clone());
-    let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    let size = u64::try_from(file.bytes.len()).unwrap_or(u64::MAX);
+    let bytes = Bytes::from(file.bytes);
     app.store.put_new(&app.settings.output_bucket, &key, bytes, &id.job.0).await?;
-    Ok(StagedFile {
-        partition: file.partition.clone(),
-        sha256: file.sha256.clone(),
-        rows: file.rows,
-        bytes: size,
-    })
+    Ok(StagedFile { partition: file.partition, sha256: file.sha256, rows: file.rows, bytes: size })
 }
 
 /// Step f: the chunk's part of the failure archive.
@@ -44,13 +39,13 @@ pub(crate) async fn write_rejects(
     app: &App,
     job: &Job,
     id: &ChunkId,
-    file: Option<&ArchiveFile>,
+    file: Option<ArchiveFile>,
 ) -> Result<Option<ArchivedFile>, StepError> {
     let Some(file) = file else { return Ok(None) };
     let key = names::archived(&job.facts, id.chunk, 0, &file.sha256);
-    let bytes = Bytes::from(file.bytes.clone());
+    let bytes = Bytes::from(file.bytes);
     app.store.put_new(&app.settings.failures_bucket, &key, bytes, &id.job.0).await?;
-    Ok(Some(ArchivedFile { key, sha256: file.sha256.clone(), rows: file.rows }))
+    Ok(Some(ArchivedFile { key, sha256: file.sha256, rows: file.rows }))
 }
 
 /// The outcome document, and what the ledger keeps of it.
