@@ -46,11 +46,12 @@ pub struct Segment {
 pub struct PlannedChunk {
     /// First byte, a record start.
     pub start: u64,
-    /// One past the last byte, a record start or the end of the object.
+    /// One past the last byte, a record start or the end of the object; terminators and blank lines
+    /// belong to the chunk before them.
     pub end: u64,
     /// Records of the object before this chunk.
     pub first_row: u64,
-    /// Records in it.
+    /// Records in it, well-formed or not; 0 when blank lines alone fill it.
     pub rows: u64,
 }
 

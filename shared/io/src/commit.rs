@@ -157,7 +157,7 @@ async fn finish(app: &App, job: &Job) -> Result<JobState, StepError> {
     };
     app.ledger.perform(&end).await?;
     if won {
-        app.ledger.perform_existing(&ledger::settle_slot(job)).await?;
+        app.ledger.perform(&ledger::settle_slot(job)).await?;
     }
     let state = reread(app, &job.facts.job).await?.state;
     let counts = manifest.totals.counts;

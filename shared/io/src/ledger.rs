@@ -111,11 +111,6 @@ impl Ledger {
         Err(AwsError::of(operation, error))
     }
 
-    /// Performs a write that only changes an item which is there; a refusal is of no interest.
-    pub async fn perform_existing(&self, write: &Write) -> Result<bool, AwsError> {
-        Ok(self.perform(write).await?.stands())
-    }
-
     async fn get(&self, key: &Key) -> Result<Option<Item>, AwsError> {
         let answer = self
             .client

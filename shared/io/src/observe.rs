@@ -107,7 +107,7 @@ async fn try_observe(
             if let Some(slot) = slot {
                 // Its own worker would find out too; this only makes the picture right at once.
                 let overtaken = ledger::supersede(&slot.head_job, clock::now());
-                app.ledger.perform_existing(&overtaken).await?;
+                app.ledger.perform(&overtaken).await?;
             }
             create_job(app, ready, facts(generation)).await.map(Some)
         }
@@ -198,7 +198,7 @@ pub(crate) async fn is_still_head(app: &App, job: &Job) -> Result<bool, StepErro
     }
     if job.state != JobState::Committing {
         let write = ledger::supersede(&job.facts.job, clock::now());
-        app.ledger.perform_existing(&write).await?;
+        app.ledger.perform(&write).await?;
     }
     Ok(false)
 }

@@ -66,7 +66,7 @@ async fn plan_from(
             return Ok(true);
         }
     }
-    if start.codec == Codec::None && ready.pipeline.source.encoding == "utf-8" {
+    if is_plain(start.codec, &ready.pipeline) {
         return plan_ranges(app, job, &ready.pipeline, start, deadline).await;
     }
     let plan = Plan {
@@ -80,6 +80,11 @@ async fn plan_from(
     };
     seal(app, job, &plan, None).await?;
     Ok(true)
+}
+
+/// Whether the stored bytes are the text itself, so that reading may begin at any record.
+fn is_plain(codec: Codec, pipeline: &Pipeline) -> bool {
+    codec == Codec::None && pipeline.source.encoding == "utf-8"
 }
 
 /// Reads as much of the object as its header needs.
@@ -97,10 +102,10 @@ async fn read_start(app: &App, job: &Job, ready: &Ready) -> Result<Start, StepEr
     }
     let codec = input::sniff(&magic).map_err(|error| refuse(&object.uri(), error))?;
     let limits = app.limits.clone();
-    let mut source = TextSource::unpacked(app, &job.facts, pipeline, codec, &limits).await?;
-    if codec == Codec::None && pipeline.source.encoding == "utf-8" {
-        source = TextSource::range(app, &job.facts, 0, object.size).await?;
-    }
+    let mut source = match is_plain(codec, pipeline) {
+        true => TextSource::range(app, &job.facts, 0, object.size).await?,
+        false => TextSource::unpacked(app, &job.facts, pipeline, codec, &limits).await?,
+    };
     let (pipeline, uri) = (pipeline.clone(), object.uri());
     let found = tokio::task::spawn_blocking(move || {
         let mut block = Vec::new();
@@ -162,12 +167,12 @@ async fn plan_ranges(
     let mut scanner = ChunkScanner::new(&pipeline.source.format, &app.limits, planning.byte);
     let mut chunks: Vec<PlannedChunk> = vec![];
     let take = |scanner: &mut ChunkScanner, chunks: &mut Vec<PlannedChunk>| {
-        chunks.extend(scanner.take().into_iter().map(|chunk| PlannedChunk {
-            start: chunk.start,
-            end: chunk.end,
-            first_row: chunk.first_row + first_row,
-            rows: chunk.rows,
-        }));
+        chunks.extend(
+            scanner
+                .take()
+                .into_iter()
+                .map(|chunk| PlannedChunk { first_row: chunk.first_row + first_row, ..chunk }),
+        );
     };
     if planning.byte < size {
         let mut body = open(app, &job.facts, planning.byte, size).await?;

@@ -117,7 +117,8 @@ async fn one_chunk(
             lease
         }
         Acquired::Done(outcome) => {
-            return Ok((Processed::Done, goes_on(app, job, plan, id, &outcome).await?));
+            let goes_on = goes_on(app, job, plan, id, &outcome).await?;
+            return Ok((Processed::Done, goes_on.then_some(None)));
         }
         Acquired::Busy(until) => return Ok((Processed::Busy(until), None)),
         Acquired::Over => return Ok((Processed::Over, None)),
@@ -128,7 +129,7 @@ async fn one_chunk(
     match done {
         Ok(Some((outcome, text))) => {
             let goes_on = goes_on(app, job, plan, id, &outcome).await?;
-            Ok((Processed::Done, goes_on.map(|_| text)))
+            Ok((Processed::Done, goes_on.then_some(text)))
         }
         Ok(None) => {
             app.ledger.perform(&ledger::give_back(&lease)).await?;
@@ -160,19 +161,19 @@ async fn goes_on(
     plan: &Plan,
     id: &ChunkId,
     outcome: &OutcomeRef,
-) -> Result<Option<Option<ChainText>>, StepError> {
+) -> Result<bool, StepError> {
     if plan.kind == PlanKind::Ranges {
-        return Ok(None);
+        return Ok(false);
     }
     if !outcome.end_of_object {
-        return Ok(Some(None));
+        return Ok(true);
     }
     let count = ledger::set_chunk_count(&job.facts.job, id.chunk + 1);
     if !app.ledger.perform(&count).await?.stands() {
         let id = &job.facts.job;
         return Err(StepError::Broken(format!("job {id} has another chunk count than its chain")));
     }
-    Ok(None)
+    Ok(false)
 }
 
 /// Steps b to g for a leased chunk; `None` when time ran out.

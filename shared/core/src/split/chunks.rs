@@ -4,22 +4,10 @@ use super::index::Index;
 use super::walk::{Splitter, Step, line_end};
 use crate::block::Limits;
 use crate::pipeline::Format;
+use crate::plan::PlannedChunk;
 
 /// Least number of bytes tried at once when a record spans pieces.
 const TRY_BYTES_MIN: usize = 4 << 10;
-
-/// Bytes `[start, end)` of one object, from a record's start to a record's start or the object's end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ChunkRange {
-    /// First byte, counted from the object's first.
-    pub start: u64,
-    /// One past the last byte; terminators and blank lines belong to the chunk before them.
-    pub end: u64,
-    /// Number of the first record, from 0.
-    pub first_row: u64,
-    /// Records, well-formed or not. 0 when blank lines alone fill the chunk.
-    pub rows: u64,
-}
 
 /// Finds the chunk ranges of one object from its bytes in order, in pieces of any size.
 ///
@@ -36,8 +24,8 @@ pub struct ChunkScanner {
     retry_at: usize,
     position: u64,
     skipping: bool,
-    open: ChunkRange,
-    ready: Vec<ChunkRange>,
+    open: PlannedChunk,
+    ready: Vec<PlannedChunk>,
 }
 
 impl ChunkScanner {
@@ -52,7 +40,7 @@ impl ChunkScanner {
             retry_at: 0,
             position: start_byte,
             skipping: false,
-            open: ChunkRange { start: start_byte, end: start_byte, first_row: 0, rows: 0 },
+            open: PlannedChunk { start: start_byte, end: start_byte, first_row: 0, rows: 0 },
             ready: Vec::new(),
         }
     }
@@ -100,7 +88,7 @@ impl ChunkScanner {
     }
 
     /// The ranges that are complete and were not taken yet. They tile the object without a gap.
-    pub fn take(&mut self) -> Vec<ChunkRange> {
+    pub fn take(&mut self) -> Vec<PlannedChunk> {
         std::mem::take(&mut self.ready)
     }
 
@@ -156,8 +144,8 @@ impl ChunkScanner {
     }
 
     fn cut(&mut self, end: u64) {
-        self.ready.push(ChunkRange { end, ..self.open });
-        self.open = ChunkRange { start: end, end, first_row: self.rows(), rows: 0 };
+        self.ready.push(PlannedChunk { end, ..self.open });
+        self.open = PlannedChunk { start: end, end, first_row: self.rows(), rows: 0 };
     }
 }
 

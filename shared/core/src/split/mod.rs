@@ -9,7 +9,7 @@ mod index;
 mod syntax;
 mod walk;
 
-pub use chunks::{ChunkRange, ChunkScanner};
+pub use chunks::ChunkScanner;
 pub(crate) use chunks::{Skipped, skip_line};
 pub(crate) use index::Index;
 pub(crate) use walk::{Field, Splitter, Step};

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::split::{ChunkRange, ChunkScanner};
+use crate::plan::PlannedChunk;
+use crate::split::ChunkScanner;
 
 /// Sizes that cut an object up.
 #[derive(Debug, Clone)]
@@ -107,7 +108,7 @@ fn dialect() -> impl Strategy<Value = CsvDialect> {
     })
 }
 
-fn scan(pipeline: &Pipeline, limits: &Limits, data: &[u8], piece: usize) -> Vec<ChunkRange> {
+fn scan(pipeline: &Pipeline, limits: &Limits, data: &[u8], piece: usize) -> Vec<PlannedChunk> {
     let mut scanner = ChunkScanner::new(&pipeline.source.format, limits, 0);
     let mut ranges = Vec::new();
     for piece in data.chunks(piece) {
@@ -124,7 +125,7 @@ fn read_ranges(
     pipeline: &Pipeline,
     limits: &Limits,
     data: &[u8],
-    ranges: &[ChunkRange],
+    ranges: &[PlannedChunk],
     block: usize,
 ) -> Read {
     let mut all = Read::default();
