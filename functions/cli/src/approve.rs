@@ -7,7 +7,6 @@ use std::time::Instant;
 use clap::Args as ClapArgs;
 use rowproof_core::ledger::{self, Job, JobState};
 use rowproof_io::app::App;
-use rowproof_io::clock;
 
 use crate::args::Out;
 use crate::outcome::{Outcome, load_manifest};
@@ -57,7 +56,7 @@ async fn approve(world: &World, args: &Args) -> anyhow::Result<Outcome> {
         let slot = app.ledger.slot(&job.facts.slot).await?;
         let head = slot.map_or(job.facts.generation, |slot| slot.generation);
         let (by, reason) = (jobs::operator(), jobs::checked_reason(&args.reason)?);
-        let write = ledger::approve(&job, &by, reason, head, clock::now())?;
+        let write = ledger::approve(&job, &by, reason, head, app.clock.now())?;
         if !app.ledger.perform(&write).await?.stands() {
             anyhow::bail!(
                 "job {id} has changed meanwhile: look at it again by `rowproof why {id}`"

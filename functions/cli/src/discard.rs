@@ -3,7 +3,6 @@
 use clap::Args as ClapArgs;
 use rowproof_core::ledger;
 use rowproof_io::app::App;
-use rowproof_io::clock;
 
 use crate::args::Out;
 use crate::world::World;
@@ -33,7 +32,7 @@ async fn discard(app: &App, args: &Args) -> anyhow::Result<u8> {
     let job = jobs::find(app, &args.job).await?;
     approve::show(app, &job).await?;
     let (id, by) = (&job.facts.job, jobs::operator());
-    let write = ledger::discard(&job, &by, jobs::checked_reason(&args.reason)?, clock::now())?;
+    let write = ledger::discard(&job, &by, jobs::checked_reason(&args.reason)?, app.clock.now())?;
     if !app.ledger.perform(&write).await?.stands() {
         anyhow::bail!("job {id} has changed meanwhile: look at it again by `rowproof why {id}`");
     }

@@ -13,7 +13,7 @@ use rowproof_core::ids::{ObjectVersion, job_id, slot_id};
 use rowproof_core::ledger::JobFacts;
 use rowproof_core::pipeline::Pipeline;
 use rowproof_core::receipt::{Counts, over_limit};
-use rowproof_io::clock;
+use rowproof_io::clock::Clock;
 use serde::Serialize;
 
 use crate::inputs::Input;
@@ -230,13 +230,14 @@ fn example(row: ArchivedRow) -> Example {
 
 /// A job that will never be.
 fn facts(pipeline: &Pipeline, input: &Input) -> JobFacts {
+    let now = Clock::system().now();
     let object = ObjectVersion {
         bucket: "input".into(),
         key: input.key.clone(),
         etag: String::new(),
         size: 0,
         version_id: None,
-        last_modified: clock::now(),
+        last_modified: now,
     };
     let slot = slot_id(pipeline, &object, &input.captures);
     JobFacts {
@@ -247,6 +248,6 @@ fn facts(pipeline: &Pipeline, input: &Input) -> JobFacts {
         pipeline_sha: pipeline.sha256(),
         object,
         captures: input.captures.clone(),
-        created_at: clock::now(),
+        created_at: now,
     }
 }

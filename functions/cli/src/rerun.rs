@@ -14,7 +14,6 @@ use rowproof_core::message::Restart;
 use rowproof_core::pipeline::{Pipeline, Replaces};
 use rowproof_core::time::EpochSeconds;
 use rowproof_io::app::App;
-use rowproof_io::clock;
 use rowproof_io::error::StepError;
 use rowproof_io::pipelines::{Matched, Ready};
 use serde_json::json;
@@ -164,7 +163,8 @@ async fn examine(app: &App, key: &str, force: bool) -> anyhow::Result<Result<Tar
         )));
     }
     if let Some(slot) = &slot
-        && ledger::restart(&id, Some(slot), &head.object, force, clock::now(), 0) == Observed::Older
+        && ledger::restart(&id, Some(slot), &head.object, force, app.clock.now(), 0)
+            == Observed::Older
     {
         let later = &slot.head_uri;
         return Ok(Err(format!("a later file, {later}, holds its place; --force takes it back")));

@@ -9,7 +9,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use rowproof_core::ledger::{Job, JobState};
 use rowproof_core::time::EpochSeconds;
 use rowproof_io::app::App;
-use rowproof_io::clock;
+use rowproof_io::clock::Clock;
 use serde::Serialize;
 
 use crate::args::Out;
@@ -158,7 +158,7 @@ fn show(args: &Args, before: &[Row], rows: &[Row]) -> anyhow::Result<()> {
     } else if !before.is_empty() {
         line("");
     }
-    line(&table(&args.out.dir, rows, clock::now()));
+    line(&table(&args.out.dir, rows, Clock::system().now()));
     Ok(())
 }
 

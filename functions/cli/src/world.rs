@@ -286,7 +286,7 @@ fn in_process(app: Arc<App>, function: &'static str) -> Invoke {
     Arc::new(move |event| {
         let app = app.clone();
         async move {
-            let deadline = Deadline::in_seconds(TIMEOUT_SECONDS);
+            let deadline = app.clock.deadline_in(TIMEOUT_SECONDS);
             call(&app, function, &event, deadline).await.map_err(|error| InvokeError {
                 kind: "EventFailed".into(),
                 message: error.to_string(),
@@ -329,7 +329,7 @@ pub(crate) fn run_function(function: &str) -> ExitCode {
             rowproof_io::telemetry::on_lambda(function);
             let app = &App::load(Settings::from_env()?).await;
             lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
-                let deadline = Deadline::at_epoch_ms(event.context.deadline);
+                let deadline = app.clock.deadline_at(event.context.deadline);
                 let span = rowproof_io::telemetry::invocation(&event.context.request_id);
                 let answer = call(app, function, &event.payload, deadline).instrument(span).await;
                 answer.map_err(lambda_runtime::Error::from)

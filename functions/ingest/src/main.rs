@@ -2,7 +2,6 @@
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use rowproof_io::app::App;
-use rowproof_io::clock::Deadline;
 use rowproof_io::settings::{Settings, need_runtime_api};
 use rowproof_io::telemetry;
 use serde_json::Value;
@@ -14,7 +13,7 @@ async fn main() -> Result<(), Error> {
     telemetry::on_lambda("ingest");
     let app = &App::load(Settings::from_env()?).await;
     run(service_fn(move |event: LambdaEvent<Value>| async move {
-        let deadline = Deadline::at_epoch_ms(event.context.deadline);
+        let deadline = app.clock.deadline_at(event.context.deadline);
         let span = telemetry::invocation(&event.context.request_id);
         let handled = rowproof_ingest::handle(app, &event.payload, deadline);
         handled.instrument(span).await.map_err(Error::from)

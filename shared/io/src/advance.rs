@@ -6,7 +6,7 @@ use rowproof_core::message::{Message, Task};
 use rowproof_core::plan::PlanKind;
 
 use crate::app::App;
-use crate::clock::{self, Deadline};
+use crate::clock::Deadline;
 use crate::commit::{commit_job, load_plan};
 use crate::error::StepError;
 use crate::observe::is_still_head;
@@ -98,7 +98,7 @@ async fn waiting_ranges(app: &App, job: &Job, count: u32) -> Result<Vec<u32>, St
                 Some((_, chunk)) => match chunk.state {
                     ChunkState::Ready => true,
                     ChunkState::Leased => {
-                        chunk.lease_until < clock::now() || chunk.run != app.settings.run
+                        chunk.lease_until < app.clock.now() || chunk.run != app.settings.run
                     }
                     ChunkState::Done | ChunkState::Failed => false,
                 },

@@ -3,6 +3,7 @@
 use rowproof_core::block::Limits;
 
 use crate::clients::Clients;
+use crate::clock::Clock;
 use crate::error::StepError;
 use crate::ledger::Ledger;
 use crate::pipelines::Pipelines;
@@ -25,6 +26,8 @@ pub struct App {
     pub queue: Queue,
     /// Pipeline files.
     pub pipelines: Pipelines,
+    /// What time it is.
+    pub clock: Clock,
 }
 
 impl App {
@@ -36,14 +39,20 @@ impl App {
 
     /// With these clients.
     pub fn new(settings: Settings, clients: &Clients) -> App {
+        App::with_clock(settings, clients, Clock::system())
+    }
+
+    /// With these clients and this clock.
+    pub fn with_clock(settings: Settings, clients: &Clients, clock: Clock) -> App {
         let store = Store::new(clients.s3.clone());
         App {
             limits: settings.limits.clone(),
             ledger: Ledger::new(clients.dynamodb.clone(), settings.table.clone()),
             queue: Queue::new(clients.sqs.clone()),
-            pipelines: Pipelines::new(store.clone(), &settings),
+            pipelines: Pipelines::new(store.clone(), &settings, clock),
             store,
             settings,
+            clock,
         }
     }
 

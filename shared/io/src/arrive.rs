@@ -9,7 +9,7 @@ use tracing::{Instrument, info, info_span, warn};
 
 use crate::advance::{advance_job, send_chunk};
 use crate::app::App;
-use crate::clock::{self, Deadline};
+use crate::clock::Deadline;
 use crate::commit::load_plan;
 use crate::error::StepError;
 use crate::observe::{Observation, is_still_head, observe_object};
@@ -135,7 +135,7 @@ async fn source_changed(app: &App, id: &JobId) -> Result<(), StepError> {
                 code: "source_gone".into(),
                 message: format!("{} was removed while it was read", job.facts.object.uri()),
             };
-            app.ledger.perform(&ledger::fail(&job, &failure, clock::now())).await?;
+            app.ledger.perform(&ledger::fail(&job, &failure, app.clock.now())).await?;
             crate::queue::announce(app, id, None, &failure.code).await?;
         }
     }

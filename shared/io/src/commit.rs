@@ -13,7 +13,6 @@ use rowproof_core::receipt::{ChunkOutcome, Current, Manifest, PublishedFile, ove
 use tracing::{error, info, warn};
 
 use crate::app::App;
-use crate::clock;
 use crate::error::StepError;
 use crate::store::Stored;
 
@@ -59,7 +58,7 @@ async fn try_begin(app: &App, job: &Job) -> Result<bool, StepError> {
         let message = manifest.problems.join("; ");
         error!(job = %job.facts.job, message, "the books do not balance");
         let hold =
-            ledger::hold(job, HoldReason::Unbalanced, &message, &intent.sha256, clock::now());
+            ledger::hold(job, HoldReason::Unbalanced, &message, &intent.sha256, app.clock.now());
         app.ledger.perform(&hold).await?;
         return Ok(false);
     }
@@ -68,14 +67,15 @@ async fn try_begin(app: &App, job: &Job) -> Result<bool, StepError> {
         && !job.is_approved(&intent.sha256)
     {
         store_once(app, job, &intent, &text).await?;
-        let hold = ledger::hold(job, HoldReason::Rejected, &message, &intent.sha256, clock::now());
+        let hold =
+            ledger::hold(job, HoldReason::Rejected, &message, &intent.sha256, app.clock.now());
         app.ledger.perform(&hold).await?;
         warn!(job = %job.facts.job, message, "job held");
         return Ok(false);
     }
     store_once(app, job, &intent, &text).await?;
     // Refused when an operator or another committer decided in between: the caller reads again.
-    app.ledger.perform(&ledger::begin_commit(job, &intent, clock::now())).await?;
+    app.ledger.perform(&ledger::begin_commit(job, &intent, app.clock.now())).await?;
     Ok(true)
 }
 
@@ -152,8 +152,8 @@ async fn finish(app: &App, job: &Job) -> Result<JobState, StepError> {
     }
     remove_replaced(app, job).await?;
     let end = match won {
-        true => ledger::end_commit(job, &key, clock::now()),
-        false => ledger::supersede_committing(&job.facts.job, clock::now()),
+        true => ledger::end_commit(job, &key, app.clock.now()),
+        false => ledger::supersede_committing(&job.facts.job, app.clock.now()),
     };
     app.ledger.perform(&end).await?;
     if won {

@@ -6,7 +6,6 @@ use rowproof_core::ledger::{
 use tracing::warn;
 
 use crate::app::App;
-use crate::clock;
 use crate::error::StepError;
 
 /// What became of an attempt to take a chunk.
@@ -23,7 +22,7 @@ pub(crate) async fn acquire(app: &App, id: &ChunkId) -> Result<Acquired, StepErr
     let worker = Worker { owner, run: app.settings.run.clone() };
     for attempt in 0..8 {
         let stored = app.ledger.chunk(id).await?;
-        match ledger::acquire(id, stored.as_ref(), &worker, clock::now()) {
+        match ledger::acquire(id, stored.as_ref(), &worker, app.clock.now()) {
             Acquire::Done(outcome) => return Ok(Acquired::Done(outcome)),
             Acquire::Busy(until) => return Ok(Acquired::Busy(until.0)),
             Acquire::Failed => return Ok(Acquired::Over),
@@ -39,7 +38,7 @@ pub(crate) async fn acquire(app: &App, id: &ChunkId) -> Result<Acquired, StepErr
         }
         crate::backoff::pause(attempt).await;
     }
-    Ok(Acquired::Busy(clock::now().plus(1).0))
+    Ok(Acquired::Busy(app.clock.now().plus(1).0))
 }
 
 /// T8: the chunk FAILED, its job is BLOCKED, and the failed queue names both.
@@ -52,7 +51,7 @@ async fn give_up(app: &App, lease: &Lease) -> Result<(), StepError> {
             lease.attempts - 1
         ),
     };
-    let now = clock::now();
+    let now = app.clock.now();
     if app.ledger.perform(&ledger::give_up(lease, &failure, now)).await?.stands() {
         app.ledger.perform(&ledger::block(&lease.id.job, &failure, now)).await?;
         crate::queue::announce(app, &lease.id.job, Some(lease.id.chunk), &failure.code).await?;
@@ -70,7 +69,7 @@ pub(crate) async fn fail_job(
 ) -> Result<(), StepError> {
     app.ledger.perform(&ledger::give_back(lease)).await?;
     let Some(job) = app.ledger.job(&job.facts.job).await? else { return Ok(()) };
-    if app.ledger.perform(&ledger::fail(&job, failure, clock::now())).await?.stands() {
+    if app.ledger.perform(&ledger::fail(&job, failure, app.clock.now())).await?.stands() {
         warn!(code = failure.code, message = failure.message, "job failed");
         crate::queue::announce(app, &job.facts.job, None, &failure.code).await?;
     }
@@ -79,7 +78,7 @@ pub(crate) async fn fail_job(
 
 /// Keeps the lease and says what the worker does.
 pub(crate) async fn renew(app: &App, lease: &Lease, stage: Stage) -> Result<(), StepError> {
-    match app.ledger.perform(&ledger::renew(lease, stage, clock::now())).await?.stands() {
+    match app.ledger.perform(&ledger::renew(lease, stage, app.clock.now())).await?.stands() {
         true => Ok(()),
         false => Err(fenced(lease)),
     }

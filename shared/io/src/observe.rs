@@ -10,7 +10,6 @@ use rowproof_core::pipeline::{Pipeline, Replaces};
 use tracing::info;
 
 use crate::app::App;
-use crate::clock;
 use crate::commit::generation_shown;
 use crate::error::StepError;
 use crate::pipelines::Ready;
@@ -82,7 +81,7 @@ async fn try_observe(
         pipeline_sha: ready.sha256.clone(),
         object: object.clone(),
         captures: captures.clone(),
-        created_at: clock::now(),
+        created_at: app.clock.now(),
     };
     let floor = match slot {
         Some(_) => 0,
@@ -92,7 +91,7 @@ async fn try_observe(
     match observed {
         Observed::Older => {
             let facts = facts(0);
-            let write = ledger::create_superseded(&facts, clock::now());
+            let write = ledger::create_superseded(&facts, app.clock.now());
             app.ledger.perform(&write).await?;
             info!(job = %facts.job, source_uri = %object.uri(), "a later file holds its slot");
             need_job(app, &facts).await.map(Some)
@@ -106,7 +105,7 @@ async fn try_observe(
             }
             if let Some(slot) = slot {
                 // Its own worker would find out too; this only makes the picture right at once.
-                let overtaken = ledger::supersede(&slot.head_job, clock::now());
+                let overtaken = ledger::supersede(&slot.head_job, app.clock.now());
                 app.ledger.perform(&overtaken).await?;
             }
             create_job(app, ready, facts(generation)).await.map(Some)
@@ -124,7 +123,7 @@ async fn decide(
     restart: Restart,
     floor: i64,
 ) -> Result<Observed, StepError> {
-    let now = clock::now();
+    let now = app.clock.now();
     let observed = ledger::observe(id, slot, object, now, floor);
     let again = match (&observed, restart) {
         (_, Restart::No) => false,
@@ -160,7 +159,7 @@ async fn create_job(
         return Ok(Observation::Job(Box::new(job)));
     }
     app.pipelines.freeze(ready).await?;
-    app.ledger.perform(&ledger::create(&facts, clock::now())).await?;
+    app.ledger.perform(&ledger::create(&facts, app.clock.now())).await?;
     info!(job = %facts.job, source_uri = %facts.object.uri(), "job created");
     need_job(app, &facts).await
 }
@@ -197,7 +196,7 @@ pub(crate) async fn is_still_head(app: &App, job: &Job) -> Result<bool, StepErro
         return Ok(true);
     }
     if job.state != JobState::Committing {
-        let write = ledger::supersede(&job.facts.job, clock::now());
+        let write = ledger::supersede(&job.facts.job, app.clock.now());
         app.ledger.perform(&write).await?;
     }
     Ok(false)

@@ -9,7 +9,7 @@ use rowproof_core::names;
 use rowproof_core::pipeline::{self, KeyPattern, Pipeline, Route};
 use rowproof_core::time::EpochSeconds;
 
-use crate::clock;
+use crate::clock::Clock;
 use crate::error::StepError;
 use crate::settings::{Settings, read_env};
 use crate::store::Store;
@@ -67,18 +67,20 @@ pub struct Pipelines {
     bucket: String,
     prefix: String,
     match_directory: bool,
+    clock: Clock,
     cache: Mutex<Cache>,
 }
 
 impl Pipelines {
     /// The pipeline files that the settings name: `*.toml` as people write them, and `*.json`, the
     /// parsed form.
-    pub fn new(store: Store, settings: &Settings) -> Pipelines {
+    pub fn new(store: Store, settings: &Settings, clock: Clock) -> Pipelines {
         Pipelines {
             store,
             bucket: settings.output_bucket.clone(),
             prefix: settings.pipelines.clone(),
             match_directory: settings.match_directory,
+            clock,
             cache: Mutex::default(),
         }
     }
@@ -114,7 +116,7 @@ impl Pipelines {
     }
 
     async fn live(&self) -> Result<(Vec<Arc<Ready>>, Vec<String>), StepError> {
-        let now = clock::now();
+        let now = self.clock.now();
         {
             let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
             if cache.read_at.is_some_and(|read| now < read.plus(FRESH_SECONDS)) {

@@ -13,7 +13,7 @@ use rowproof_core::split::ChunkScanner;
 use tracing::{info, warn};
 
 use crate::app::App;
-use crate::clock::{self, Deadline};
+use crate::clock::Deadline;
 use crate::error::{AwsError, StepError};
 use crate::pipelines::Ready;
 use crate::source::{TextSource, open, refuse};
@@ -42,7 +42,7 @@ pub async fn plan_object(
         Ok(false) => return Ok(None),
         Err(StepError::Object(failure)) => {
             warn!(job = %job.facts.job, code = failure.code, message = failure.message, "job failed");
-            app.ledger.perform(&ledger::fail(job, &failure, clock::now())).await?;
+            app.ledger.perform(&ledger::fail(job, &failure, app.clock.now())).await?;
         }
         Err(error) => return Err(error),
     }
@@ -61,7 +61,7 @@ async fn plan_from(
         let shown = sha256_hex(serde_json::to_string(&start.layout).unwrap_or_default().as_bytes());
         if !job.is_approved(&shown) {
             warn!(job = %job.facts.job, message, "job held");
-            let hold = ledger::hold(job, HoldReason::Drift, &message, &shown, clock::now());
+            let hold = ledger::hold(job, HoldReason::Drift, &message, &shown, app.clock.now());
             app.ledger.perform(&hold).await?;
             return Ok(true);
         }
@@ -237,7 +237,7 @@ async fn seal_groups(
 
 async fn save(app: &App, job: &Job, planning: &Planning) -> Result<(), StepError> {
     let text = serde_json::to_string(planning).unwrap_or_default();
-    app.ledger.perform(&ledger::save_planning(job, &text, clock::now())).await?;
+    app.ledger.perform(&ledger::save_planning(job, &text, app.clock.now())).await?;
     info!(job = %job.facts.job, byte = planning.byte, "planning goes on in the next invocation");
     Ok(())
 }
@@ -249,7 +249,7 @@ async fn seal(app: &App, job: &Job, plan: &Plan, count: Option<u32>) -> Result<(
     let key = names::plan(&job.facts.job, &sha256);
     let bucket = &app.settings.output_bucket;
     app.store.put_new(bucket, &key, Bytes::from(text), &job.facts.job.0).await?;
-    let sealed = ledger::seal_plan(job, &PlanRef { key, sha256 }, count, clock::now());
+    let sealed = ledger::seal_plan(job, &PlanRef { key, sha256 }, count, app.clock.now());
     if app.ledger.perform(&sealed).await?.stands() {
         info!(job = %job.facts.job, chunks = count, kind = ?plan.kind, "plan sealed");
     }

@@ -13,7 +13,7 @@ use rowproof_core::plan::{Plan, PlanKind, Segment};
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::app::App;
-use crate::clock::{self, Deadline};
+use crate::clock::Deadline;
 use crate::commit::{commit_job, load_plan};
 use crate::error::StepError;
 use crate::lease::{Acquired, acquire, fail_job, fenced, renew};
@@ -190,7 +190,7 @@ async fn run_leased(
         Some(text) => text,
         None => read_chunk(app, job, &work).await?,
     };
-    let started_ms = clock::now_ms();
+    let started_ms = app.clock.now_ms();
     let Some(mut worked) = work_watched(app, job, lease, work, text, deadline).await? else {
         return Ok(None);
     };
@@ -202,7 +202,7 @@ async fn run_leased(
         return Err(fenced(lease));
     }
     let counts = worked.product.counts;
-    let duration_ms = clock::now_ms().saturating_sub(started_ms);
+    let duration_ms = app.clock.now_ms().saturating_sub(started_ms);
     info!(rows_read = counts.read, rows_rejected = counts.rejected, duration_ms, "chunk done");
     crate::telemetry::chunk_committed(&job.facts.pipeline, duration_ms);
     Ok(Some((outcome, worked.text)))
@@ -282,7 +282,7 @@ async fn work_watched(
     let stopped = stop.clone();
     let mut thread =
         tokio::task::spawn_blocking(move || work_through(&work, setup, text, &stopped));
-    let mut last_renewed_ms = clock::now_ms();
+    let mut last_renewed_ms = app.clock.now_ms();
     loop {
         tokio::select! {
             worked = &mut thread => return joined(worked)?,
@@ -291,8 +291,8 @@ async fn work_watched(
         if deadline.is_near(app.settings.deadline_margin_ms) {
             stop.store(true, Ordering::Relaxed);
         }
-        if clock::now_ms().saturating_sub(last_renewed_ms) > RENEW_SECONDS * 1000 {
-            last_renewed_ms = clock::now_ms();
+        if app.clock.now_ms().saturating_sub(last_renewed_ms) > RENEW_SECONDS * 1000 {
+            last_renewed_ms = app.clock.now_ms();
             if let Err(error) = renew(app, lease, Stage::Decoding).await {
                 stop.store(true, Ordering::Relaxed);
                 joined(thread.await)??;

@@ -12,7 +12,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::clock;
+use crate::clock::Clock;
 
 /// Longest text of a field, in characters: nothing a log says needs more.
 const TEXT_MAX: usize = 2048;
@@ -37,7 +37,7 @@ impl JsonLines {
         let location = (metadata.file().unwrap_or("unknown"), metadata.line().unwrap_or(0));
         line.insert("location".into(), json!(format!("{}:{}", location.0, location.1)));
         line.insert("message".into(), json!(""));
-        line.insert("timestamp".into(), json!(clock::now_rfc3339()));
+        line.insert("timestamp".into(), json!(Clock::system().now_rfc3339()));
         line.extend(self.bound.clone());
         spans.for_each(|fields| line.extend(fields));
         event.record(&mut Fields(&mut line));

@@ -13,7 +13,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use self::json::JsonLines;
-use crate::clock;
+use crate::clock::Clock;
 use crate::settings::read_env;
 
 /// Where metrics go: decided once, with the logs.
@@ -112,7 +112,8 @@ pub(crate) fn count(pipeline: &str, name: &str, value: u64) {
 /// Writes one line in CloudWatch's embedded metric format.
 fn emit(dimensions: &[(&str, &str)], metrics: &[(&str, &str, u64)]) {
     let Some(sink) = METRICS.get() else { return };
-    let line = emf_line(&sink.service, &sink.namespace, clock::now_ms(), dimensions, metrics);
+    let line =
+        emf_line(&sink.service, &sink.namespace, Clock::system().now_ms(), dimensions, metrics);
     // A metric that cannot be written is no reason to fail a row.
     drop(writeln!(std::io::stdout().lock(), "{line}"));
 }
