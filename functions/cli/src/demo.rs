@@ -176,7 +176,7 @@ impl Demo {
             total = job.chunk_count.unwrap_or(0);
             let chunks = jobs::chunks(&world.app, &job).await?;
             let chunks = chunks.iter().filter(|(_, chunk)| chunk.state == ChunkState::Done);
-            done.extend(chunks.map(|(number, chunk)| (*number, chunk.epoch)));
+            done.extend(chunks.map(|(number, chunk)| (number.chunk, chunk.epoch)));
         }
         world.shutdown().await;
         Ok((state, done, total))

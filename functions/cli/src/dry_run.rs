@@ -141,7 +141,8 @@ fn go_through(
     for chunk in 0.. {
         let setup = ChunkSetup {
             facts: facts(pipeline, input),
-            chunk,
+            chunk: chunk.to_string(),
+            fix: 0,
             start,
             first_row: run.counts.read,
             layout: layout.clone(),
@@ -249,5 +250,7 @@ fn facts(pipeline: &Pipeline, input: &Input) -> JobFacts {
         object,
         captures: input.captures.clone(),
         created_at: now,
+        replay: None,
+        reverts: None,
     }
 }

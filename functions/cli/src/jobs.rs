@@ -1,7 +1,7 @@
 //! Finding a job, and where its chunks stand.
 
 use rowproof_core::ids::JobId;
-use rowproof_core::ledger::{Chunk, ChunkState, Job, group_count};
+use rowproof_core::ledger::{Chunk, ChunkId, ChunkState, Job, group_count};
 use rowproof_io::app::App;
 use rowproof_io::settings::read_env;
 use serde::Serialize;
@@ -64,7 +64,7 @@ impl Tally {
         let mut tally = Tally { total, ..Tally::default() };
         for chunk in chunks {
             match chunk.state {
-                ChunkState::Ready => {}
+                ChunkState::Ready | ChunkState::Split => {}
                 ChunkState::Leased => tally.leased += 1,
                 ChunkState::Done => tally.done += 1,
                 ChunkState::Failed => tally.failed += 1,
@@ -83,7 +83,7 @@ impl Tally {
 }
 
 /// The stored chunks of a job, in order.
-pub(crate) async fn chunks(app: &App, job: &Job) -> anyhow::Result<Vec<(u32, Chunk)>> {
+pub(crate) async fn chunks(app: &App, job: &Job) -> anyhow::Result<Vec<(ChunkId, Chunk)>> {
     let mut all = vec![];
     // A chain has no count before its end; its chunks are there without a gap.
     let groups = job.chunk_count.map_or(u32::MAX, group_count);
@@ -138,6 +138,10 @@ mod tests {
             state,
             epoch,
             attempts: 1,
+            sink_deaths: 0,
+            stage: None,
+            fix: 0,
+            split: None,
             owner: None,
             run: None,
             lease_until: EpochSeconds(0),

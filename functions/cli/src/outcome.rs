@@ -127,9 +127,10 @@ fn error_text(job: &Job) -> Option<String> {
 
 /// The newest document with a job's totals: its manifest, or the outcome list it was judged by.
 pub(crate) async fn load_manifest(app: &App, job: &Job) -> anyhow::Result<Option<Manifest>> {
-    let intent = rowproof_core::names::intent(&job.facts);
-    let key = job.manifest.as_ref().unwrap_or(&intent);
-    let Some(bytes) = app.store.get(&app.settings.output_bucket, key).await? else {
+    let held = job.hold.as_ref().map(|hold| rowproof_core::names::intent(&job.facts, &hold.shown));
+    let intent = job.intent.as_ref().map(|intent| intent.key.clone());
+    let Some(key) = job.manifest.clone().or(held).or(intent) else { return Ok(None) };
+    let Some(bytes) = app.store.get(&app.settings.output_bucket, &key).await? else {
         return Ok(None);
     };
     Ok(Some(serde_json::from_slice(&bytes)?))

@@ -34,8 +34,10 @@ pub enum EngineError {
 pub struct ChunkSetup {
     /// The job.
     pub facts: JobFacts,
-    /// Number of the chunk.
-    pub chunk: u32,
+    /// The chunk: `3`, or `3.01` for a part.
+    pub chunk: String,
+    /// How often its failed rows were replayed.
+    pub fix: u32,
     /// First byte of the plain text.
     pub start: u64,
     /// Records before it.
@@ -96,6 +98,23 @@ pub struct ChunkProduct {
     pub failures: Option<ArchiveFile>,
 }
 
+/// What the archive says of every reject of a chunk.
+pub(crate) fn archive_context(setup: &ChunkSetup) -> ArchiveContext {
+    let facts = &setup.facts;
+    ArchiveContext {
+        pipeline: facts.pipeline.clone(),
+        pipeline_sha: facts.pipeline_sha.clone(),
+        job: facts.job.0.clone(),
+        chunk: setup.chunk.clone(),
+        fix: setup.fix,
+        source_bucket: facts.object.bucket.clone(),
+        source_key: facts.object.key.clone(),
+        source_version: facts.object.identity(),
+        captures: facts.captures.clone(),
+        created_at: facts.created_at.0.saturating_mul(1_000_000),
+    }
+}
+
 impl ChunkEngine {
     /// A chunk that takes what `budget` allows.
     pub fn new(
@@ -104,24 +123,12 @@ impl ChunkEngine {
         setup: ChunkSetup,
         budget: Budget,
     ) -> Result<ChunkEngine, EngineError> {
-        let ChunkSetup { facts, chunk, start, first_row, layout, limits } = setup;
-        let created_at = facts.created_at.0.saturating_mul(1_000_000);
+        let archive = archive_context(&setup);
+        let ChunkSetup { facts, start, first_row, layout, limits, .. } = setup;
         let context = RowContext {
             captures: facts.captures.clone(),
             source_file: facts.object.uri(),
-            loaded_at: created_at,
-        };
-        let archive = ArchiveContext {
-            pipeline: facts.pipeline.clone(),
-            pipeline_sha: facts.pipeline_sha.clone(),
-            job: facts.job.0.clone(),
-            chunk: chunk.to_string(),
-            fix: 0,
-            source_bucket: facts.object.bucket.clone(),
-            source_key: facts.object.key.clone(),
-            source_version: facts.object.identity(),
-            captures: facts.captures.clone(),
-            created_at,
+            loaded_at: archive.created_at,
         };
         Ok(ChunkEngine {
             table: TableWriter::new(contract, &pipeline.sink, &limits)?,

@@ -11,6 +11,7 @@ pub mod event;
 pub mod ids;
 pub mod infer;
 pub mod input;
+pub mod isolate;
 pub mod ledger;
 pub mod message;
 pub mod names;

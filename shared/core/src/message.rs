@@ -27,6 +27,9 @@ pub enum Task {
         job: JobId,
         /// Its number.
         chunk: u32,
+        /// Which part of it, for one that was split.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        part: String,
     },
     /// Take a job on from wherever it stands.
     Job {
@@ -48,8 +51,18 @@ pub enum Task {
         job: JobId,
         /// Its number.
         chunk: Option<u32>,
+        /// Which part of it, for one that was split.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        part: String,
         /// Stable code.
         code: String,
+    },
+    /// A pipeline's sink does not answer: told once an outage. Work goes on by itself when it does.
+    SinkUnavailable {
+        /// The pipeline.
+        pipeline: String,
+        /// What was tried, and the error code; no values.
+        cause: String,
     },
 }
 
@@ -93,10 +106,12 @@ mod tests {
     fn a_message_reads_back_as_it_was_written() {
         let job = JobId("abc".into());
         let tasks = [
-            Task::Chunk { job: job.clone(), chunk: 7 },
+            Task::Chunk { job: job.clone(), chunk: 7, part: String::new() },
+            Task::Chunk { job: job.clone(), chunk: 7, part: "01".into() },
             Task::Job { job: job.clone() },
             Task::Observe { bucket: "b".into(), key: "k".into(), restart: Restart::IfChanged },
-            Task::Failed { job, chunk: None, code: "truncated".into() },
+            Task::Failed { job, chunk: None, part: String::new(), code: "truncated".into() },
+            Task::SinkUnavailable { pipeline: "orders".into(), cause: "timed out".into() },
         ];
         for task in tasks {
             let message = Message::new(task);

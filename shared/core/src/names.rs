@@ -24,12 +24,12 @@ pub fn segment(job: &JobId, group: u32, sha256: &str) -> String {
 
 /// A chunk's outcome document.
 pub fn outcome(id: &ChunkId, sha256: &str) -> String {
-    format!("_staging/{}/{:06}-{}.json", id.job, id.chunk, short(sha256))
+    format!("_staging/{}/{}-{}.json", id.job, id.padded(), short(sha256))
 }
 
 /// A chunk's data file before the commit.
 pub fn staged(id: &ChunkId, sha256: &str) -> String {
-    format!("_staging/{}/{:06}-{}.parquet", id.job, id.chunk, short(sha256))
+    format!("_staging/{}/{}-{}.parquet", id.job, id.padded(), short(sha256))
 }
 
 /// A chunk's data file after the commit: `<path>/<column>=<value>/<gen>-<job>-<n>-<sha16>.parquet`.
@@ -38,7 +38,7 @@ pub fn published(
     path: &str,
     partition: &[(String, String)],
     facts: &JobFacts,
-    chunk: u32,
+    id: &ChunkId,
     sha256: &str,
 ) -> String {
     let mut name = path.to_owned();
@@ -46,30 +46,25 @@ pub fn published(
         name.push_str(&format!("/{column}={value}"));
     }
     name.push_str(&format!(
-        "/{:06}-{}-{chunk:06}-{}.parquet",
+        "/{:06}-{}-{}-{}.parquet",
         facts.generation,
         facts.job,
+        id.padded(),
         short(sha256)
     ));
     name
 }
 
-/// A chunk's rejected rows, in the failures bucket.
-pub fn archived(facts: &JobFacts, chunk: u32, fix: u32, sha256: &str) -> String {
+/// A chunk's rejected rows, in the failures bucket; `fix` counts its replays.
+pub fn archived(facts: &JobFacts, id: &ChunkId, fix: u32, sha256: &str) -> String {
     format!(
-        "pipeline={}/dt={}/{}-{chunk:06}-{fix:03}-{}.parquet",
+        "pipeline={}/dt={}/{}-{}-{fix:03}-{}.parquet",
         facts.pipeline,
         facts.created_at.day(),
         facts.job,
+        id.padded(),
         short(sha256)
     )
-}
-
-/// Number of the chunk whose rejected rows have this key; `None` for a key of another job.
-pub fn archived_chunk(facts: &JobFacts, key: &str) -> Option<u32> {
-    let (_, name) = key.rsplit_once('/')?;
-    let (chunk, _) = name.strip_prefix(facts.job.0.as_str())?.strip_prefix('-')?.split_once('-')?;
-    chunk.parse().ok()
 }
 
 /// All manifests and intents of a slot.
@@ -78,8 +73,25 @@ pub fn slot_manifests(slot: &SlotId) -> String {
 }
 
 /// The frozen outcome list of a job.
-pub fn intent(facts: &JobFacts) -> String {
-    format!("manifests/{}/{:06}/{}-intent.json", facts.slot, facts.generation, facts.job)
+pub fn intent(facts: &JobFacts, sha256: &str) -> String {
+    let (slot, generation, job) = (&facts.slot, facts.generation, &facts.job);
+    format!("manifests/{slot}/{generation:06}/{job}-{}-intent.json", short(sha256))
+}
+
+/// The frozen list of what a replay changes about `parent`, the job whose rows it fixes.
+pub fn changes(parent: &JobFacts, replay: &JobId, sha256: &str) -> String {
+    let (slot, generation, job) = (&parent.slot, parent.generation, &parent.job);
+    format!("manifests/{slot}/{generation:06}/{job}-{replay}-{}-intent.json", short(sha256))
+}
+
+/// What a replay was asked for: which rows, and what becomes of them.
+pub fn replay_request(sha256: &str) -> String {
+    format!("_replays/{}.json", short(sha256))
+}
+
+/// Corrected records of a replay, by the hash of the corrected file.
+pub fn replay_rows(sha256: &str) -> String {
+    format!("_replays/{}.parquet", short(sha256))
 }
 
 /// The manifest of a job.
@@ -93,6 +105,15 @@ pub fn intent_generation(key: &str) -> Option<i64> {
     let (_slot, generation, _job) = (parts.next()?, parts.next()?, parts.next()?);
     let of_an_intent = parts.next().is_none() && generation.bytes().all(|b| b.is_ascii_digit());
     generation.parse().ok().filter(|_| of_an_intent)
+}
+
+/// Generation and job of a manifest's key, `None` for any other key.
+pub fn manifest_job(key: &str) -> Option<(i64, JobId)> {
+    let mut parts = key.strip_prefix("manifests/")?.split('/').skip(1);
+    let (generation, name) = (parts.next()?.parse().ok()?, parts.next()?);
+    let (job, revision) = name.strip_suffix(".json")?.split_once('-')?;
+    let is_revision = !revision.is_empty() && revision.bytes().all(|byte| byte.is_ascii_digit());
+    (is_revision && parts.next().is_none()).then(|| (generation, JobId(job.to_owned())))
 }
 
 /// Folder of the pointers to the slots' newest manifests.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::block::Digest;
 use crate::ids::ObjectVersion;
-use crate::ledger::JobFacts;
+use crate::ledger::{ChunkId, JobFacts};
 use crate::names;
 use crate::pipeline::{HoldIf, Pipeline, Rejected};
 use crate::plan::{Plan, PlanKind};
@@ -63,6 +63,11 @@ pub struct StagedFile {
 /// A failure archive file of one chunk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArchivedFile {
+    /// Number of the chunk.
+    pub chunk: u32,
+    /// Which part of it, for one that was split.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub part: String,
     /// Key in the failures bucket.
     pub key: String,
     /// SHA-256 of the bytes.
@@ -87,6 +92,12 @@ pub struct Reason {
 pub struct ChunkOutcome {
     /// Number of the chunk.
     pub chunk: u32,
+    /// Which part of it, for one that was split.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub part: String,
+    /// How often failed rows of it were replayed with success.
+    #[serde(default)]
+    pub fix: u32,
     /// First byte of the plain text.
     pub start: u64,
     /// One past the last byte.
@@ -149,6 +160,9 @@ pub struct PublishedFile {
     pub bytes: u64,
     /// Chunk it comes from.
     pub chunk: u32,
+    /// Which part of it, for one that was split.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub part: String,
 }
 
 /// One chunk's line of the receipt.
@@ -156,6 +170,12 @@ pub struct PublishedFile {
 pub struct ChunkLine {
     /// Number of the chunk.
     pub chunk: u32,
+    /// Which part of it, for one that was split.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub part: String,
+    /// How often failed rows of it were replayed with success.
+    #[serde(default)]
+    pub fix: u32,
     /// Bytes `[start, end)` of the plain text.
     pub start: u64,
     /// See `start`.
@@ -207,26 +227,45 @@ pub struct Current {
     pub manifest: String,
 }
 
+impl ChunkOutcome {
+    /// The chunk's name: `3`, or `3.01` for a part.
+    pub fn label(&self) -> String {
+        label(self.chunk, &self.part)
+    }
+}
+
+impl ChunkLine {
+    /// The chunk's name: `3`, or `3.01` for a part.
+    pub fn label(&self) -> String {
+        label(self.chunk, &self.part)
+    }
+}
+
+fn label(chunk: u32, part: &str) -> String {
+    if part.is_empty() { chunk.to_string() } else { format!("{chunk}.{part}") }
+}
+
 impl Manifest {
-    /// Builds it from all outcomes of a job, in chunk order, and checks the books.
+    /// Builds it from all outcomes of a job, in the order of the rows, and checks the books.
     pub fn build(
         facts: &JobFacts,
         pipeline: &Pipeline,
         plan: &Plan,
         outcomes: &[ChunkOutcome],
+        revision: u32,
     ) -> Manifest {
         let totals = totals(plan, outcomes);
         let problems = check_books(&facts.object, plan, outcomes, &totals);
         let files = outcomes
             .iter()
             .flat_map(|outcome| {
-                outcome.files.iter().map(|file| published(facts, pipeline, outcome.chunk, file))
+                outcome.files.iter().map(|file| published(facts, pipeline, outcome, file))
             })
             .collect();
         Manifest {
             schema: 1,
             job: facts.clone(),
-            revision: 0,
+            revision,
             plan: plan.kind,
             totals,
             problems,
@@ -250,25 +289,29 @@ impl Manifest {
 fn published(
     facts: &JobFacts,
     pipeline: &Pipeline,
-    chunk: u32,
+    outcome: &ChunkOutcome,
     file: &StagedFile,
 ) -> PublishedFile {
-    let id = crate::ledger::ChunkId { job: facts.job.clone(), chunk };
+    let (job, part) = (facts.chunks_of().clone(), outcome.part.clone());
+    let id = ChunkId { job, chunk: outcome.chunk, part: part.clone() };
     let path = &pipeline.sink.path;
     PublishedFile {
-        key: names::published(path, &file.partition, facts, chunk, &file.sha256),
+        key: names::published(path, &file.partition, facts, &id, &file.sha256),
         staged: names::staged(&id, &file.sha256),
         partition: file.partition.clone(),
         sha256: file.sha256.clone(),
         rows: file.rows,
         bytes: file.bytes,
-        chunk,
+        chunk: outcome.chunk,
+        part,
     }
 }
 
 fn line(outcome: &ChunkOutcome) -> ChunkLine {
     ChunkLine {
         chunk: outcome.chunk,
+        part: outcome.part.clone(),
+        fix: outcome.fix,
         start: outcome.start,
         end: outcome.end,
         first_row: outcome.first_row,
@@ -318,11 +361,16 @@ fn check_books(
 ) -> Vec<String> {
     let mut problems = vec![];
     let (mut byte, mut row) = (plan.data_start, 0);
-    for (expected, outcome) in outcomes.iter().enumerate() {
-        let n = outcome.chunk;
-        if usize::try_from(n) != Ok(expected) {
+    let mut before: Option<&ChunkOutcome> = None;
+    for outcome in outcomes {
+        let n = outcome.label();
+        let expected = before.map_or(0, |before| before.chunk + 1);
+        let is_part = !outcome.part.is_empty();
+        let same = before.is_some_and(|before| is_part && before.chunk == outcome.chunk);
+        if outcome.chunk != expected && !same {
             problems.push(format!("chunk {expected} is missing: found chunk {n} in its place"));
         }
+        before = Some(outcome);
         if outcome.end < outcome.start {
             problems.push(format!("chunk {n} ends at byte {}, before it begins", outcome.end));
         }

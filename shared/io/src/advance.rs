@@ -1,7 +1,7 @@
 //! Takes a job on from wherever it stands.
 
 use rowproof_core::ids::CHUNKS_PER_GROUP;
-use rowproof_core::ledger::{self, ChunkId, ChunkState, Job, JobState};
+use rowproof_core::ledger::{self, Chunk, ChunkId, ChunkState, Failure, Job, JobState};
 use rowproof_core::message::{Message, Task};
 use rowproof_core::plan::PlanKind;
 
@@ -11,7 +11,7 @@ use crate::commit::{commit_job, load_plan};
 use crate::error::StepError;
 use crate::observe::is_still_head;
 use crate::plan::plan_object;
-use crate::process::{Processed, process_chunk};
+use crate::process::{Processed, note_end, process_chunk};
 
 /// A packed object up to this size is processed by the invocation that planned it, in bytes.
 const INLINE_BYTES: u64 = 16 << 20;
@@ -19,20 +19,25 @@ const INLINE_BYTES: u64 = 16 << 20;
 /// Plans the job, processes or hands out its chunks, commits it: whatever its state asks for. Returns
 /// when there is nothing left to do in this invocation.
 pub async fn advance_job(app: &App, job: Job, deadline: Deadline) -> Result<(), StepError> {
+    if job.facts.replay.is_some() {
+        return Box::pin(crate::replay::advance_replay(app, job, deadline)).await;
+    }
     let mut job = job;
-    if !job.state.is_settled()
-        && job.state != JobState::Committing
-        && !is_still_head(app, &job).await?
-    {
+    let moves = !job.state.is_settled() || job.state == JobState::Blocked;
+    if moves && job.state != JobState::Committing && !is_still_head(app, &job).await? {
         return Ok(());
     }
     if job.state == JobState::Planning {
-        match plan_object(app, &job, deadline).await? {
+        let planned = match &job.facts.reverts {
+            Some(_) => Some(crate::revert::plan_revert(app, &job).await?),
+            None => plan_object(app, &job, deadline).await?,
+        };
+        match planned {
             Some(planned) => job = planned,
-            None => return continue_later(app, &job).await,
+            None => return send_job(app, &job, 0).await,
         }
     }
-    if job.state == JobState::Running {
+    if matches!(job.state, JobState::Running | JobState::Blocked) {
         hand_out(app, &job, deadline).await?;
     }
     if job.state == JobState::Committing {
@@ -41,96 +46,174 @@ pub async fn advance_job(app: &App, job: Job, deadline: Deadline) -> Result<(), 
     Ok(())
 }
 
-async fn continue_later(app: &App, job: &Job) -> Result<(), StepError> {
+/// Asks for a job to be taken on, after so many seconds.
+pub(crate) async fn send_job(app: &App, job: &Job, seconds: i64) -> Result<(), StepError> {
     let message = Message::new(Task::Job { job: job.facts.job.clone() });
-    app.queue.send(&app.settings.work_queue_url, &message, 0).await?;
+    let seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
+    app.queue.send(&app.settings.work_queue_url, &message, seconds).await?;
     Ok(())
+}
+
+/// Chunks of a job that are not DONE.
+#[derive(Debug, Default)]
+pub(crate) struct Open {
+    /// Nobody works on these.
+    pub(crate) waiting: Vec<ChunkId>,
+    /// Somebody works on so many.
+    pub(crate) leased: u32,
+    /// These were given up, for this reason.
+    pub(crate) failed: Vec<(ChunkId, Option<Failure>)>,
+}
+
+impl Open {
+    fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.leased == 0 && self.failed.is_empty()
+    }
+
+    /// Adds a chunk, or what stands in its place.
+    fn add(&mut self, app: &App, id: ChunkId, stored: &[(ChunkId, Chunk)]) {
+        let Some((_, chunk)) = stored.iter().find(|(found, _)| *found == id) else {
+            self.waiting.push(id);
+            return;
+        };
+        match chunk.state {
+            ChunkState::Done => {}
+            ChunkState::Ready => self.waiting.push(id),
+            ChunkState::Leased => {
+                let over = chunk.lease_until < app.clock.now() || chunk.run != app.settings.run;
+                if over { self.waiting.push(id) } else { self.leased += 1 }
+            }
+            ChunkState::Failed => self.failed.push((id, chunk.failure.clone())),
+            ChunkState::Split => {
+                id.halves().into_iter().for_each(|half| self.add(app, half, stored));
+            }
+        }
+    }
 }
 
 /// Gives every chunk that waits for a worker to one: itself for a few, a message each for many.
 async fn hand_out(app: &App, job: &Job, deadline: Deadline) -> Result<(), StepError> {
+    let commits = job.facts.reverts.is_some();
     let plan = load_plan(app, job).await?;
-    let waiting = match (plan.kind, job.chunk_count) {
-        (PlanKind::Ranges, Some(count)) => waiting_ranges(app, job, count).await?,
+    let open = match (plan.kind, job.chunk_count) {
+        _ if commits => Open::default(),
+        (PlanKind::Ranges, Some(count)) => open_chunks(app, job, count).await?,
         (PlanKind::Ranges, None) => {
             let id = &job.facts.job;
             return Err(StepError::Broken(format!("job {id} has a plan but no chunk count")));
         }
-        (PlanKind::Chain, _) => next_of_chain(app, job).await?.into_iter().collect(),
+        (PlanKind::Chain, _) => open_of_chain(app, job).await?,
     };
-    if waiting.is_empty() {
+    if open.is_empty() {
         commit_job(app, &job.facts.job).await?;
         return Ok(());
     }
-    let few = waiting.len() <= usize::try_from(app.settings.inline_chunks).unwrap_or(usize::MAX);
+    settle_failed(app, job, &open).await?;
+    let few =
+        open.waiting.len() <= usize::try_from(app.settings.inline_chunks).unwrap_or(usize::MAX);
     // A chain shows only its next chunk, however long it is.
     let inline = few && (plan.kind == PlanKind::Ranges || job.facts.object.size <= INLINE_BYTES);
-    for chunk in waiting {
+    for id in open.waiting {
         if inline && !deadline.is_near(app.settings.deadline_margin_ms) {
-            let id = ChunkId { job: job.facts.job.clone(), chunk };
-            match process_chunk(app, job, &id, deadline).await? {
-                Processed::Done | Processed::Busy(_) | Processed::Over => continue,
-                Processed::Yielded => {}
-            }
+            let processed = process_chunk(app, job, &id, deadline).await?;
+            follow_up(app, job, &id, processed).await?;
+        } else {
+            send_chunk(app, &id, 0).await?;
         }
-        send_chunk(app, job, chunk).await?;
     }
     Ok(())
 }
 
-/// Sends a chunk to the work queue.
-pub(crate) async fn send_chunk(app: &App, job: &Job, chunk: u32) -> Result<(), StepError> {
-    let message = Message::new(Task::Chunk { job: job.facts.job.clone(), chunk });
-    app.queue.send(&app.settings.work_queue_url, &message, 0).await?;
+/// What a processed chunk asks for next.
+pub(crate) async fn follow_up(
+    app: &App,
+    job: &Job,
+    id: &ChunkId,
+    processed: Processed,
+) -> Result<(), StepError> {
+    match processed {
+        Processed::Busy(_) | Processed::Over => Ok(()),
+        // Behind the last part of a split chunk, a chain goes on.
+        Processed::Done if !id.part.is_empty() && job.chunk_count.is_none() => {
+            send_job(app, job, 0).await
+        }
+        Processed::Done => Ok(()),
+        Processed::Split => {
+            for half in id.halves() {
+                send_chunk(app, &half, 0).await?;
+            }
+            Ok(())
+        }
+        Processed::Later(seconds) => send_chunk(app, id, seconds).await,
+        // A chain goes on wherever it got to.
+        Processed::Yielded if job.chunk_count.is_none() => send_job(app, job, 0).await,
+        Processed::Yielded => send_chunk(app, id, 0).await,
+    }
+}
+
+/// A job with a FAILED chunk is BLOCKED, also when whoever gave the chunk up died before saying so. One
+/// of which nothing can go on by itself leaves the index of unfinished work.
+async fn settle_failed(app: &App, job: &Job, open: &Open) -> Result<(), StepError> {
+    let Some((id, failure)) = open.failed.first() else { return Ok(()) };
+    if job.state == JobState::Running {
+        let failure = failure.clone().unwrap_or_else(|| Failure {
+            code: "poison".into(),
+            message: format!("chunk {id} was given up"),
+        });
+        let block = ledger::block(&job.facts.job, &failure, app.clock.now());
+        if app.ledger.perform(&block).await?.stands() {
+            crate::queue::announce(app, &job.facts.job, Some(id), &failure.code).await?;
+        }
+    } else if open.waiting.is_empty() && open.leased == 0 {
+        app.ledger.perform(&ledger::rest_job(job)).await?;
+    }
     Ok(())
 }
 
-/// Numbers of the chunks that nobody works on.
-async fn waiting_ranges(app: &App, job: &Job, count: u32) -> Result<Vec<u32>, StepError> {
-    let mut waiting = vec![];
+/// Sends a chunk to the work queue, after so many seconds.
+pub(crate) async fn send_chunk(app: &App, id: &ChunkId, seconds: i64) -> Result<(), StepError> {
+    let ChunkId { job, chunk, part } = id.clone();
+    let message = Message::new(Task::Chunk { job, chunk, part });
+    let seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
+    app.queue.send(&app.settings.work_queue_url, &message, seconds).await?;
+    Ok(())
+}
+
+/// Chunks of a job with a known number of them.
+pub(crate) async fn open_chunks(app: &App, job: &Job, count: u32) -> Result<Open, StepError> {
+    let mut open = Open::default();
+    let id = &job.facts.job;
     for group in 0..ledger::group_count(count) {
-        let stored = app.ledger.chunks_of_group(&job.facts.job, group).await?;
+        let stored = app.ledger.chunks_of_group(id, group).await?;
         let first = group * CHUNKS_PER_GROUP;
         for chunk in first..first + ledger::group_len(count, group) {
-            let found = stored.iter().find(|(number, _)| *number == chunk);
-            let waits = match found {
-                None => true,
-                Some((_, chunk)) => match chunk.state {
-                    ChunkState::Ready => true,
-                    ChunkState::Leased => {
-                        chunk.lease_until < app.clock.now() || chunk.run != app.settings.run
-                    }
-                    ChunkState::Done | ChunkState::Failed => false,
-                },
-            };
-            if waits {
-                waiting.push(chunk);
-            }
+            open.add(app, ChunkId::whole(id, chunk), &stored);
         }
     }
-    Ok(waiting)
+    Ok(open)
 }
 
-/// The first chunk of a chain that is not DONE; `None` when its end is. Whoever reads the end makes
+/// The first chunk of a chain that is not DONE, or its parts. Whoever reads the end of the object makes
 /// sure that the job knows it: its finder may have died before saying so.
-pub(crate) async fn next_of_chain(app: &App, job: &Job) -> Result<Option<u32>, StepError> {
+async fn open_of_chain(app: &App, job: &Job) -> Result<Open, StepError> {
+    let mut open = Open::default();
     for group in 0.. {
         let stored = app.ledger.chunks_of_group(&job.facts.job, group).await?;
         let first = group * CHUNKS_PER_GROUP;
         for chunk in first..first + CHUNKS_PER_GROUP {
-            let found = stored.iter().find(|(number, _)| *number == chunk);
-            let done = found.and_then(|(_, chunk)| {
-                chunk.outcome.as_ref().filter(|_| chunk.state == ChunkState::Done)
-            });
-            match done {
-                None => return Ok(Some(chunk)),
-                Some(outcome) if outcome.end_of_object => {
-                    app.ledger.perform(&ledger::set_chunk_count(&job.facts.job, chunk + 1)).await?;
-                    return Ok(None);
-                }
-                Some(_) => {}
+            let id = ChunkId::whole(&job.facts.job, chunk);
+            let found = stored.iter().find(|(found, _)| *found == id);
+            if found.is_some_and(|(_, chunk)| chunk.ends_object()) {
+                note_end(app, job, chunk).await?;
+            }
+            if !ledger::is_done(&id, &stored) {
+                open.add(app, id, &stored);
+                return Ok(open);
+            }
+            if found.is_some_and(|(_, chunk)| chunk.ends_object()) {
+                return Ok(open);
             }
         }
     }
-    Ok(None)
+    Ok(open)
 }

@@ -1,23 +1,36 @@
 //! What both functions do with what reaches them: an object that arrived, a job to take on.
 
+use futures_util::FutureExt;
 use rowproof_core::event::ObjectRef;
 use rowproof_core::ids::JobId;
 use rowproof_core::ledger::{self, ChunkId, Failure, JobState};
 use rowproof_core::message::{Message, Restart, Task};
-use rowproof_core::plan::PlanKind;
 use tracing::{Instrument, info, info_span, warn};
 
-use crate::advance::{advance_job, send_chunk};
+use crate::advance::{advance_job, follow_up, send_job};
 use crate::app::App;
+use crate::backoff::retrying;
 use crate::clock::Deadline;
-use crate::commit::load_plan;
 use crate::error::StepError;
 use crate::observe::{Observation, is_still_head, observe_object};
+use crate::outage;
 use crate::pipelines::Matched;
-use crate::process::{Processed, process_chunk};
+use crate::process::process_chunk;
 
 /// An event names an object: find its pipeline, observe it, take its job on.
+///
+/// # Errors
+/// What did not pass while the invocation had time; the event has to come again.
 pub async fn object_arrived(
+    app: &App,
+    object: &ObjectRef,
+    restart: Restart,
+    deadline: Deadline,
+) -> Result<(), StepError> {
+    retrying(app, deadline, || arrived(app, object, restart, deadline).boxed()).await
+}
+
+async fn arrived(
     app: &App,
     object: &ObjectRef,
     restart: Restart,
@@ -66,10 +79,32 @@ pub async fn object_arrived(
     observed.instrument(span).await
 }
 
-/// A message of the work queue.
+/// Seconds before a message comes again whose faults did not pass within an invocation: between this
+/// and twice as much.
+const COME_BACK_SECONDS: i32 = 20;
+
+/// A message of Rowproof's own. One whose faults do not pass within this invocation is sent again, to
+/// come back later: a service that is down for long does not use up the deliveries of a message.
+///
+/// # Errors
+/// What does not pass by itself, or when not even the message can be sent.
 pub async fn take_on(app: &App, task: Task, deadline: Deadline) -> Result<(), StepError> {
+    let done = retrying(app, deadline, || take_on_once(app, task.clone(), deadline).boxed());
+    match done.await {
+        Err(error) if error.passes() => {
+            warn!(%error, "it is tried again later");
+            let seconds = fastrand::i32(COME_BACK_SECONDS..=2 * COME_BACK_SECONDS);
+            let queue = &app.settings.work_queue_url;
+            app.queue.send(queue, &Message::new(task), seconds).await?;
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+async fn take_on_once(app: &App, task: Task, deadline: Deadline) -> Result<(), StepError> {
     let (id, chunk) = match task {
-        Task::Chunk { job, chunk } => (job, Some(chunk)),
+        Task::Chunk { job, chunk, part } => (job.clone(), Some(ChunkId { job, chunk, part })),
         Task::Job { job } => (job, None),
         Task::Observe { bucket, key, restart } => {
             let object = ObjectRef {
@@ -80,22 +115,23 @@ pub async fn take_on(app: &App, task: Task, deadline: Deadline) -> Result<(), St
                 size: None,
                 sequencer: None,
             };
-            return Box::pin(object_arrived(app, &object, restart, deadline)).await;
+            return arrived(app, &object, restart, deadline).await;
         }
-        Task::Failed { .. } => return Ok(()),
+        Task::Failed { .. } | Task::SinkUnavailable { .. } => return Ok(()),
     };
     // A job that is not there has expired: its messages are older than all that is kept.
     let Some(job) = app.ledger.job(&id).await? else { return Ok(()) };
     let done = match chunk {
         None => advance_job(app, job.clone(), deadline).await,
         Some(chunk) if matches!(job.state, JobState::Running | JobState::Blocked) => {
+            if job.facts.replay.is_some() {
+                return crate::replay::replay_chunk(app, &job, &chunk, deadline).await;
+            }
             if !is_still_head(app, &job).await? {
                 return Ok(());
             }
-            let chunk = ChunkId { job: id.clone(), chunk };
             match process_chunk(app, &job, &chunk, deadline).await {
-                Ok(Processed::Yielded) => go_on_later(app, &job, chunk.chunk).await,
-                Ok(Processed::Done | Processed::Busy(_) | Processed::Over) => Ok(()),
+                Ok(processed) => follow_up(app, &job, &chunk, processed).await,
                 Err(error) => Err(error),
             }
         }
@@ -103,18 +139,14 @@ pub async fn take_on(app: &App, task: Task, deadline: Deadline) -> Result<(), St
     };
     match done {
         Err(StepError::SourceChanged { .. }) => source_changed(app, &id).await,
+        Err(error @ StepError::Sink(_)) => {
+            let pipeline = &job.facts.pipeline;
+            let outage = app.ledger.outage(pipeline).await?;
+            let seconds = outage::note(app, pipeline, outage.as_ref(), &error).await?;
+            send_job(app, &job, seconds).await
+        }
         other => other,
     }
-}
-
-/// A chunk that ran out of time goes on in the next invocation; a chain wherever it got to.
-async fn go_on_later(app: &App, job: &ledger::Job, chunk: u32) -> Result<(), StepError> {
-    if load_plan(app, job).await?.kind == PlanKind::Ranges {
-        return send_chunk(app, job, chunk).await;
-    }
-    let message = Message::new(Task::Job { job: job.facts.job.clone() });
-    app.queue.send(&app.settings.work_queue_url, &message, 0).await?;
-    Ok(())
 }
 
 /// The object was overwritten or removed while a job read it: the newer version is observed, whose

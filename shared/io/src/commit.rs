@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use rowproof_core::ids::{JobId, SlotId, sha256_hex};
-use rowproof_core::ledger::{self, ChunkState, HoldReason, Job, JobState, PlanRef};
+use rowproof_core::ledger::{self, ChunkId, HoldReason, Job, JobState, OutcomeRef, PlanRef};
 use rowproof_core::names;
 use rowproof_core::plan::Plan;
 use rowproof_core::receipt::{ChunkOutcome, Current, Manifest, PublishedFile, over_limit};
@@ -51,9 +51,10 @@ async fn try_begin(app: &App, job: &Job) -> Result<bool, StepError> {
     let Some(outcomes) = collect_outcomes(app, job).await? else { return Ok(false) };
     let ready = app.pipelines.frozen(&job.facts.pipeline_sha).await?;
     let plan = load_plan(app, job).await?;
-    let manifest = Manifest::build(&job.facts, &ready.pipeline, &plan, &outcomes);
+    let manifest = Manifest::build(&job.facts, &ready.pipeline, &plan, &outcomes, 0);
     let text = manifest.to_json();
-    let intent = PlanRef { key: names::intent(&job.facts), sha256: sha256_hex(text.as_bytes()) };
+    let sha256 = sha256_hex(text.as_bytes());
+    let intent = PlanRef { key: names::intent(&job.facts, &sha256), sha256 };
     if !manifest.balanced() {
         let message = manifest.problems.join("; ");
         error!(job = %job.facts.job, message, "the books do not balance");
@@ -65,6 +66,7 @@ async fn try_begin(app: &App, job: &Job) -> Result<bool, StepError> {
     let hold_if = ready.pipeline.errors.hold_if.as_ref();
     if let Some(message) = over_limit(hold_if, &manifest.totals.counts)
         && !job.is_approved(&intent.sha256)
+        && job.facts.reverts.is_none()
     {
         store_once(app, job, &intent, &text).await?;
         let hold =
@@ -79,45 +81,50 @@ async fn try_begin(app: &App, job: &Job) -> Result<bool, StepError> {
     Ok(true)
 }
 
-/// Stores the frozen outcome list. A list that is there already must be this one: outcomes of DONE
-/// chunks never change.
+/// Stores the frozen outcome list, whose name contains its hash.
 async fn store_once(app: &App, job: &Job, intent: &PlanRef, text: &str) -> Result<(), StepError> {
-    let bucket = &app.settings.output_bucket;
     let bytes = Bytes::copy_from_slice(text.as_bytes());
-    let stored = app.store.put_new(bucket, &intent.key, bytes, &job.facts.job.0).await?;
-    if stored == Stored::Existed {
-        let found = app.store.get(bucket, &intent.key).await?.unwrap_or_default();
-        if sha256_hex(&found) != intent.sha256 {
-            return Err(StepError::Broken(format!(
-                "{} holds another outcome list than the ledger's outcomes give",
-                intent.key
-            )));
-        }
-    }
+    let bucket = &app.settings.output_bucket;
+    app.store.put_new(bucket, &intent.key, bytes, &job.facts.job.0).await?;
     Ok(())
 }
 
-/// Closes every group that is complete; all outcomes in chunk order once every group is.
+/// Closes every group that is complete; all outcomes in the order of their rows once every group is.
 async fn collect_outcomes(app: &App, job: &Job) -> Result<Option<Vec<ChunkOutcome>>, StepError> {
+    let Some(done) = done_chunks(app, job).await? else { return Ok(None) };
+    read_outcomes(app, &done).await.map(Some)
+}
+
+/// A DONE chunk, or part of a split one, with its outcome.
+pub(crate) type DoneChunk = (ChunkId, OutcomeRef);
+
+/// All DONE chunks in the order of their rows; `None` while one is missing.
+pub(crate) async fn done_chunks(app: &App, job: &Job) -> Result<Option<Vec<DoneChunk>>, StepError> {
     let Some(count) = job.chunk_count else { return Ok(None) };
-    let id = &job.facts.job;
-    let mut keys = vec![];
+    let id = job.facts.chunks_of();
+    let mut done = vec![];
     for group in 0..ledger::group_count(count) {
         let chunks = app.ledger.chunks_of_group(id, group).await?;
-        let states: Vec<_> = chunks.iter().map(|(_, chunk)| chunk.clone()).collect();
-        let Some(write) = ledger::close_group(id, group, count, &states) else { return Ok(None) };
+        let Some(write) = ledger::close_group(id, group, count, &chunks) else { return Ok(None) };
         app.ledger.perform(&write).await?;
-        for (number, chunk) in chunks {
-            let done = chunk.outcome.filter(|_| chunk.state == ChunkState::Done);
-            let outcome = done.ok_or_else(|| {
-                StepError::Broken(format!("chunk {number} of job {id} is DONE without an outcome"))
+        for (id, chunk) in ledger::leaves(&chunks) {
+            let outcome = chunk.outcome.clone().ok_or_else(|| {
+                let job = &id.job;
+                StepError::Broken(format!("chunk {id} of job {job} is DONE without an outcome"))
             })?;
-            keys.push(outcome.key);
+            done.push((id.clone(), outcome));
         }
     }
-    let read: Vec<_> = keys.iter().map(|key| app.document(key, "chunk outcome")).collect();
-    let outcomes: Vec<ChunkOutcome> = stream::iter(read).buffered(IN_FLIGHT).try_collect().await?;
-    Ok(Some(outcomes))
+    Ok(Some(done))
+}
+
+pub(crate) async fn read_outcomes(
+    app: &App,
+    done: &[DoneChunk],
+) -> Result<Vec<ChunkOutcome>, StepError> {
+    let read: Vec<_> =
+        done.iter().map(|(_, outcome)| app.document(&outcome.key, "chunk outcome")).collect();
+    stream::iter(read).buffered(IN_FLIGHT).try_collect().await
 }
 
 /// The sealed plan of a job.
@@ -134,7 +141,7 @@ async fn finish(app: &App, job: &Job) -> Result<JobState, StepError> {
     let intent = intent
         .ok_or_else(|| StepError::Broken(format!("job {} commits nothing", job.facts.job)))?;
     let manifest: Manifest = app.document(&intent.key, "outcome list").await?;
-    publish(app, &manifest).await?;
+    publish(app, &manifest).await.map_err(StepError::of_sink)?;
     let key = names::manifest(&job.facts, manifest.revision);
     let text = Bytes::from(manifest.to_json());
     app.store.put_new(&app.settings.output_bucket, &key, text, &job.facts.job.0).await?;
@@ -150,7 +157,7 @@ async fn finish(app: &App, job: &Job) -> Result<JobState, StepError> {
     } else {
         help_winner(app, job).await?;
     }
-    remove_replaced(app, job).await?;
+    remove_replaced(app, &job.facts.slot).await?;
     let end = match won {
         true => ledger::end_commit(job, &key, app.clock.now()),
         false => ledger::supersede_committing(&job.facts.job, app.clock.now()),
@@ -171,12 +178,14 @@ async fn finish(app: &App, job: &Job) -> Result<JobState, StepError> {
     );
     if won {
         crate::telemetry::job_committed(&job.facts.pipeline, &manifest.totals);
+        let outage = app.ledger.outage(&job.facts.pipeline).await?;
+        crate::outage::end(app, &job.facts.pipeline, outage.as_ref()).await?;
     }
     Ok(state)
 }
 
 /// T11b: every file under its final name. A name that is taken holds the same bytes.
-async fn publish(app: &App, manifest: &Manifest) -> Result<(), StepError> {
+pub(crate) async fn publish(app: &App, manifest: &Manifest) -> Result<(), StepError> {
     let bucket = &app.settings.output_bucket;
     let copy = |file: &PublishedFile| {
         let (from, to) = (file.staged.clone(), file.key.clone());
@@ -191,7 +200,7 @@ async fn publish(app: &App, manifest: &Manifest) -> Result<(), StepError> {
 }
 
 /// T11e: moves the slot's pointer, only ever to a higher generation or revision.
-async fn raise_current(app: &App, job: &Job, new: &Current) -> Result<(), StepError> {
+pub(crate) async fn raise_current(app: &App, job: &Job, new: &Current) -> Result<(), StepError> {
     let bucket = &app.settings.output_bucket;
     let key = names::current(&job.facts.slot);
     for attempt in 0.. {
@@ -239,7 +248,7 @@ async fn read_current(app: &App, key: &str) -> Result<Option<(Current, String)>,
 
 /// A committer that lost first brings the pointer up to the winner's manifest: its own removal below
 /// must never see an older pointer than the ledger's.
-async fn help_winner(app: &App, job: &Job) -> Result<(), StepError> {
+pub(crate) async fn help_winner(app: &App, job: &Job) -> Result<(), StepError> {
     let slot = app.ledger.slot(&job.facts.slot).await?;
     let Some(slot) = slot else { return Ok(()) };
     let (Some(winner), Some(key)) = (slot.committed_job, slot.manifest) else { return Ok(()) };
@@ -255,11 +264,11 @@ async fn help_winner(app: &App, job: &Job) -> Result<(), StepError> {
 
 /// T11f: removes the files of every generation below the one that the pointer names, as listed in
 /// their intents. Never by what this worker remembers: it may be long overtaken itself.
-pub(crate) async fn remove_replaced(app: &App, job: &Job) -> Result<(), StepError> {
+pub(crate) async fn remove_replaced(app: &App, slot: &SlotId) -> Result<(), StepError> {
     let bucket = &app.settings.output_bucket;
-    let current = read_current(app, &names::current(&job.facts.slot)).await?;
+    let current = read_current(app, &names::current(slot)).await?;
     let Some((current, _)) = current else { return Ok(()) };
-    let prefix = names::slot_manifests(&job.facts.slot);
+    let prefix = names::slot_manifests(slot);
     let keys = app.store.list(bucket, &prefix).await?;
     let replaced = keys.into_iter().filter(|key| {
         names::intent_generation(key).is_some_and(|generation| generation < current.generation)

@@ -2,7 +2,7 @@
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use rowproof_core::ids::JobId;
-use rowproof_core::ledger::{BadItem, Failure};
+use rowproof_core::ledger::{BadItem, ChunkId, Failure};
 use thiserror::Error;
 
 /// An AWS call that failed.
@@ -46,6 +46,31 @@ impl AwsError {
         AwsError { operation: operation.into(), code, status, message }
     }
 
+    /// What the answer, or the lack of one, means for what to do next.
+    pub fn class(&self) -> ErrorClass {
+        const THROTTLED: [&str; 7] = [
+            "ThrottlingException",
+            "Throttling",
+            "ProvisionedThroughputExceededException",
+            "RequestLimitExceeded",
+            "SlowDown",
+            "RequestThrottled",
+            "TooManyRequestsException",
+        ];
+        match self.status {
+            _ if THROTTLED.contains(&self.code.as_str()) => ErrorClass::Throttled,
+            429 => ErrorClass::Throttled,
+            409 => ErrorClass::Conflict,
+            404 => ErrorClass::NotFound,
+            412 => ErrorClass::Precondition,
+            401 | 403 => ErrorClass::Denied,
+            400..=499 => ErrorClass::Refused,
+            0 | 500..=599 => ErrorClass::Unavailable,
+            // An answer that says yes, of which something did not come through.
+            _ => ErrorClass::Unavailable,
+        }
+    }
+
     /// The thing is not there.
     pub fn is_not_found(&self) -> bool {
         self.status == 404
@@ -59,6 +84,38 @@ impl AwsError {
     /// Another conditional request is under way: neither yes nor no, ask again.
     pub fn is_conflict(&self) -> bool {
         self.status == 409
+    }
+}
+
+/// What a failed call means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// Too many requests: later, the same one goes through.
+    Throttled,
+    /// No answer, or the service is unwell: later, the same one goes through.
+    Unavailable,
+    /// Another conditional request is under way: ask again.
+    Conflict,
+    /// The thing is not there.
+    NotFound,
+    /// A condition does not hold: an answer, not a fault.
+    Precondition,
+    /// A right is missing: somebody has to grant it.
+    Denied,
+    /// The request itself is wrong.
+    Refused,
+}
+
+impl ErrorClass {
+    /// Whether the same request goes through later, by itself.
+    pub fn passes(self) -> bool {
+        match self {
+            ErrorClass::Throttled | ErrorClass::Unavailable | ErrorClass::Conflict => true,
+            ErrorClass::NotFound
+            | ErrorClass::Precondition
+            | ErrorClass::Denied
+            | ErrorClass::Refused => false,
+        }
     }
 }
 
@@ -76,6 +133,9 @@ pub enum StepError {
     /// AWS did not do it; the message comes back and the step is tried again.
     #[error(transparent)]
     Aws(#[from] AwsError),
+    /// The sink does not answer now. It tells nothing of the rows: no chunk is charged for it.
+    #[error("the sink is unavailable: {0}")]
+    Sink(AwsError),
     /// A stored item or document is not what it must be.
     #[error(transparent)]
     BadItem(#[from] BadItem),
@@ -101,12 +161,10 @@ pub enum StepError {
     #[error("{}: {}", .0.code, .0.message)]
     Object(Failure),
     /// This worker lost its lease to another one: it writes nothing more.
-    #[error("chunk {chunk} of job {job} was taken over by another worker")]
+    #[error("chunk {id} of job {} was taken over by another worker", .id.job)]
     Fenced {
-        /// The job.
-        job: JobId,
         /// The chunk.
-        chunk: u32,
+        id: ChunkId,
     },
     /// The pipeline of a job or object cannot be used.
     #[error("{0}")]
@@ -117,6 +175,29 @@ pub enum StepError {
 }
 
 impl StepError {
+    /// Whether the same step goes through later, by itself.
+    pub fn passes(&self) -> bool {
+        match self {
+            StepError::Aws(error) => error.class().passes(),
+            StepError::Sink(_) => true,
+            StepError::BadItem(_)
+            | StepError::BadDocument { .. }
+            | StepError::SourceChanged { .. }
+            | StepError::Object(_)
+            | StepError::Fenced { .. }
+            | StepError::Pipeline(_)
+            | StepError::Broken(_) => false,
+        }
+    }
+
+    /// A failure while rows are written: one that passes is the sink's.
+    pub(crate) fn of_sink(self) -> StepError {
+        match self {
+            StepError::Aws(error) if error.class().passes() => StepError::Sink(error),
+            other => other,
+        }
+    }
+
     /// A lasting failure of the object.
     pub fn object(code: &str, message: impl Into<String>) -> StepError {
         StepError::Object(Failure { code: code.to_owned(), message: message.into() })

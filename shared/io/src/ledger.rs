@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::{
 };
 use rowproof_core::ids::{JobId, SlotId};
 use rowproof_core::ledger::{
-    Chunk, ChunkId, Fields, Guard, Item, Job, Key, Performed, Slot, Value, WRITE_ID, Write,
+    Chunk, ChunkId, Fields, Guard, Item, Job, Key, Outage, Performed, Slot, Value, WRITE_ID, Write,
     group_key,
 };
 
@@ -148,12 +148,19 @@ impl Ledger {
         Ok(self.get(&group_key(job, group)).await?.is_some())
     }
 
-    /// The stored chunks of a group by one consistent query, with their numbers, in order.
+    /// The outage of a pipeline's sink; `None` while it is well.
+    pub async fn outage(&self, pipeline: &str) -> Result<Option<Outage>, StepError> {
+        let item = self.get(&Outage::key(pipeline)).await?;
+        Ok(item.as_ref().map(Outage::from_item).transpose()?.flatten())
+    }
+
+    /// The stored chunks of a group by one consistent query, in the order of their rows: parts stand
+    /// behind what they are parts of.
     pub async fn chunks_of_group(
         &self,
         job: &JobId,
         group: u32,
-    ) -> Result<Vec<(u32, Chunk)>, StepError> {
+    ) -> Result<Vec<(ChunkId, Chunk)>, StepError> {
         let pk = ChunkId::group_pk(job, group);
         let mut pages = self
             .client
@@ -170,8 +177,10 @@ impl Ledger {
             for attributes in page.items() {
                 let item = from_attributes(attributes);
                 let number = Fields(&item).need_number("chunk")?;
-                let number = u32::try_from(number).map_err(|_| Fields(&item).bad("chunk"))?;
-                chunks.push((number, Chunk::from_item(&item)?));
+                let chunk = u32::try_from(number).map_err(|_| Fields(&item).bad("chunk"))?;
+                let part = Fields(&item).text("part").unwrap_or_default().to_owned();
+                let id = ChunkId { job: job.clone(), chunk, part };
+                chunks.push((id, Chunk::from_item(&item)?));
             }
         }
         Ok(chunks)

@@ -82,6 +82,8 @@ async fn try_observe(
         object: object.clone(),
         captures: captures.clone(),
         created_at: app.clock.now(),
+        replay: None,
+        reverts: None,
     };
     let floor = match slot {
         Some(_) => 0,
@@ -95,6 +97,11 @@ async fn try_observe(
             app.ledger.perform(&write).await?;
             info!(job = %facts.job, source_uri = %object.uri(), "a later file holds its slot");
             need_job(app, &facts).await.map(Some)
+        }
+        Observed::Reverted => {
+            info!(source_uri = %object.uri(), "an operator went back from this version");
+            let slot = slot.ok_or_else(|| StepError::Broken(format!("slot {id} has vanished")))?;
+            crate::revert::reverted_job(app, &slot).await.map(Some)
         }
         Observed::IsHead { generation, .. } => {
             create_job(app, ready, facts(generation)).await.map(Some)
@@ -131,7 +138,9 @@ async fn decide(
             let job = app.ledger.job(job).await?;
             job.is_some_and(|job| job.facts.pipeline_sha != ready.sha256)
         }
-        (Observed::NewHead { .. } | Observed::Older, Restart::IfChanged) => false,
+        (Observed::NewHead { .. } | Observed::Older | Observed::Reverted, Restart::IfChanged) => {
+            false
+        }
         (_, Restart::Always | Restart::Force) => true,
     };
     if !again {

@@ -1,7 +1,8 @@
 //! SQS: messages are hints. Losing or repeating any of them costs time, never rows.
 
 use aws_sdk_sqs::Client;
-use rowproof_core::message::Message;
+use rowproof_core::ledger::ChunkId;
+use rowproof_core::message::{Message, Task};
 
 use crate::error::AwsError;
 
@@ -41,10 +42,11 @@ impl Queue {
 pub(crate) async fn announce(
     app: &crate::app::App,
     job: &rowproof_core::ids::JobId,
-    chunk: Option<u32>,
+    chunk: Option<&ChunkId>,
     code: &str,
 ) -> Result<(), AwsError> {
-    let task =
-        rowproof_core::message::Task::Failed { job: job.clone(), chunk, code: code.to_owned() };
+    let part = chunk.map(|id| id.part.clone()).unwrap_or_default();
+    let chunk = chunk.map(|id| id.chunk);
+    let task = Task::Failed { job: job.clone(), chunk, part, code: code.to_owned() };
     app.queue.send(&app.settings.failed_queue_url, &Message::new(task), 0).await
 }

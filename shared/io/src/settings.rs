@@ -3,6 +3,7 @@
 use std::env;
 
 use rowproof_core::block::Limits;
+use rowproof_core::ledger::LEASE_SECONDS;
 use thiserror::Error;
 
 /// Everything a function needs to know about its surroundings. No secret is among it.
@@ -28,6 +29,8 @@ pub struct Settings {
     pub inline_chunks: u32,
     /// Stop starting work when less than this is left of the invocation, in milliseconds.
     pub deadline_margin_ms: u64,
+    /// How long a worker's hold on a chunk lasts from each renewal, in seconds.
+    pub lease_seconds: i64,
     /// Sizes of chunks and blocks, and every other bound.
     pub limits: Limits,
     /// Match every key under the literal directory of `source.match`, as a local `run` does.
@@ -88,6 +91,12 @@ impl Settings {
                 .unwrap_or_else(|| rowproof_core::names::PIPELINES.to_owned()),
             inline_chunks: u32::try_from(number("ROWPROOF_INLINE_CHUNKS", 1)?).unwrap_or(u32::MAX),
             deadline_margin_ms: number("ROWPROOF_DEADLINE_MARGIN_MS", 10_000)?,
+            lease_seconds: i64::try_from(number(
+                "ROWPROOF_LEASE_SECONDS",
+                LEASE_SECONDS.unsigned_abs(),
+            )?)
+            .unwrap_or(LEASE_SECONDS)
+            .clamp(1, 900),
             match_directory: get("ROWPROOF_MATCH_DIRECTORY").is_some(),
             run: get("ROWPROOF_RUN"),
             endpoint: get("ROWPROOF_ENDPOINT"),
@@ -106,6 +115,7 @@ impl Settings {
             ("ROWPROOF_PIPELINES", self.pipelines.clone()),
             ("ROWPROOF_INLINE_CHUNKS", self.inline_chunks.to_string()),
             ("ROWPROOF_DEADLINE_MARGIN_MS", self.deadline_margin_ms.to_string()),
+            ("ROWPROOF_LEASE_SECONDS", self.lease_seconds.to_string()),
             ("ROWPROOF_CHUNK_BYTES", self.limits.chunk_bytes.to_string()),
             ("ROWPROOF_CHUNK_ROWS", self.limits.chunk_rows.to_string()),
             ("ROWPROOF_BLOCK_BYTES", self.limits.block_bytes.to_string()),

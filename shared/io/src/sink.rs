@@ -10,8 +10,8 @@ use rowproof_core::receipt::{ArchivedFile, ChunkOutcome, StagedFile};
 use rowproof_core::table::TableFile;
 
 use crate::app::App;
+use crate::chunk_text::Worked;
 use crate::error::StepError;
-use crate::process::Worked;
 
 /// Files written at a time.
 const IN_FLIGHT: usize = 4;
@@ -39,13 +39,15 @@ pub(crate) async fn write_rejects(
     app: &App,
     job: &Job,
     id: &ChunkId,
+    fix: u32,
     file: Option<ArchiveFile>,
 ) -> Result<Option<ArchivedFile>, StepError> {
     let Some(file) = file else { return Ok(None) };
-    let key = names::archived(&job.facts, id.chunk, 0, &file.sha256);
+    let key = names::archived(&job.facts, id, fix, &file.sha256);
     let bytes = Bytes::from(file.bytes);
     app.store.put_new(&app.settings.failures_bucket, &key, bytes, &id.job.0).await?;
-    Ok(Some(ArchivedFile { key, sha256: file.sha256, rows: file.rows }))
+    let (chunk, part) = (id.chunk, id.part.clone());
+    Ok(Some(ArchivedFile { chunk, part, key, sha256: file.sha256, rows: file.rows }))
 }
 
 /// The outcome document, and what the ledger keeps of it.
@@ -59,6 +61,8 @@ pub(crate) async fn store_outcome(
     let product = &worked.product;
     let outcome = ChunkOutcome {
         chunk: id.chunk,
+        part: id.part.clone(),
+        fix: 0,
         start: product.range.start,
         end: product.range.end,
         first_row: product.range.first_row,
@@ -69,20 +73,28 @@ pub(crate) async fn store_outcome(
         files,
         failures,
         reasons: product.reasons.clone(),
-        packed_bytes: worked.end_of_chain,
+        packed_bytes: worked.packed_bytes,
     };
-    let text = serde_json::to_vec(&outcome).unwrap_or_default();
+    let goes_on = worked.open_end && worked.packed_bytes.is_none();
+    let next =
+        ChainStart { byte: product.range.end, row: product.range.first_row + product.range.rows };
+    let next = goes_on.then_some(next);
+    // Where a part ends was decided when its chunk was split.
+    let end_of_object = worked.open_end && worked.packed_bytes.is_some();
+    put_outcome(app, id, &outcome, next, end_of_object).await
+}
+
+/// Stores an outcome document under its hash.
+pub(crate) async fn put_outcome(
+    app: &App,
+    id: &ChunkId,
+    outcome: &ChunkOutcome,
+    next: Option<ChainStart>,
+    end_of_object: bool,
+) -> Result<OutcomeRef, StepError> {
+    let text = serde_json::to_vec(outcome).unwrap_or_default();
     let sha256 = sha256_hex(&text);
     let key = names::outcome(id, &sha256);
     app.store.put_new(&app.settings.output_bucket, &key, Bytes::from(text), &id.job.0).await?;
-    let goes_on = worked.is_chain && worked.end_of_chain.is_none();
-    let next =
-        ChainStart { byte: product.range.end, row: product.range.first_row + product.range.rows };
-    Ok(OutcomeRef {
-        key,
-        sha256,
-        rows: product.counts.read,
-        next: goes_on.then_some(next),
-        end_of_object: worked.end_of_chain.is_some(),
-    })
+    Ok(OutcomeRef { key, sha256, rows: outcome.counts.read, next, end_of_object })
 }

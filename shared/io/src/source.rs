@@ -23,6 +23,10 @@ pub(crate) struct TextSource {
     pending: bool,
     ended: bool,
     inflate: Option<Inflate>,
+    /// Text that was unpacked beyond what was asked for so far.
+    ahead: Vec<u8>,
+    /// Bytes of text left before it counts as ended; `None`: up to the end of the object.
+    left: Option<u64>,
     uri: String,
     job: JobId,
 }
@@ -46,6 +50,8 @@ impl TextSource {
             pending: false,
             ended: false,
             inflate: None,
+            ahead: Vec::new(),
+            left: None,
             uri: facts.object.uri(),
             job: facts.job.clone(),
         })
@@ -65,8 +71,24 @@ impl TextSource {
         Ok(source)
     }
 
-    /// Appends text to `block` until it holds `want` bytes; `true` when the text has ended. Blocks.
+    /// Appends text to `block` until it holds `want` bytes or more; `true` when the text has ended.
+    /// Blocks.
     pub(crate) fn fill(&mut self, block: &mut Vec<u8>, want: usize) -> Result<bool, StepError> {
+        block.append(&mut self.ahead);
+        let before = block.len();
+        let Some(left) = self.left else { return self.pull(block, want) };
+        // What came ahead was counted when the text was entered.
+        let end = before.saturating_add(usize::try_from(left).unwrap_or(usize::MAX));
+        let ended = self.pull(block, want.min(end))?;
+        if block.len() < end && ended {
+            return Err(self.shorter());
+        }
+        block.truncate(end);
+        self.left = Some(left - (block.len() - before) as u64);
+        Ok(self.left == Some(0))
+    }
+
+    fn pull(&mut self, block: &mut Vec<u8>, want: usize) -> Result<bool, StepError> {
         while block.len() < want {
             if self.piece.is_empty() && !self.pending && !self.next_piece()? {
                 return self.end(block);
@@ -118,27 +140,35 @@ impl TextSource {
         self.inflate.as_ref().map_or(0, Inflate::compressed_bytes)
     }
 
-    /// Drops so many bytes of text; what was unpacked beyond them comes back.
-    pub(crate) fn skip(
+    /// Drops so many bytes of text from the beginning. Behind them the text ends after `length` bytes,
+    /// or with the object.
+    pub(crate) fn enter(
         &mut self,
-        mut bytes: u64,
+        mut skip: u64,
+        length: Option<u64>,
         block_bytes: usize,
-    ) -> Result<Vec<u8>, StepError> {
+    ) -> Result<(), StepError> {
         let mut block = Vec::new();
         loop {
-            let want = usize::try_from(bytes).unwrap_or(usize::MAX).min(block_bytes);
-            let ended = self.fill(&mut block, want)?;
+            let want = usize::try_from(skip).unwrap_or(usize::MAX).min(block_bytes);
+            let ended = self.pull(&mut block, want)?;
             let got = u64::try_from(block.len()).unwrap_or(u64::MAX);
-            if got >= bytes {
+            if got >= skip {
                 block.drain(..want);
-                return Ok(block);
+                break;
             }
             if ended {
                 return Err(self.shorter());
             }
-            bytes -= got;
+            skip -= got;
             block.clear();
         }
+        if let Some(length) = length {
+            block.truncate(usize::try_from(length).unwrap_or(usize::MAX));
+            self.left = Some(length - block.len() as u64);
+        }
+        self.ahead = block;
+        Ok(())
     }
 
     fn shorter(&self) -> StepError {

@@ -76,7 +76,7 @@ struct Held {
 pub async fn verify_job(app: &App, job: &Job) -> Result<Option<Verification>, StepError> {
     let key = match job.state {
         JobState::Committed => job.manifest.clone(),
-        JobState::Held => Some(names::intent(&job.facts)),
+        JobState::Held => job.hold.as_ref().map(|hold| names::intent(&job.facts, &hold.shown)),
         JobState::Planning
         | JobState::Running
         | JobState::Blocked

@@ -1,30 +1,60 @@
 //! CHUNK: the unit of commit and restart. An absent item is READY at epoch 0.
 
-use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::item::{BadItem, Fields, Guard, Item, Key, Value, Write, json};
+use super::item::{BadItem, Fields, Item, Key};
 use super::job::Failure;
 use crate::ids::{CHUNKS_PER_GROUP, JobId};
+use crate::plan::PlannedChunk;
 use crate::time::EpochSeconds;
 
-/// Seconds a lease lasts; it is renewed while its holder works.
-pub const LEASE_SECONDS: i64 = 60;
-
-/// Attempts of one chunk before it is given up.
-pub const ATTEMPTS_MAX: i64 = 5;
-
-/// Names one chunk.
+/// Names one chunk, or a part of one that was split.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ChunkId {
     /// Its job.
     pub job: JobId,
     /// Its number in the job, from 0.
     pub chunk: u32,
+    /// Which half of which half: a `0` or `1` for each time the chunk was split; empty for the whole.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub part: String,
+}
+
+/// `3` for a whole chunk, `3.01` for a part.
+impl fmt::Display for ChunkId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.chunk)?;
+        if self.part.is_empty() { Ok(()) } else { write!(f, ".{}", self.part) }
+    }
 }
 
 impl ChunkId {
+    /// A whole chunk.
+    pub fn whole(job: &JobId, chunk: u32) -> ChunkId {
+        ChunkId { job: job.clone(), chunk, part: String::new() }
+    }
+
+    /// Its first and second half.
+    pub fn halves(&self) -> [ChunkId; 2] {
+        ["0", "1"].map(|half| ChunkId { part: format!("{}{half}", self.part), ..self.clone() })
+    }
+
+    /// What it is a half of, and whether it is the second one; `None` for a whole chunk.
+    pub fn parent(&self) -> Option<(ChunkId, bool)> {
+        let mut part = self.part.clone();
+        let last = part.pop()?;
+        Some((ChunkId { part, ..self.clone() }, last == '1'))
+    }
+
+    /// Its name in file names and sort keys; parts sort behind what they are parts of, in the order
+    /// of their bytes.
+    pub fn padded(&self) -> String {
+        let dot = if self.part.is_empty() { "" } else { "." };
+        format!("{:06}{dot}{}", self.chunk, self.part)
+    }
+
     /// Its group.
     pub fn group(&self) -> u32 {
         self.chunk / CHUNKS_PER_GROUP
@@ -32,7 +62,7 @@ impl ChunkId {
 
     /// Where it is stored.
     pub fn key(&self) -> Key {
-        Key { pk: ChunkId::group_pk(&self.job, self.group()), sk: format!("C#{:06}", self.chunk) }
+        Key { pk: ChunkId::group_pk(&self.job, self.group()), sk: format!("C#{}", self.padded()) }
     }
 
     /// Partition of all chunks of a group.
@@ -52,6 +82,8 @@ pub enum ChunkState {
     Done,
     /// It was given up.
     Failed,
+    /// It killed its workers: its two halves stand in its place, for ever.
+    Split,
 }
 
 impl ChunkState {
@@ -62,14 +94,14 @@ impl ChunkState {
             ChunkState::Leased => "LEASED",
             ChunkState::Done => "DONE",
             ChunkState::Failed => "FAILED",
+            ChunkState::Split => "SPLIT",
         }
     }
 
     /// Reads the name in the ledger.
     pub fn parse(text: &str) -> Option<ChunkState> {
-        [ChunkState::Ready, ChunkState::Leased, ChunkState::Done, ChunkState::Failed]
-            .into_iter()
-            .find(|state| state.as_str() == text)
+        use ChunkState::*;
+        [Ready, Leased, Done, Failed, Split].into_iter().find(|state| state.as_str() == text)
     }
 }
 
@@ -93,6 +125,12 @@ impl Stage {
             Stage::Decoding => "decoding",
             Stage::Sinking => "sinking",
         }
+    }
+
+    /// Reads the name in the ledger.
+    pub fn parse(text: &str) -> Option<Stage> {
+        let stages = [Stage::Reading, Stage::Decoding, Stage::Sinking];
+        stages.into_iter().find(|stage| stage.as_str() == text)
     }
 }
 
@@ -120,6 +158,19 @@ pub struct ChainStart {
     pub row: u64,
 }
 
+/// Where a split chunk was cut. Both halves hold at least one record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Split {
+    /// The halves, which tile the chunk.
+    pub halves: [PlannedChunk; 2],
+    /// Where the next chunk of a chain begins; `None` for the last one, and on ranges.
+    pub next: Option<ChainStart>,
+    /// Whether the object ends with this chunk of a chain.
+    pub end_of_object: bool,
+    /// Then: packed bytes that were read, with every checksum verified.
+    pub packed_bytes: Option<u64>,
+}
+
 /// What is stored about a chunk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chunk {
@@ -129,6 +180,10 @@ pub struct Chunk {
     pub epoch: i64,
     /// Acquisitions since it last yielded by itself.
     pub attempts: i64,
+    /// Workers that died while they wrote to the sink: they tell nothing of the rows.
+    pub sink_deaths: i64,
+    /// What the last worker was doing when it last said so.
+    pub stage: Option<Stage>,
     /// The last worker.
     pub owner: Option<String>,
     /// The run (of a local `run`) the last worker belonged to.
@@ -137,11 +192,28 @@ pub struct Chunk {
     pub lease_until: EpochSeconds,
     /// The outcome, once DONE.
     pub outcome: Option<OutcomeRef>,
+    /// How often its failed rows were replayed with success.
+    pub fix: u32,
+    /// Where it was cut, once SPLIT.
+    pub split: Option<Split>,
     /// Why it FAILED.
     pub failure: Option<Failure>,
 }
 
 impl Chunk {
+    /// Where the next chunk of a chain begins, once this one is known to the end; `None` while it is
+    /// not, and behind the last one.
+    pub fn next(&self) -> Option<ChainStart> {
+        let of_outcome = self.outcome.as_ref().and_then(|outcome| outcome.next);
+        of_outcome.or_else(|| self.split.as_ref().and_then(|split| split.next))
+    }
+
+    /// Whether the object is known to end with this chunk of a chain.
+    pub fn ends_object(&self) -> bool {
+        self.outcome.as_ref().is_some_and(|outcome| outcome.end_of_object)
+            || self.split.as_ref().is_some_and(|split| split.end_of_object)
+    }
+
     /// Reads a stored item.
     pub fn from_item(item: &Item) -> Result<Chunk, BadItem> {
         let fields = Fields(item);
@@ -151,201 +223,15 @@ impl Chunk {
             state: state.ok_or_else(|| fields.bad("state"))?,
             epoch: fields.need_number("epoch")?,
             attempts: fields.number("attempts").unwrap_or(0),
+            sink_deaths: fields.number("sink_deaths").unwrap_or(0),
+            stage: fields.text("stage").and_then(Stage::parse),
             owner: fields.text("owner").map(str::to_owned),
             run: fields.text("run").map(str::to_owned),
             lease_until: EpochSeconds(fields.number("lease_until").unwrap_or(0)),
             outcome: optional("outcome").then(|| fields.need_json("outcome")).transpose()?,
+            fix: fields.number("fix").and_then(|fix| u32::try_from(fix).ok()).unwrap_or(0),
+            split: optional("split").then(|| fields.need_json("split")).transpose()?,
             failure: optional("failure").then(|| fields.need_json("failure")).transpose()?,
         })
     }
-}
-
-/// A worker of this process, for the ledger.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Worker {
-    /// Unique for every acquisition.
-    pub owner: String,
-    /// The local `run` it belongs to. A `run` holds the lock on its folder, so a lease of another
-    /// run is a dead worker's. `None` on Lambda, where leases end by time alone.
-    pub run: Option<String>,
-}
-
-/// A worker's hold on a chunk: what fences its later writes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lease {
-    /// The chunk.
-    pub id: ChunkId,
-    /// The epoch it won.
-    pub epoch: i64,
-    /// Its owner.
-    pub owner: String,
-    /// Attempts including this one.
-    pub attempts: i64,
-}
-
-/// What an attempt to acquire a chunk should do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Acquire {
-    /// Perform T4; if it stands, this is the lease.
-    Try(Box<Write>, Lease),
-    /// Nothing to do: the outcome stands.
-    Done(OutcomeRef),
-    /// Somebody works on it until then.
-    Busy(EpochSeconds),
-    /// It was given up.
-    Failed,
-    /// Its attempts are used up: perform T8.
-    GiveUp(Lease),
-}
-
-/// T4: what to do about a chunk as read (`None` = absent = READY, epoch 0).
-pub fn acquire(
-    id: &ChunkId,
-    stored: Option<&Chunk>,
-    worker: &Worker,
-    now: EpochSeconds,
-) -> Acquire {
-    let (epoch, attempts) = stored.map_or((0, 0), |chunk| (chunk.epoch, charged(chunk, worker)));
-    let guard = match stored {
-        None => Guard::Absent,
-        Some(chunk) => match chunk.state {
-            ChunkState::Done => {
-                return chunk.outcome.clone().map_or(Acquire::Failed, Acquire::Done);
-            }
-            ChunkState::Failed => return Acquire::Failed,
-            ChunkState::Leased if !is_free(chunk, worker, now) => {
-                return Acquire::Busy(chunk.lease_until);
-            }
-            ChunkState::Leased | ChunkState::Ready => Guard::All(vec![
-                Guard::Eq("epoch", Value::N(epoch)),
-                Guard::Any(free_guards(worker, now)),
-            ]),
-        },
-    };
-    let lease = Lease {
-        id: id.clone(),
-        epoch: epoch + 1,
-        owner: worker.owner.clone(),
-        attempts: attempts + 1,
-    };
-    let mut set = BTreeMap::from([
-        ("state", Value::from(ChunkState::Leased.as_str())),
-        ("chunk", Value::from(id.chunk)),
-        ("epoch", Value::N(lease.epoch)),
-        ("attempts", Value::N(lease.attempts)),
-        ("owner", Value::from(lease.owner.as_str())),
-        ("lease_until", Value::N(now.plus(LEASE_SECONDS).0)),
-        ("stage", Value::from(Stage::Reading.as_str())),
-    ]);
-    let mut remove = vec![];
-    match &worker.run {
-        Some(run) => {
-            set.insert("run", Value::from(run.as_str()));
-        }
-        None => remove.push("run"),
-    }
-    // The owner is new for every acquisition, so the epoch and the owner together are this write.
-    let effect = mine(&lease);
-    let write = Box::new(Write { name: "acquire", key: id.key(), guard, effect, set, remove });
-    match attempts < ATTEMPTS_MAX {
-        true => Acquire::Try(write, lease),
-        false => Acquire::GiveUp(lease),
-    }
-}
-
-/// Attempts that count against the chunk. A local run that somebody ended took its workers along:
-/// that is no fault of theirs, nor of the chunk's.
-fn charged(chunk: &Chunk, worker: &Worker) -> i64 {
-    let ended = chunk.state == ChunkState::Leased && of_another_run(chunk, worker);
-    if ended { chunk.attempts.saturating_sub(1).max(0) } else { chunk.attempts }
-}
-
-fn of_another_run(chunk: &Chunk, worker: &Worker) -> bool {
-    worker.run.is_some() && chunk.run != worker.run
-}
-
-fn is_free(chunk: &Chunk, worker: &Worker, now: EpochSeconds) -> bool {
-    chunk.lease_until < now || of_another_run(chunk, worker)
-}
-
-fn free_guards(worker: &Worker, now: EpochSeconds) -> Vec<Guard> {
-    let leased = || Guard::Eq("state", Value::from(ChunkState::Leased.as_str()));
-    let mut guards = vec![
-        Guard::Eq("state", Value::from(ChunkState::Ready.as_str())),
-        Guard::All(vec![leased(), Guard::Lt("lease_until", now.0)]),
-    ];
-    if let Some(run) = &worker.run {
-        let other =
-            Guard::Any(vec![Guard::Missing("run"), Guard::Ne("run", Value::from(run.as_str()))]);
-        guards.push(Guard::All(vec![leased(), other]));
-    }
-    guards
-}
-
-/// The fence: only the worker that holds the lease of this epoch may write.
-fn mine(lease: &Lease) -> Guard {
-    Guard::All(vec![
-        Guard::Eq("state", Value::from(ChunkState::Leased.as_str())),
-        Guard::Eq("epoch", Value::N(lease.epoch)),
-        Guard::Eq("owner", Value::from(lease.owner.as_str())),
-    ])
-}
-
-fn fenced(name: &'static str, lease: &Lease, set: BTreeMap<&'static str, Value>) -> Write {
-    let key = lease.id.key();
-    Write { name, key, guard: mine(lease), effect: Guard::Never, set, remove: vec![] }
-}
-
-/// The lease goes on, and the worker says what it does.
-pub fn renew(lease: &Lease, stage: Stage, now: EpochSeconds) -> Write {
-    let set = BTreeMap::from([
-        ("lease_until", Value::N(now.plus(LEASE_SECONDS).0)),
-        ("stage", Value::from(stage.as_str())),
-    ]);
-    fenced("renew", lease, set)
-}
-
-/// T6: the worker gives the chunk back by itself, out of time or for a passing fault: no attempt is
-/// charged.
-pub fn give_back(lease: &Lease) -> Write {
-    let set = BTreeMap::from([
-        ("state", Value::from(ChunkState::Ready.as_str())),
-        ("attempts", Value::N(0)),
-    ]);
-    let mut write = fenced("give_back", lease, set);
-    write.effect = Guard::All(vec![
-        Guard::Eq("state", Value::from(ChunkState::Ready.as_str())),
-        Guard::Eq("epoch", Value::N(lease.epoch)),
-    ]);
-    write
-}
-
-/// T7: the outcome stands.
-pub fn complete(lease: &Lease, outcome: &OutcomeRef) -> Write {
-    let done = Value::from(ChunkState::Done.as_str());
-    let set = BTreeMap::from([("state", done.clone()), ("outcome", json(outcome))]);
-    let mut write = fenced("complete", lease, set);
-    write.effect = Guard::All(vec![Guard::Eq("state", done), Guard::Eq("outcome", json(outcome))]);
-    write
-}
-
-/// T8: the chunk is given up. A worker that never acquired it (its attempts were used up by the dead)
-/// may do so once no lease is live.
-pub fn give_up(lease: &Lease, failure: &Failure, now: EpochSeconds) -> Write {
-    let failed = Value::from(ChunkState::Failed.as_str());
-    let set = BTreeMap::from([("state", failed.clone()), ("failure", json(failure))]);
-    let mut write = fenced("give_up", lease, set);
-    let unowned = Guard::All(vec![
-        Guard::Eq("epoch", Value::N(lease.epoch - 1)),
-        // Whoever gave the chunk back in good order since then charged no attempt.
-        Guard::Eq("attempts", Value::N(lease.attempts - 1)),
-        Guard::Any(vec![
-            Guard::Eq("state", Value::from(ChunkState::Ready.as_str())),
-            Guard::Lt("lease_until", now.0),
-        ]),
-        Guard::In("state", vec!["READY", "LEASED"]),
-    ]);
-    write.guard = Guard::Any(vec![mine(lease), unowned]);
-    write.effect = Guard::Eq("state", failed);
-    write
 }

@@ -68,7 +68,7 @@ pub fn approve(
     let approval =
         Approval { by: by.to_owned(), reason: why.to_owned(), shown: hold.shown.clone() };
     let mut write = to_state("approve", &job.facts.job, hold.from, now);
-    write.guard = decided_at(job);
+    write.guard = Guard::All(vec![decided_at(job), Guard::Missing("replay")]);
     write.effect = Guard::Eq("approval", json(&approval));
     write.set.insert("approval", json(&approval));
     write.set.insert("rev", Value::N(job.rev + 1));
@@ -83,7 +83,7 @@ pub fn discard(job: &Job, by: &str, why: &str, now: EpochSeconds) -> Result<Writ
         Failure { code: "discarded".into(), message: format!("discarded by {by}: {why}") };
     let mut write = fail(job, &failure, now);
     write.name = "discard";
-    write.guard = decided_at(job);
+    write.guard = Guard::All(vec![decided_at(job), Guard::Missing("replay")]);
     write.remove.extend(["approval", "hold"]);
     Ok(write)
 }

@@ -28,6 +28,30 @@ pub struct JobFacts {
     pub captures: BTreeMap<String, String>,
     /// Creation time: the only clock that reaches the outputs.
     pub created_at: EpochSeconds,
+    /// For a job that replays failed rows of another one: which, and how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<ReplayFacts>,
+    /// For a job that brings the rows of an earlier job of its slot back: that job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverts: Option<JobId>,
+}
+
+impl JobFacts {
+    /// The job whose chunks this one commits: itself, or the earlier one that it brings back.
+    pub fn chunks_of(&self) -> &JobId {
+        self.reverts.as_ref().unwrap_or(&self.job)
+    }
+}
+
+/// What a replay works on. Slot, generation, object and pipeline are those of its parent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplayFacts {
+    /// The job whose failed rows go through again.
+    pub parent: JobId,
+    /// The parent's revision that the replay was planned at.
+    pub parent_rev: i64,
+    /// Key and SHA-256 of the request: which rows, and what becomes of them.
+    pub request: PlanRef,
 }
 
 /// Where a job stands.
@@ -133,6 +157,15 @@ pub struct PlanRef {
     pub sha256: String,
 }
 
+/// The replay that is changing a job's outcomes. While it stands nobody else decides about the job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplayLock {
+    /// The replay's job.
+    pub job: JobId,
+    /// Key and SHA-256 of the list of outcomes that change.
+    pub changes: PlanRef,
+}
+
 /// Why a job FAILED: a stable code and a text with what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
@@ -165,6 +198,8 @@ pub struct Job {
     pub intent: Option<PlanRef>,
     /// Key of the manifest, once COMMITTED.
     pub manifest: Option<String>,
+    /// The replay that is changing its outcomes.
+    pub replay: Option<ReplayLock>,
     /// Why it FAILED or is BLOCKED.
     pub failure: Option<Failure>,
     /// Last change.
@@ -193,6 +228,7 @@ impl Job {
             approval: optional("approval").then(|| fields.need_json("approval")).transpose()?,
             intent: optional("intent").then(|| fields.need_json("intent")).transpose()?,
             manifest: fields.text("manifest").map(str::to_owned),
+            replay: optional("replay").then(|| fields.need_json("replay")).transpose()?,
             failure: optional("failure").then(|| fields.need_json("failure")).transpose()?,
             updated_at: EpochSeconds(fields.need_number("updated_at")?),
         })
@@ -205,9 +241,10 @@ impl Job {
 }
 
 /// Seconds until someone should look at an unfinished job that has not moved.
-const DUE_SECONDS: i64 = 120;
+pub(super) const DUE_SECONDS: i64 = 120;
 
-/// A write of a job's next state. Terminal states leave the index of unfinished work.
+/// A write of a job's next state. States that nothing follows by itself leave the index of unfinished
+/// work; a BLOCKED job stays while other chunks of it may go on.
 pub(super) fn to_state(
     name: &'static str,
     job: &JobId,
@@ -217,7 +254,7 @@ pub(super) fn to_state(
     let mut set =
         BTreeMap::from([("state", Value::from(state.as_str())), ("updated_at", Value::N(now.0))]);
     let mut remove = vec![];
-    if state.is_settled() {
+    if state.is_settled() && state != JobState::Blocked {
         remove.extend(["due_shard", "due_at"]);
     } else {
         set.insert("due_shard", due_shard(&job.0));

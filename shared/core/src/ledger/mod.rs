@@ -10,6 +10,10 @@ mod decision;
 mod group;
 mod item;
 mod job;
+mod lease;
+mod outage;
+mod redrive;
+mod replay;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -19,6 +23,10 @@ pub use decision::*;
 pub use group::*;
 pub use item::{BadItem, Fields, Guard, Item, Key, Performed, Value, WRITE_ID, Write};
 pub use job::*;
+pub use lease::*;
+pub use outage::*;
+pub use redrive::*;
+pub use replay::*;
 pub use slot::*;
 
 /// Shards of the index that lists unfinished work.

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::item::{BadItem, Fields, Guard, Item, Key, Value, Write};
-use super::{due_shard, job::Job};
+use serde::{Deserialize, Serialize};
+
+use super::due_shard;
+use super::item::{BadItem, Fields, Guard, Item, Key, Value, Write, json};
+use super::job::{Job, JobFacts};
 use crate::ids::{JobId, ObjectVersion, SlotId, job_id};
 use crate::time::EpochSeconds;
 
@@ -30,6 +33,19 @@ pub struct Slot {
     pub committed_job: Option<JobId>,
     /// Key of the committed job's manifest.
     pub manifest: Option<String>,
+    /// Set while the head is a job that an operator went back to.
+    pub reverted: Option<Reverted>,
+}
+
+/// What an operator went back from, and to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reverted {
+    /// URI of the version that is not wanted: seen again, it is no news.
+    pub from_uri: String,
+    /// [`ObjectVersion::identity`] of it.
+    pub from_version: String,
+    /// The earlier job whose rows came back.
+    pub to: JobId,
 }
 
 /// What T1 decides about an observed version.
@@ -53,6 +69,8 @@ pub enum Observed {
     },
     /// A later file of another key holds the slot: this one is superseded at birth.
     Older,
+    /// An operator went back from this very version to the head's.
+    Reverted,
 }
 
 impl Slot {
@@ -75,6 +93,14 @@ impl Slot {
             committed_generation: fields.number("committed_gen").unwrap_or(0),
             committed_job: fields.text("committed_job").map(|job| JobId(job.to_owned())),
             manifest: fields.text("manifest").map(str::to_owned),
+            reverted: fields.text("reverted").map(|_| fields.need_json("reverted")).transpose()?,
+        })
+    }
+
+    /// Whether an operator went back from `object`.
+    pub fn was_reverted(&self, object: &ObjectVersion) -> bool {
+        self.reverted.as_ref().is_some_and(|reverted| {
+            reverted.from_uri == object.uri() && reverted.from_version == object.identity()
         })
     }
 
@@ -103,6 +129,7 @@ pub fn observe(
     floor: i64,
 ) -> Observed {
     match slot {
+        Some(slot) if slot.was_reverted(object) => Observed::Reverted,
         Some(slot) if slot.is_head(object) => {
             Observed::IsHead { job: slot.head_job.clone(), generation: slot.generation }
         }
@@ -139,8 +166,22 @@ fn new_head(
     floor: i64,
 ) -> Observed {
     let generation = slot.map_or(0, |slot| slot.generation).max(floor) + 1;
-    let rev = slot.map_or(0, |slot| slot.rev);
     let job = job_id(id, object, generation);
+    let write = Box::new(swap_head(name, id, slot, object, generation, &job, now));
+    Observed::NewHead { write, job, generation }
+}
+
+/// The swap of a slot's head that T1, T17 and a revert are.
+fn swap_head(
+    name: &'static str,
+    id: &SlotId,
+    slot: Option<&Slot>,
+    object: &ObjectVersion,
+    generation: i64,
+    job: &JobId,
+    now: EpochSeconds,
+) -> Write {
+    let rev = slot.map_or(0, |slot| slot.rev);
     let set = BTreeMap::from([
         ("slot", Value::from(id.0.as_str())),
         ("rev", Value::N(rev + 1)),
@@ -156,15 +197,25 @@ fn new_head(
         None => Guard::Absent,
         Some(slot) => Guard::Eq("rev", Value::N(slot.rev)),
     };
-    let write = Box::new(Write {
-        name,
-        key: Slot::key(id),
-        guard,
-        effect: Guard::Eq("head_job", Value::from(job.0.as_str())),
-        set,
-        remove: vec![],
-    });
-    Observed::NewHead { write, job, generation }
+    let effect = Guard::Eq("head_job", Value::from(job.0.as_str()));
+    Write { name, key: Slot::key(id), guard, effect, set, remove: vec!["reverted"] }
+}
+
+/// An operator goes back to the rows of `to`, an earlier committed job of the slot: a new generation
+/// that shows them again. The version that is the head now is remembered, so that an event or a
+/// reconcile of it does not undo the decision; any other version takes the slot as ever.
+pub fn revert(slot: &Slot, to: &JobFacts, now: EpochSeconds) -> (Write, JobId, i64) {
+    let generation = slot.generation + 1;
+    let job = job_id(&slot.slot, &to.object, generation);
+    let mut write = swap_head("revert", &slot.slot, Some(slot), &to.object, generation, &job, now);
+    let reverted = Reverted {
+        from_uri: slot.head_uri.clone(),
+        from_version: slot.head_version.clone(),
+        to: to.job.clone(),
+    };
+    write.set.insert("reverted", json(&reverted));
+    write.remove.clear();
+    (write, job, generation)
 }
 
 /// T11d: the job's rows are the slot's rows. Refused when the same or a newer generation is committed.
@@ -201,5 +252,35 @@ pub fn settle_slot(job: &Job) -> Write {
         effect: Guard::Missing("due_shard"),
         set: BTreeMap::new(),
         remove: vec!["due_shard", "due_at"],
+    }
+}
+
+/// The slot leaves the index of unfinished work: the job of its head is there, and is listed itself
+/// while it is unfinished.
+pub fn rest_slot(slot: &Slot) -> Write {
+    Write {
+        name: "rest_slot",
+        key: Slot::key(&slot.slot),
+        guard: Guard::Eq("rev", Value::N(slot.rev)),
+        effect: Guard::Missing("due_shard"),
+        set: BTreeMap::new(),
+        remove: vec!["due_shard", "due_at"],
+    }
+}
+
+/// The slot's manifest after a replay: the next revision of the same job. Refused when another job's
+/// rows have taken the slot.
+pub fn raise_manifest(parent: &Job, from: &str, to: &str) -> Write {
+    let id = Value::from(parent.facts.job.0.as_str());
+    Write {
+        name: "raise_manifest",
+        key: Slot::key(&parent.facts.slot),
+        guard: Guard::All(vec![
+            Guard::Eq("committed_job", id),
+            Guard::Eq("manifest", Value::from(from)),
+        ]),
+        effect: Guard::Eq("manifest", Value::from(to)),
+        set: BTreeMap::from([("manifest", Value::from(to))]),
+        remove: vec![],
     }
 }

@@ -15,6 +15,8 @@ fn facts() -> JobFacts {
         object: object("a.csv", "v1", None),
         captures: BTreeMap::new(),
         created_at: EpochSeconds(0),
+        replay: None,
+        reverts: None,
     }
 }
 
@@ -44,11 +46,14 @@ fn outcome(chunk: u32, (start, end): (u64, u64), first_row: u64, counts: Counts)
         rows: counts.loaded,
         bytes: 1000,
     };
-    let key = names::archived(&facts(), chunk, 0, "a");
-    let archive = ArchivedFile { key, sha256: "a".into(), rows: counts.rejected };
+    let key = names::archived(&facts(), &ChunkId::whole(&facts().job, chunk), 0, "a");
+    let part = String::new();
+    let archive = ArchivedFile { chunk, part, key, sha256: "a".into(), rows: counts.rejected };
     let reason = |code: &str, rows| Reason { code: code.into(), column: None, rows };
     ChunkOutcome {
         chunk,
+        part: String::new(),
+        fix: 0,
         start,
         end,
         first_row,
@@ -73,7 +78,7 @@ fn good() -> Vec<ChunkOutcome> {
 }
 
 fn build(plan: &Plan, outcomes: &[ChunkOutcome]) -> Manifest {
-    Manifest::build(&facts(), &pipeline("orders", Replaces::Key), plan, outcomes)
+    Manifest::build(&facts(), &pipeline("orders", Replaces::Key), plan, outcomes, 0)
 }
 
 #[test]

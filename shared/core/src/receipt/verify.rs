@@ -3,7 +3,6 @@
 use super::{ArchivedFile, ChunkLine, ChunkOutcome, Manifest, StagedFile, check_books, totals};
 use crate::block::Layout;
 use crate::input::Codec;
-use crate::names;
 use crate::plan::{Plan, PlanKind};
 
 impl Manifest {
@@ -55,14 +54,18 @@ impl Manifest {
                 rows: file.rows,
                 bytes: file.bytes,
             };
-            match outcomes.iter_mut().find(|outcome| outcome.chunk == file.chunk) {
+            let of_file = |outcome: &&mut ChunkOutcome| {
+                (outcome.chunk, &outcome.part) == (file.chunk, &file.part)
+            };
+            match outcomes.iter_mut().find(of_file) {
                 Some(outcome) => outcome.files.push(staged),
                 None => problems.push(format!("{} belongs to no chunk", file.key)),
             }
         }
         for file in &self.failures {
-            let chunk = names::archived_chunk(&self.job, &file.key);
-            let outcome = outcomes.iter_mut().find(|outcome| Some(outcome.chunk) == chunk);
+            let outcome = outcomes
+                .iter_mut()
+                .find(|outcome| (outcome.chunk, &outcome.part) == (file.chunk, &file.part));
             match outcome.map(|outcome| &mut outcome.failures) {
                 Some(none @ None) => *none = Some(file.clone()),
                 Some(Some(ArchivedFile { key, .. })) => {
@@ -81,6 +84,8 @@ impl Manifest {
 fn outcome(line: &ChunkLine) -> ChunkOutcome {
     ChunkOutcome {
         chunk: line.chunk,
+        part: line.part.clone(),
+        fix: line.fix,
         start: line.start,
         end: line.end,
         first_row: line.first_row,

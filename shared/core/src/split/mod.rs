@@ -6,10 +6,12 @@
 
 mod chunks;
 mod index;
+mod lone;
 mod syntax;
 mod walk;
 
 pub use chunks::ChunkScanner;
 pub(crate) use chunks::{Skipped, skip_line};
 pub(crate) use index::Index;
+pub use lone::{Lone, LoneScanner};
 pub(crate) use walk::{Field, Splitter, Step};

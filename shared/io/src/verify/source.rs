@@ -85,10 +85,10 @@ async fn decoded(
     };
     let ready = ready.clone();
     let thread = tokio::task::spawn_blocking(move || {
-        let mut block = match plan.kind {
-            PlanKind::Ranges => vec![],
-            PlanKind::Chain => text.skip(plan.data_start, limits.block_bytes)?,
-        };
+        let mut block = vec![];
+        if plan.kind == PlanKind::Chain {
+            text.enter(plan.data_start, None, limits.block_bytes)?;
+        }
         let mut decoder = Decoder::new(&ready.pipeline, Arc::new(plan.layout), &limits);
         let (mut counts, mut digest) = (BlockCounts::default(), Digest::default());
         let mut want = limits.block_bytes;

@@ -25,6 +25,8 @@ fn job(id: &str, generation: i64, state: JobState) -> Job {
             object,
             captures: BTreeMap::new(),
             created_at: EpochSeconds(60),
+            replay: None,
+            reverts: None,
         },
         state,
         rev: 0,
@@ -35,6 +37,7 @@ fn job(id: &str, generation: i64, state: JobState) -> Job {
         approval: None,
         intent: None,
         manifest: None,
+        replay: None,
         failure: None,
         updated_at: EpochSeconds(120),
     }

@@ -90,6 +90,8 @@ pub(super) fn facts_of(object: ObjectVersion, generation: i64) -> JobFacts {
         object,
         captures: BTreeMap::new(),
         created_at: NOW,
+        replay: None,
+        reverts: None,
     }
 }
 
@@ -116,15 +118,15 @@ pub(super) fn outcome(name: &str) -> OutcomeRef {
 }
 
 pub(super) fn chunk_id(chunk: u32) -> ChunkId {
-    ChunkId { job: facts(1).job, chunk }
+    ChunkId::whole(&facts(1).job, chunk)
 }
 
 pub(super) fn worker(owner: &str) -> Worker {
-    Worker { owner: owner.into(), run: None }
+    Worker { owner: owner.into(), run: None, lease_seconds: LEASE_SECONDS }
 }
 
 pub(super) fn worker_of(owner: &str, run: &str) -> Worker {
-    Worker { owner: owner.into(), run: Some(run.into()) }
+    Worker { run: Some(run.into()), ..worker(owner) }
 }
 
 pub(super) const JOB_STATES: [JobState; 8] = [
@@ -195,9 +197,11 @@ pub(super) fn try_acquire(
 ) -> (Write, Lease) {
     match acquire(id, store.chunk(id).as_ref(), worker, now) {
         Acquire::Try(write, lease) => (*write, lease),
-        other @ (Acquire::Done(_) | Acquire::Busy(_) | Acquire::Failed | Acquire::GiveUp(_)) => {
-            panic!("not free: {other:?}")
-        }
+        other @ (Acquire::Done(_)
+        | Acquire::Split(_)
+        | Acquire::Busy(_)
+        | Acquire::Failed
+        | Acquire::GiveUp(_)) => panic!("not free: {other:?}"),
     }
 }
 

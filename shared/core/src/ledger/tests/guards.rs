@@ -20,7 +20,7 @@ fn slot_item(rev: i64, committed: Option<i64>) -> Item {
 fn new_head(observed: Observed) -> Write {
     match observed {
         Observed::NewHead { write, .. } => *write,
-        Observed::IsHead { .. } | Observed::Older => panic!("{observed:?}"),
+        Observed::IsHead { .. } | Observed::Older | Observed::Reverted => panic!("{observed:?}"),
     }
 }
 
@@ -220,11 +220,15 @@ fn deciding_a_held_job() {
     for write in writes {
         let superseded = Some(job_item(JobState::Superseded, 1));
         let held_again = Some(job_item(JobState::Held, 3));
+        let lock = ReplayLock { job: read.facts.job.clone(), changes: plan_ref("changes") };
+        let locked = Value::S(serde_json::to_string(&lock).unwrap());
+        let changing = Some(with(job_item(JobState::Held, 1), &[("replay", locked)]));
         check_clauses(
             &write,
             &[
                 ("state = HELD", Wrong(superseded, "an overtaken job comes back or fails")),
                 ("rev = 1", Wrong(held_again, "totals are decided that nobody was shown")),
+                ("no replay", Wrong(changing, "totals are decided while they change")),
             ],
         );
     }
@@ -233,7 +237,7 @@ fn deciding_a_held_job() {
 #[test]
 fn closing_a_group() {
     let done = Chunk::from_item(&chunk_item(ChunkState::Done, 1, "ann", 0)).unwrap();
-    let write = close_group(&facts(1).job, 0, 1, &[done]).unwrap();
+    let write = close_group(&facts(1).job, 0, 1, &[(chunk_id(0), done)]).unwrap();
     let same = "every writer of a group writes the same item, so a repeat changes nothing";
     check_clauses(&write, &[("absent", Equivalent(same))]);
 }

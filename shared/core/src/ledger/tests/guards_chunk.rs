@@ -13,9 +13,11 @@ fn acquiring(stored: Option<&Item>, who: &Worker) -> Write {
     let chunk = stored.map(|item| Chunk::from_item(item).unwrap());
     match acquire(&chunk_id(0), chunk.as_ref(), who, NOW) {
         Acquire::Try(write, _) => *write,
-        other @ (Acquire::Done(_) | Acquire::Busy(_) | Acquire::Failed | Acquire::GiveUp(_)) => {
-            panic!("not free: {other:?}")
-        }
+        other @ (Acquire::Done(_)
+        | Acquire::Split(_)
+        | Acquire::Busy(_)
+        | Acquire::Failed
+        | Acquire::GiveUp(_)) => panic!("not free: {other:?}"),
     }
 }
 
@@ -99,7 +101,14 @@ fn acquiring_within_a_local_run() {
 }
 
 fn lease(epoch: i64, attempts: i64) -> Lease {
-    Lease { id: chunk_id(0), epoch, owner: "ann".into(), attempts }
+    Lease {
+        id: chunk_id(0),
+        epoch,
+        owner: "ann".into(),
+        attempts,
+        seconds: LEASE_SECONDS,
+        isolate: false,
+    }
 }
 
 #[test]

@@ -68,6 +68,7 @@ impl World {
         let worker = Worker {
             owner: format!("{}-{}", process.name, self.acquisitions),
             run: process.run.clone(),
+            lease_seconds: LEASE_SECONDS,
         };
         match acquire(&id, self.store.chunk(&id).as_ref(), &worker, now) {
             Acquire::Try(write, lease) => {
@@ -82,6 +83,7 @@ impl World {
             }
             Acquire::Done(outcome) => self.tell(id.chunk, Some(outcome)),
             Acquire::Failed => self.tell(id.chunk, None),
+            Acquire::Split(split) => panic!("nobody splits here: {split:?}"),
             Acquire::Busy(until) => assert!(until >= now, "busy with an expired lease"),
         }
     }
@@ -251,7 +253,7 @@ fn every_chunk_gets_its_verdict_once_faults_end() {
                 Acquire::GiveUp(lease) => {
                     world.store.must(&give_up(&lease, &failure("attempts"), now));
                 }
-                Acquire::Done(_) | Acquire::Failed => {}
+                Acquire::Done(_) | Acquire::Split(_) | Acquire::Failed => {}
                 Acquire::Busy(until) => panic!("seed {seed}: stuck until {until:?}"),
             }
         }

@@ -45,7 +45,7 @@ impl World {
                 generation
             }
             Observed::IsHead { generation, .. } => generation,
-            Observed::Older => return,
+            Observed::Older | Observed::Reverted => return,
         };
         let facts = facts_of(object, generation);
         self.jobs.insert(facts.job.clone());

@@ -45,7 +45,9 @@ fn slot_writes() -> Vec<Sent> {
         0,
     ) {
         Observed::NewHead { write, .. } => *write,
-        other @ (Observed::IsHead { .. } | Observed::Older) => panic!("{other:?}"),
+        other @ (Observed::IsHead { .. } | Observed::Older | Observed::Reverted) => {
+            panic!("{other:?}")
+        }
     };
     let first = head(None, "v1", 10);
     let item = first.apply(None, "earlier").unwrap();
@@ -72,7 +74,7 @@ fn chunk_writes() -> Vec<Sent> {
         sent(give_back(&lease), leased()),
         sent(complete(&lease, &outcome("o")), leased()),
         sent(give_up(&lease, &failure("poison"), NOW), leased()),
-        sent(close_group(&facts(1).job, 0, 1, &[done]).unwrap(), None),
+        sent(close_group(&facts(1).job, 0, 1, &[(chunk_id(0), done)]).unwrap(), None),
     ]
 }
 

@@ -59,29 +59,43 @@ fn a_chunk_that_was_given_back_costs_no_attempt() {
     }
 }
 
-/// Five workers die on chunk 0; what a sixth is told, at the end of the last lease.
-fn five_deaths(store: &mut Store) -> Lease {
+/// Deaths after which a whole chunk is given up: at work on it, then at cutting it.
+const DEATHS_MAX: i64 = ATTEMPTS_MAX + ISOLATIONS_MAX;
+
+/// As many workers die on chunk 0; what the next one is told, at the end of the last lease.
+fn too_many_deaths(store: &mut Store) -> Lease {
     let mut now = NOW;
-    for _ in 0..ATTEMPTS_MAX {
-        hold_lease(store, &chunk_id(0), &worker("dead"), now);
-        now = now.plus(LEASE_SECONDS + 1);
+    for death in 1..=DEATHS_MAX {
+        let lease = hold_lease(store, &chunk_id(0), &worker("dead"), now);
+        assert_eq!((lease.attempts, lease.isolate), (death, death > ATTEMPTS_MAX));
+        continue_after(&mut now);
     }
+    given_up(store, now)
+}
+
+fn continue_after(now: &mut EpochSeconds) {
+    *now = now.plus(LEASE_SECONDS + 1);
+}
+
+fn given_up(store: &Store, now: EpochSeconds) -> Lease {
     let chunk = store.chunk(&chunk_id(0)).unwrap();
-    match acquire(&chunk_id(0), Some(&chunk), &worker("sixth"), now) {
+    match acquire(&chunk_id(0), Some(&chunk), &worker("next"), now) {
         Acquire::GiveUp(lease) => lease,
-        other @ (Acquire::Try(..) | Acquire::Done(_) | Acquire::Busy(_) | Acquire::Failed) => {
-            panic!("{other:?}")
-        }
+        other @ (Acquire::Try(..)
+        | Acquire::Done(_)
+        | Acquire::Split(_)
+        | Acquire::Busy(_)
+        | Acquire::Failed) => panic!("{other:?}"),
     }
 }
 
-const AFTER_FIVE: EpochSeconds = EpochSeconds(NOW.0 + ATTEMPTS_MAX * (LEASE_SECONDS + 1));
+const AFTER_ALL: EpochSeconds = EpochSeconds(NOW.0 + DEATHS_MAX * (LEASE_SECONDS + 1));
 
 #[test]
 fn a_chunk_that_kills_five_workers_is_given_up_and_stays_so() {
     let mut store = Store::default();
-    let lease = five_deaths(&mut store);
-    store.must(&give_up(&lease, &failure("attempts"), AFTER_FIVE));
+    let lease = too_many_deaths(&mut store);
+    store.must(&give_up(&lease, &failure("attempts"), AFTER_ALL));
     let chunk = store.chunk(&chunk_id(0)).unwrap();
     assert_eq!(chunk.state, ChunkState::Failed);
     assert_eq!(chunk.failure, Some(failure("attempts")));
@@ -92,10 +106,11 @@ fn a_chunk_that_kills_five_workers_is_given_up_and_stays_so() {
 #[test]
 fn a_chunk_given_back_by_a_worker_thought_dead_is_not_given_up() {
     let mut store = Store::default();
-    let lease = five_deaths(&mut store);
-    let alive = Lease { epoch: ATTEMPTS_MAX, owner: "dead".into(), ..lease.clone() };
+    let lease = too_many_deaths(&mut store);
+    let alive =
+        Lease { epoch: DEATHS_MAX, attempts: DEATHS_MAX, owner: "dead".into(), ..lease.clone() };
     store.must(&give_back(&alive));
-    store.must_refuse(&give_up(&lease, &failure("attempts"), AFTER_FIVE));
+    store.must_refuse(&give_up(&lease, &failure("attempts"), AFTER_ALL));
     assert_eq!(store.chunk(&chunk_id(0)).unwrap().state, ChunkState::Ready);
 }
 
@@ -130,41 +145,42 @@ fn a_worker_without_a_run_leaves_no_trace_of_an_earlier_run() {
 #[test]
 fn a_chunk_is_not_charged_for_runs_that_were_ended_over_it() {
     let mut store = Store::default();
-    for run in 0..3 * ATTEMPTS_MAX {
+    for run in 0..3 * DEATHS_MAX {
         let ended = worker_of("ended", &format!("run {run}"));
         assert_eq!(hold_lease(&mut store, &chunk_id(0), &ended, NOW).attempts, 1);
     }
     // Deaths within one run are the chunk's.
-    for death in 1..=ATTEMPTS_MAX {
+    for death in 1..=DEATHS_MAX {
         let now = NOW.plus(death * (LEASE_SECONDS + 1));
         let lease = hold_lease(&mut store, &chunk_id(0), &worker_of("dead", "last"), now);
         assert_eq!(lease.attempts, death);
     }
     let chunk = store.chunk(&chunk_id(0)).unwrap();
-    let after = NOW.plus((ATTEMPTS_MAX + 1) * (LEASE_SECONDS + 1));
+    let after = NOW.plus((DEATHS_MAX + 1) * (LEASE_SECONDS + 1));
     let next = acquire(&chunk_id(0), Some(&chunk), &worker_of("next", "last"), after);
     let Acquire::GiveUp(lease) = next else { panic!("its attempts are used up") };
     store.must(&give_up(&lease, &failure("attempts"), after));
 }
 
-fn chunks(done: usize, ready: usize) -> Vec<Chunk> {
+fn chunks(group: u32, done: u32, ready: u32) -> Vec<(ChunkId, Chunk)> {
     let read = |state| Chunk::from_item(&chunk_item(state, 1, "ann", 0)).unwrap();
-    let mut chunks = vec![read(ChunkState::Done); done];
-    chunks.extend(vec![read(ChunkState::Ready); ready]);
-    chunks
+    let first = group * CHUNKS_PER_GROUP;
+    let state = |n| if n < done { ChunkState::Done } else { ChunkState::Ready };
+    (0..done + ready).map(|n| (chunk_id(first + n), read(state(n)))).collect()
 }
 
 #[test]
 fn a_group_closes_exactly_when_all_its_chunks_are_done() {
-    let closes =
-        |group, count, chunks: &[Chunk]| close_group(&facts(1).job, group, count, chunks).is_some();
-    assert!(closes(0, 3, &chunks(3, 0)));
-    assert!(!closes(0, 3, &chunks(2, 0)), "one was never begun");
-    assert!(!closes(0, 3, &chunks(2, 1)), "one is not done");
-    assert!(!closes(0, 3, &chunks(3, 1)), "there is one too many");
-    assert!(!closes(0, 3, &chunks(4, 0)), "there is one too many");
-    assert!(closes(0, 100, &chunks(64, 0)) && closes(1, 100, &chunks(36, 0)));
-    assert!(!closes(1, 100, &chunks(64, 0)));
+    let closes = |group, count, done, ready| {
+        close_group(&facts(1).job, group, count, &chunks(group, done, ready)).is_some()
+    };
+    assert!(closes(0, 3, 3, 0));
+    assert!(!closes(0, 3, 2, 0), "one was never begun");
+    assert!(!closes(0, 3, 2, 1), "one is not done");
+    assert!(!closes(0, 3, 3, 1), "there is one too many");
+    assert!(!closes(0, 3, 4, 0), "there is one too many");
+    assert!(closes(0, 100, 64, 0) && closes(1, 100, 36, 0));
+    assert!(!closes(1, 100, 64, 0));
 }
 
 #[test]
