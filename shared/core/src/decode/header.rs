@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::csv::unescape;
 use super::layout::trim;
 use crate::block::{Limits, RejectCode};
-use crate::pipeline::{CsvDialect, Format, Source};
+use crate::pipeline::{CsvDialect, Format, Source, ticked};
 use crate::split::{Field, Index, Skipped, Splitter, Step, skip_line};
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
@@ -56,7 +56,7 @@ pub enum HeaderError {
     #[error("the header breaks the quote rule; check source.csv.quote and source.csv.delimiter")]
     Quotes,
     /// One name twice.
-    #[error("the header names column `{name}` twice; rename one of them in the file")]
+    #[error("the header names column {} twice; rename one of them in the file", ticked(name))]
     Duplicate {
         /// The name.
         name: String,

@@ -1,7 +1,7 @@
 //! How the fields of one file meet the contract.
 
 use crate::block::Layout;
-use crate::pipeline::{ColumnSource, Format, OnMissingColumn, OnNewColumn, Pipeline};
+use crate::pipeline::{ColumnSource, Format, OnMissingColumn, OnNewColumn, Pipeline, ticked};
 
 /// Matches the names of a header with the contract. Names are compared exactly, without the spaces and
 /// tabs around them; of a column's `from` list the first that the file has counts.
@@ -107,7 +107,7 @@ pub fn drift(pipeline: &Pipeline, layout: &Layout) -> Option<String> {
 }
 
 fn quoted(names: &[&String]) -> String {
-    let shown: Vec<_> = names.iter().take(8).map(|name| format!("`{name}`")).collect();
+    let shown: Vec<_> = names.iter().take(8).map(|name| ticked(name)).collect();
     match names.len() {
         0..=8 => shown.join(", "),
         more => format!("{} and {} more", shown.join(", "), more - 8),

@@ -24,7 +24,7 @@ pub use canonical::CanonicalError;
 pub(crate) use columns::is_column_name;
 pub use key_pattern::{KEY_BYTES_MAX, KeyPattern, PatternError};
 pub use problem::{Problem, Problems};
-pub(crate) use problem::{toml_key, toml_string};
+pub(crate) use problem::{ticked, toml_key, toml_string};
 pub use route::{Overlap, Route, Router, overlaps, route};
 pub use schema::json_schema;
 pub use types::*;

@@ -130,10 +130,21 @@ pub(super) fn quoted(text: &str) -> String {
     if cut { format!("{quoted} (cut)") } else { quoted }
 }
 
+/// A name that a file brought along, between backticks: escaped and cut as by [`quoted`].
+pub(crate) fn ticked(text: &str) -> String {
+    let shown: String = text.chars().take(SHOWN_CHARS_MAX).collect();
+    let cut = if shown.len() < text.len() { "..." } else { "" };
+    format!("`{}{cut}`", escaped(&shown))
+}
+
 /// `text` as a complete TOML basic string.
 pub(crate) fn toml_string(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
+    format!("\"{}\"", escaped(text))
+}
+
+/// What stands between the quotes of a TOML basic string.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),
@@ -151,7 +162,6 @@ pub(crate) fn toml_string(text: &str) -> String {
             c => out.push(c),
         }
     }
-    out.push('"');
     out
 }
 

@@ -1,4 +1,4 @@
-use super::super::{HeaderError, HeaderRead, header};
+use super::super::{HeaderError, HeaderRead, drift, header};
 use super::*;
 
 fn read_header(format: Format, prefix: &[u8], last: bool) -> Result<HeaderRead, HeaderError> {
@@ -88,4 +88,20 @@ fn a_column_that_the_file_lacks_is_named() {
     assert_eq!(layout.field_of_column, [Some(3), None, Some(0)]);
     assert_eq!(layout.missing_columns, ["b"]);
     assert_eq!(layout.new_columns, ["unnamed field 2", "new"]);
+}
+
+#[test]
+fn a_name_in_a_message_is_escaped_and_cut() {
+    let evil = "\u{1b}[31m\n\u{202e}";
+    let long = "x".repeat(1 << 20);
+    let duplicate = |name: &str| HeaderError::Duplicate { name: name.to_owned() }.to_string();
+    let escaped =
+        "the header names column `\\u001B[31m\\n\\u202E` twice; rename one of them in the file";
+    assert_eq!(duplicate(evil), escaped);
+    assert!(duplicate(&long).contains("xxx...` twice") && duplicate(&long).len() < 200);
+
+    let mut feed = csv_feed(csv(), 1);
+    feed.source.on_new_column = OnNewColumn::Hold;
+    let drift = drift(&feed, &layout(&feed, Some(&names(&["a", evil, &long])))).unwrap();
+    assert!(drift.contains("`\\u001B[31m\\n\\u202E`, `xxx") && drift.len() < 200, "{drift}");
 }
