@@ -80,7 +80,8 @@ pub fn header(
     for _ in 0..dialect.skip_lines {
         match skip_line(prefix.get(at..).unwrap_or(&[]), last) {
             Skipped::Ended { next, .. } => at += next,
-            Skipped::Open { .. } => return need_more(prefix, limits),
+            // Lines that nobody reads may hold anything.
+            Skipped::Open { .. } => return need_more(prefix, prefix.len(), limits),
         }
     }
     if !dialect.header {
@@ -97,8 +98,9 @@ fn after_bom(prefix: &[u8], last: bool) -> Option<usize> {
     (!undecided).then_some(0)
 }
 
-fn need_more(prefix: &[u8], limits: &Limits) -> Result<HeaderRead, HeaderError> {
-    if let Some(at) = not_text(prefix, 0, false) {
+/// More bytes may help, unless what stands from `from` on is no text or the limit is reached.
+fn need_more(prefix: &[u8], from: usize, limits: &Limits) -> Result<HeaderRead, HeaderError> {
+    if let Some(at) = not_text(prefix, from, false) {
         return Err(HeaderError::NotText { at });
     }
     if prefix.len() > limits.record_bytes_max.saturating_add(1) {
@@ -157,13 +159,13 @@ fn names(
                 let names = Some(unique(texts(dialect, prefix, &fields))?);
                 return Ok(HeaderRead::Read { names, data_start: next });
             }
-            Step::TooLong | Step::More => return need_more(prefix, limits),
+            Step::TooLong | Step::More => return need_more(prefix, at, limits),
         }
     }
     if last {
         return Ok(HeaderRead::Read { names: None, data_start: at });
     }
-    need_more(prefix, limits)
+    need_more(prefix, at, limits)
 }
 
 fn texts(dialect: &CsvDialect, prefix: &[u8], fields: &[Field]) -> Vec<String> {

@@ -91,6 +91,18 @@ fn a_column_that_the_file_lacks_is_named() {
 }
 
 #[test]
+fn lines_that_are_skipped_may_hold_anything_wherever_they_are_cut() {
+    let dialect = CsvDialect { skip_lines: 2, ..csv() };
+    let file = b"M\xE4rz\0\n\xFF\xFE\r\na,b\n";
+    for end in 0..=file.len() {
+        let read = read_header(Format::Csv(dialect.clone()), &file[..end], false);
+        let expected =
+            if end < file.len() { Ok(HeaderRead::NeedMore) } else { found(&["a", "b"], 14) };
+        assert_eq!(read, expected, "{end}");
+    }
+}
+
+#[test]
 fn a_name_in_a_message_is_escaped_and_cut() {
     let evil = "\u{1b}[31m\n\u{202e}";
     let long = "x".repeat(1 << 20);
