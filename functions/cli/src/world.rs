@@ -103,6 +103,7 @@ impl World {
             dir: Some(dir.clone()),
             port,
             buckets: buckets.map(|(name, versioned)| (name.to_owned(), versioned)).to_vec(),
+            ..Options::default()
         };
         let local = LocalAws::start(options).await?;
         for name in QUEUES {

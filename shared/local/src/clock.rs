@@ -1,24 +1,57 @@
-//! The wall clock: the servers stamp what they store with it, as AWS does.
+//! The servers' clock: they stamp what they store with it, as AWS does.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::time::Instant;
 
-/// Milliseconds since 1970.
-#[allow(clippy::disallowed_methods, reason = "a server has no caller to take the time from")]
-pub(crate) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+/// Where the servers take their time from. The default is the system's clock.
+#[derive(Debug, Clone, Default)]
+pub struct Clock(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// The runtime's time, and what it was at first in milliseconds since 1970.
+    runtime: Option<(u64, Instant)>,
+    last: AtomicU64,
 }
 
-/// A number that grows with every call and, as it starts at the clock, across restarts as well.
-pub(crate) fn next_sequence() -> u64 {
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    let now = now_ms() << 12;
-    let last = LAST
-        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(now.max(last + 1)))
-        .unwrap_or(0);
-    now.max(last + 1)
+impl Clock {
+    /// The time of the runtime this is called in, which a test can pause: now is `epoch_ms`, in
+    /// milliseconds since 1970.
+    #[must_use]
+    pub fn of_runtime(epoch_ms: u64) -> Self {
+        Self(Arc::new(Inner { runtime: Some((epoch_ms, Instant::now())), last: AtomicU64::new(0) }))
+    }
+
+    /// Milliseconds since 1970.
+    pub(crate) fn now_ms(&self) -> u64 {
+        match self.0.runtime {
+            None => system_ms(),
+            Some((epoch_ms, since)) => {
+                epoch_ms + u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+            }
+        }
+    }
+
+    /// A number that grows with every call and, as it starts at the clock, across restarts as well.
+    pub(crate) fn next_sequence(&self) -> u64 {
+        let now = self.now_ms() << 12;
+        let last = self
+            .0
+            .last
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(now.max(last + 1)))
+            .unwrap_or(0);
+        now.max(last + 1)
+    }
+}
+
+/// The system's clock, in milliseconds since 1970.
+#[allow(clippy::disallowed_methods, reason = "a server has no caller to take the time from")]
+pub(crate) fn system_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// `2026-01-02T03:04:05.678Z` of a time in milliseconds since 1970.
@@ -55,7 +88,8 @@ mod tests {
 
     #[test]
     fn every_sequence_number_is_greater_than_the_last() {
-        let numbers: Vec<u64> = (0..1000).map(|_| next_sequence()).collect();
+        let clock = Clock::default();
+        let numbers: Vec<u64> = (0..1000).map(|_| clock.next_sequence()).collect();
         assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]));
     }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use http_body_util::Full;
 use http_body_util::combinators::BoxBody;
-use hyper::body::Incoming;
+use hyper::body::Body as HttpBody;
 use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -20,21 +20,21 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::chunked::{ChunkedBody, Trailers};
-use crate::dynamodb::Forward;
+use crate::dynamodb::Tables;
 use crate::sqs::{self, Queues};
 
 /// Size to which a connection's read buffer may grow: fewer, larger slices of an upload.
 const READ_BUFFER_BYTES: usize = 1 << 20;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
-type Body = BoxBody<Bytes, BoxError>;
+pub(crate) type Body = BoxBody<Bytes, BoxError>;
 
 /// What serves one connection.
 #[derive(Clone)]
 pub(crate) struct Front {
     pub(crate) s3: S3Service,
     pub(crate) queues: Queues,
-    pub(crate) dynamodb: Forward,
+    pub(crate) dynamodb: Tables,
     /// The URL of this server.
     pub(crate) url: Arc<str>,
 }
@@ -90,7 +90,12 @@ async fn connection(socket: TcpStream, front: Front, stop: CancellationToken) {
 }
 
 impl Front {
-    async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, io::Error> {
+    /// An answer, or an error when the connection is to be closed without one.
+    pub(crate) async fn answer<B>(self, request: Request<B>) -> Result<Response<Body>, io::Error>
+    where
+        B: HttpBody<Data = Bytes> + Unpin + Send + Sync + 'static,
+        B::Error: Into<BoxError>,
+    {
         let target = request.headers().get("x-amz-target").map(HeaderValue::as_bytes);
         match target {
             _ if !is_signed(&request) => {
@@ -132,7 +137,7 @@ fn full(body: Full<Bytes>) -> Body {
 /// Signatures are not computed again, that would cost a hash over every upload and prove nothing
 /// on loopback. But there has to be one: no web page can make a browser send it. (In the URL a page
 /// could put one, so not for POST, the one writing method that a page may use unasked.)
-fn is_signed(request: &Request<Incoming>) -> bool {
+fn is_signed<B>(request: &Request<B>) -> bool {
     let header = request.headers().get(AUTHORIZATION);
     let header = header.and_then(|value| value.to_str().ok());
     let in_url = request.uri().query().is_some_and(|query| query.contains("Signature="));
@@ -161,7 +166,11 @@ fn refused(status: StatusCode, code: &str, message: &str) -> Response<Body> {
 
 /// Takes the signature and the `aws-chunked` framing off a request, for the protocol crate would
 /// check the one and collect each chunk of the other before it hands it on.
-fn prepare(request: Request<Incoming>) -> Result<Request<s3s::Body>, BoxError> {
+fn prepare<B>(request: Request<B>) -> Result<Request<s3s::Body>, BoxError>
+where
+    B: HttpBody<Data = Bytes> + Unpin + Send + Sync + 'static,
+    B::Error: Into<BoxError>,
+{
     let (mut head, body) = request.into_parts();
     head.headers.remove(AUTHORIZATION);
     if let Some(query) = head.uri.query().filter(|query| query.contains("Signature=")) {
@@ -175,7 +184,8 @@ fn prepare(request: Request<Incoming>) -> Result<Request<s3s::Body>, BoxError> {
         .is_some_and(|value| value.as_bytes().starts_with(b"STREAMING-"));
     head.headers.remove("x-amz-content-sha256");
     if !framed {
-        return Ok(Request::from_parts(head, s3s::Body::from(body)));
+        let body = body.map_err(Into::<BoxError>::into);
+        return Ok(Request::from_parts(head, s3s::Body::http_body(body)));
     }
     let length = head.headers.remove("x-amz-decoded-content-length");
     let length = length.ok_or("a framed body needs x-amz-decoded-content-length")?;

@@ -10,13 +10,14 @@ mod clock;
 mod dynamodb;
 mod events;
 mod front;
+mod handler;
 mod mapping;
 mod runtime_host;
 mod s3;
 mod sqs;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -26,12 +27,14 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use self::clock::Clock;
 pub use self::events::{EventShape, Notification};
+pub use self::handler::Handler;
 pub use self::mapping::{Invoke, InvokeError, Mapping};
 pub use self::runtime_host::{Function, Output, RuntimeHost};
 pub use self::sqs::{Depth, QueueOptions};
 
-use self::dynamodb::{DynamoDb, Forward};
+use self::dynamodb::{DynamoDb, Forward, Tables};
 use self::events::Events;
 use self::front::Front;
 use self::mapping::Mappings;
@@ -60,6 +63,8 @@ pub struct Options {
     pub port: Option<u16>,
     /// Buckets to make if they are missing, and whether they keep versions.
     pub buckets: Vec<(String, bool)>,
+    /// What time it is for S3 and SQS.
+    pub clock: Clock,
 }
 
 /// Why the local AWS could not start.
@@ -103,6 +108,7 @@ pub struct Endpoints {
 pub struct LocalAws {
     endpoints: Endpoints,
     storage: Storage,
+    handler: Handler,
     queues: Queues,
     events: Events,
     mappings: Mappings,
@@ -120,6 +126,43 @@ impl LocalAws {
     ///
     /// If the port is taken or the folder cannot be used.
     pub async fn start(options: Options) -> Result<Self, LocalError> {
+        let port = options.port.unwrap_or(0);
+        let bind = |error| LocalError::Bind { port, error };
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(bind)?;
+        let url = format!("http://{}", listener.local_addr().map_err(bind)?);
+        let stop = CancellationToken::new();
+        let file = options.dir.as_ref().map(|dir| dir.join(".rowproof/ledger.db"));
+        if let Some(dir) = &options.dir {
+            make_private(dir)?;
+        }
+        let dynamodb = DynamoDb::start(file.as_deref(), stop.clone()).await?;
+        let tables = Tables::Port(Forward::new(dynamodb.address));
+        let mut local = Self::assemble(options, &url, tables, stop.clone())?;
+        local.endpoints.dynamodb = format!("http://{}", dynamodb.address);
+        local.dynamodb = Some(dynamodb.task);
+        let connections = local.connections.clone();
+        let front = local.handler.front();
+        local.connections.spawn(front::serve(listener, front, stop, connections));
+        Ok(local)
+    }
+
+    /// The same without any socket: all is reached through [`LocalAws::handler`]. `DynamoDB` lives in
+    /// memory.
+    ///
+    /// # Errors
+    ///
+    /// If the folder cannot be used.
+    pub fn in_process(options: Options) -> Result<Self, LocalError> {
+        let stop = CancellationToken::new();
+        Self::assemble(options, "http://rowproof.local", Tables::in_process()?, stop)
+    }
+
+    fn assemble(
+        options: Options,
+        url: &str,
+        tables: Tables,
+        stop: CancellationToken,
+    ) -> Result<Self, LocalError> {
         let temporary = match options.dir {
             Some(_) => None,
             None => Some(
@@ -127,48 +170,41 @@ impl LocalAws {
                     .map_err(|error| LocalError::Disk { dir: std::env::temp_dir(), error })?,
             ),
         };
-        let in_memory = options.dir.is_none();
         let dir = options.dir.or_else(|| Some(temporary.as_ref()?.path().to_owned()));
         let dir = dir.unwrap_or_default();
-        let disk = |error| LocalError::Disk { dir: dir.clone(), error };
-        let private = dir.join(".rowproof");
-        std::fs::create_dir_all(&private).map_err(disk)?;
-
-        let port = options.port.unwrap_or(0);
-        let bind = |error| LocalError::Bind { port, error };
-        let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(bind)?;
-        let url = format!("http://{}", listener.local_addr().map_err(bind)?);
-
-        let queues = Queues::default();
+        make_private(&dir)?;
+        let queues = Queues::new(options.clock.clone());
         let events = Events::new(queues.clone());
-        let storage = Storage::open(dir.clone(), events.clone()).map_err(disk)?;
+        let disk = |error| LocalError::Disk { dir: dir.clone(), error };
+        let storage = Storage::open(dir.clone(), events.clone(), options.clock).map_err(disk)?;
         for (bucket, versioned) in &options.buckets {
             storage.create_bucket(bucket).map_err(disk)?;
             storage.set_versioned(bucket, *versioned).map_err(disk)?;
         }
-
-        let stop = CancellationToken::new();
-        let file = (!in_memory).then(|| private.join("ledger.db"));
-        let dynamodb = DynamoDb::start(file.as_deref(), stop.clone()).await?;
         let front = Front {
             s3: S3ServiceBuilder::new(storage.clone()).build(),
             queues: queues.clone(),
-            dynamodb: Forward::new(dynamodb.address),
-            url: url.as_str().into(),
+            dynamodb: tables,
+            url: url.into(),
         };
-        let connections = TaskTracker::new();
-        connections.spawn(front::serve(listener, front, stop.clone(), connections.clone()));
         Ok(Self {
-            endpoints: Endpoints { url, dynamodb: format!("http://{}", dynamodb.address) },
+            endpoints: Endpoints { url: url.to_owned(), dynamodb: url.to_owned() },
             storage,
+            handler: Handler::new(front),
             queues,
             events,
             mappings: Mappings::default(),
             stop,
-            connections,
-            dynamodb: Some(dynamodb.task),
+            connections: TaskTracker::new(),
+            dynamodb: None,
             _temporary: temporary,
         })
+    }
+
+    /// Answers requests without a socket.
+    #[must_use]
+    pub fn handler(&self) -> Handler {
+        self.handler.clone()
     }
 
     /// Where clients connect.
@@ -280,6 +316,12 @@ impl LocalAws {
             tracing::warn!("some clients of the local AWS keep their connections open");
         }
     }
+}
+
+/// The folder for all that is no object.
+fn make_private(dir: &Path) -> Result<(), LocalError> {
+    let disk = |error| LocalError::Disk { dir: dir.to_owned(), error };
+    std::fs::create_dir_all(dir.join(".rowproof")).map_err(disk)
 }
 
 impl Drop for LocalAws {

@@ -86,7 +86,8 @@ impl Environment {
     ) -> Result<Value, InvokeError> {
         let id = uuid::Uuid::new_v4().to_string();
         let deadline = Instant::now() + timeout;
-        let deadline_ms = clock::now_ms() + u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        let deadline_ms =
+            clock::system_ms() + u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         let invocation = Invocation {
             id: id.clone(),
             deadline_ms,

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::meta::{Meta, etag_of, hash_of};
-use crate::clock;
+use crate::clock::Clock;
 
 /// Keys share locks by their hash; two writers of one key never run at once.
 const LOCKS: usize = 64;
@@ -46,6 +46,7 @@ pub(crate) struct Bucket {
     pub(super) files: PathBuf,
     /// Our folder.
     pub(super) private: PathBuf,
+    pub(super) clock: Clock,
     settings: Mutex<Settings>,
     versioned: AtomicBool,
     /// Keys that are stored under `odd`.
@@ -62,7 +63,7 @@ pub(crate) struct Object {
 
 impl Bucket {
     /// Opens a bucket, or makes it if there is none. What a crash left behind is swept.
-    pub(crate) fn open(root: &Path, name: &str) -> io::Result<Self> {
+    pub(crate) fn open(root: &Path, name: &str, clock: Clock) -> io::Result<Self> {
         let private = root.join(".rowproof/s3").join(name);
         let files = root.join(name);
         fs::create_dir_all(&files)?;
@@ -77,7 +78,7 @@ impl Bucket {
         let settings = match fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let settings = Settings { created: clock::now_ms(), ..Settings::default() };
+                let settings = Settings { created: clock.now_ms(), ..Settings::default() };
                 fs::write(&path, serde_json::to_vec(&settings)?)?;
                 settings
             }
@@ -87,6 +88,7 @@ impl Bucket {
             name: name.to_owned(),
             files,
             private,
+            clock,
             versioned: AtomicBool::new(settings.versioned),
             settings: Mutex::new(settings),
             odd: RwLock::default(),
@@ -135,7 +137,7 @@ impl Bucket {
 
     /// A new name for a temporary file.
     pub(crate) fn scratch(&self) -> PathBuf {
-        self.private.join("tmp").join(format!("{:x}", clock::next_sequence()))
+        self.private.join("tmp").join(format!("{:x}", self.clock.next_sequence()))
     }
 
     pub(super) fn meta_path(&self, hash: &str, inode: u64) -> PathBuf {
@@ -211,7 +213,7 @@ impl Bucket {
             key: key.to_owned(),
             etag: etag_of(&file)?,
             last_modified: u64::try_from(stat.mtime()).unwrap_or(0) * 1000,
-            sequencer: clock::next_sequence(),
+            sequencer: self.clock.next_sequence(),
             ..Meta::default()
         };
         meta.stamp(&stat);

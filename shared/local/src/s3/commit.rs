@@ -10,7 +10,6 @@ use s3s::{S3Error, S3Result, s3_error};
 
 use super::bucket::{Bucket, is_absent, open_file};
 use super::meta::{Meta, hash_of, rename_making_parents};
-use crate::clock;
 
 /// What must hold of the key's present object for a write to happen.
 #[derive(Debug, Clone, Default)]
@@ -110,8 +109,8 @@ impl Bucket {
     ) -> io::Result<()> {
         let hash = hash_of(&meta.key);
         let stat = fs::metadata(&temp.0)?;
-        meta.last_modified = clock::now_ms();
-        meta.sequencer = clock::next_sequence();
+        meta.last_modified = self.clock.now_ms();
+        meta.sequencer = self.clock.next_sequence();
         meta.version = None;
         meta.stamp(&stat);
         let target = self.path(&meta.key);
@@ -205,8 +204,8 @@ impl Bucket {
         }
         let mut marker = Meta {
             key: key.to_owned(),
-            last_modified: clock::now_ms(),
-            sequencer: clock::next_sequence(),
+            last_modified: self.clock.now_ms(),
+            sequencer: self.clock.next_sequence(),
             delete_marker: true,
             ..Meta::default()
         };

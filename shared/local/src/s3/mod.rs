@@ -25,6 +25,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use s3s::{S3Result, s3_error};
 
 use self::bucket::Bucket;
+use crate::clock::Clock;
 use crate::events::{Created, Events};
 
 /// All buckets below one folder.
@@ -36,11 +37,12 @@ struct Inner {
     root: PathBuf,
     buckets: RwLock<HashMap<String, Arc<Bucket>>>,
     events: Events,
+    clock: Clock,
 }
 
 impl Storage {
     /// Opens the buckets that exist below `root`.
-    pub(crate) fn open(root: PathBuf, events: Events) -> io::Result<Self> {
+    pub(crate) fn open(root: PathBuf, events: Events, clock: Clock) -> io::Result<Self> {
         let private = root.join(".rowproof/s3");
         fs::create_dir_all(&private)?;
         let mut buckets = HashMap::new();
@@ -49,10 +51,10 @@ impl Storage {
                 continue;
             };
             if private.join(&name).join("bucket.json").exists() {
-                buckets.insert(name.clone(), Arc::new(Bucket::open(&root, &name)?));
+                buckets.insert(name.clone(), Arc::new(Bucket::open(&root, &name, clock.clone())?));
             }
         }
-        Ok(Self(Arc::new(Inner { root, buckets: RwLock::new(buckets), events })))
+        Ok(Self(Arc::new(Inner { root, buckets: RwLock::new(buckets), events, clock })))
     }
 
     /// Makes a bucket; `false` if it was there.
@@ -61,7 +63,7 @@ impl Storage {
         if buckets.contains_key(name) {
             return Ok(false);
         }
-        let bucket = Bucket::open(&self.0.root, name)?;
+        let bucket = Bucket::open(&self.0.root, name, self.0.clock.clone())?;
         buckets.insert(name.to_owned(), Arc::new(bucket));
         Ok(true)
     }

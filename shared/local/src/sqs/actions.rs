@@ -128,7 +128,9 @@ fn create(queues: &Queues, input: &Value, base: &str) -> Answer {
         ));
     }
     let there = queues.get(name);
-    let queue = there.clone().unwrap_or_else(|| Arc::new(Queue::new(name, Settings::aws())));
+    let queue = there
+        .clone()
+        .unwrap_or_else(|| Arc::new(Queue::new(name, Settings::aws(), queues.clock())));
     let mut settings = queue.settings();
     set_attributes(&mut settings, input)?;
     match there {

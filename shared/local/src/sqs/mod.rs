@@ -20,6 +20,7 @@ pub use self::queue::Depth;
 pub(crate) use self::queue::{Message, Queue};
 use self::queue::{Redrive, Settings};
 pub(crate) use self::wire::serve;
+use crate::clock::Clock;
 use crate::{ACCOUNT, REGION};
 
 /// How to make a queue. The defaults are those of AWS.
@@ -44,6 +45,7 @@ pub(crate) struct Queues(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
+    clock: Clock,
     queues: RwLock<HashMap<String, Arc<Queue>>>,
     /// Grows with every send: tells whether anything came while one looked.
     sends: AtomicU64,
@@ -52,6 +54,14 @@ struct Inner {
 }
 
 impl Queues {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self(Arc::new(Inner { clock, ..Inner::default() }))
+    }
+
+    fn clock(&self) -> Clock {
+        self.0.clock.clone()
+    }
+
     /// Makes a queue, or leaves the one there is as it is.
     pub(crate) fn create(&self, name: &str, options: &QueueOptions) -> Arc<Queue> {
         let redrive = options.redrive.as_ref().map(|(queue, receives_max)| Redrive {
@@ -75,7 +85,7 @@ impl Queues {
         };
         let mut queues = self.0.queues.write().unwrap_or_else(PoisonError::into_inner);
         let queue = queues.entry(name.to_owned());
-        Arc::clone(queue.or_insert_with(|| Arc::new(Queue::new(name, settings))))
+        Arc::clone(queue.or_insert_with(|| Arc::new(Queue::new(name, settings, self.clock()))))
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<Arc<Queue>> {

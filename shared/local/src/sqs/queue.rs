@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::md5_hex;
-use crate::clock;
+use crate::clock::Clock;
 
 /// Most bytes of a message: body and attributes.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 1 << 20;
@@ -24,7 +24,7 @@ pub(crate) struct Message {
     pub(crate) md5: String,
     /// As the sender gave them.
     pub(crate) attributes: Map<String, Value>,
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970; 0 before it is in a queue.
     pub(crate) sent: u64,
     /// Milliseconds since 1970; 0 before the first delivery.
     pub(crate) first_received: u64,
@@ -40,7 +40,7 @@ impl Message {
             md5: md5_hex(body.as_bytes()),
             body,
             attributes,
-            sent: clock::now_ms(),
+            sent: 0,
             first_received: 0,
             receives: 0,
             moved_from: None,
@@ -82,7 +82,7 @@ impl Settings {
             wait: Duration::ZERO,
             redrive: None,
             attributes: BTreeMap::new(),
-            created: clock::now_ms(),
+            created: 0,
         }
     }
 }
@@ -100,6 +100,7 @@ struct State {
 pub(crate) struct Queue {
     pub(crate) name: String,
     state: Mutex<State>,
+    clock: Clock,
     /// Woken when a message may have become receivable.
     wake: Notify,
 }
@@ -141,9 +142,10 @@ pub(crate) enum ReceiptError {
 }
 
 impl Queue {
-    pub(crate) fn new(name: &str, settings: Settings) -> Self {
+    pub(crate) fn new(name: &str, settings: Settings, clock: Clock) -> Self {
+        let settings = Settings { created: clock.now_ms(), ..settings };
         let state = State { settings, messages: BTreeMap::new(), places: HashMap::new(), next: 0 };
-        Self { name: name.to_owned(), state: Mutex::new(state), wake: Notify::new() }
+        Self { name: name.to_owned(), state: Mutex::new(state), clock, wake: Notify::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -159,7 +161,10 @@ impl Queue {
     }
 
     /// Adds a message; `delay` replaces the queue's own.
-    pub(crate) fn push(&self, message: Message, delay: Option<Duration>) {
+    pub(crate) fn push(&self, mut message: Message, delay: Option<Duration>) {
+        if message.sent == 0 {
+            message.sent = self.clock.now_ms();
+        }
         let mut state = self.state();
         let delay = delay.unwrap_or(state.settings.delay);
         state.place(message, Instant::now() + delay);
@@ -173,7 +178,7 @@ impl Queue {
         let mut state = self.state();
         let visible_at = now + visibility.unwrap_or(state.settings.visibility);
         let retention = u64::try_from(state.settings.retention.as_millis()).unwrap_or(u64::MAX);
-        let expired = clock::now_ms().saturating_sub(retention);
+        let expired = self.clock.now_ms().saturating_sub(retention);
         let limit = state.settings.redrive.as_ref().map(|redrive| redrive.receives_max);
         let mut batch = Batch::default();
         while batch.messages.len() < max {
@@ -194,7 +199,7 @@ impl Queue {
             }
             message.receives += 1;
             if message.first_received == 0 {
-                message.first_received = clock::now_ms();
+                message.first_received = self.clock.now_ms();
             }
             batch.messages.push(message.clone());
             state.place(message, visible_at);

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
+use hyper::body::Body;
 use hyper::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -37,11 +37,15 @@ impl SqsError {
 }
 
 /// Answers a request. `base` is the URL this server has for its clients.
-pub(crate) async fn serve(
+pub(crate) async fn serve<B>(
     queues: Queues,
-    request: Request<Incoming>,
+    request: Request<B>,
     base: &str,
-) -> Response<Full<Bytes>> {
+) -> Response<Full<Bytes>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let target = request.headers().get("x-amz-target").and_then(|value| value.to_str().ok());
     let action = target.and_then(|target| target.strip_prefix("AmazonSQS.")).unwrap_or_default();
     let action = action.to_owned();
