@@ -68,7 +68,7 @@ impl Events {
                 EventShape::EventBridge => created.event_bridge(),
                 EventShape::S3 => created.records(),
             };
-            if !self.queues.send(&notification.queue, body.to_string()) {
+            if !self.queues.send(&notification.queue, body.to_string(), created.key) {
                 tracing::warn!(queue = notification.queue, "no queue for the events of a bucket");
             }
         }

@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::chunked::{ChunkedBody, Trailers};
 use crate::dynamodb::Tables;
+use crate::faults::{self, Faults};
 use crate::sqs::{self, Queues};
 
 /// Size to which a connection's read buffer may grow: fewer, larger slices of an upload.
@@ -37,6 +38,8 @@ pub(crate) struct Front {
     pub(crate) dynamodb: Tables,
     /// The URL of this server.
     pub(crate) url: Arc<str>,
+    /// What goes wrong on purpose.
+    pub(crate) faults: Option<Faults>,
 }
 
 /// Accepts connections until `stop`.
@@ -70,7 +73,12 @@ async fn connection(socket: TcpStream, front: Front, stop: CancellationToken) {
     }
     let service = service_fn(move |request| {
         let front = front.clone();
-        async move { front.answer(request).await }
+        async move {
+            match front.faults.clone() {
+                Some(faults) => faults::answer(front, &faults, request).await,
+                None => front.answer(request).await,
+            }
+        }
     });
     let connection = http1::Builder::new()
         .max_buf_size(READ_BUFFER_BYTES)
@@ -130,7 +138,7 @@ fn broken(error: s3s::HttpError) -> io::Error {
     io::Error::other(BoxError::from(error))
 }
 
-fn full(body: Full<Bytes>) -> Body {
+pub(crate) fn full(body: Full<Bytes>) -> Body {
     body.map_err(|never: Infallible| match never {}).boxed()
 }
 

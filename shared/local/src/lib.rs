@@ -9,6 +9,7 @@ mod chunked;
 mod clock;
 mod dynamodb;
 mod events;
+pub mod faults;
 mod front;
 mod handler;
 mod mapping;
@@ -36,6 +37,7 @@ pub use self::sqs::{Depth, QueueOptions};
 
 use self::dynamodb::{DynamoDb, Forward, Tables};
 use self::events::Events;
+use self::faults::Faults;
 use self::front::Front;
 use self::mapping::Mappings;
 use self::s3::Storage;
@@ -65,6 +67,8 @@ pub struct Options {
     pub buckets: Vec<(String, bool)>,
     /// What time it is for S3 and SQS.
     pub clock: Clock,
+    /// What goes wrong on purpose, with requests that come over sockets and with messages.
+    pub faults: Option<Faults>,
 }
 
 /// Why the local AWS could not start.
@@ -173,7 +177,7 @@ impl LocalAws {
         let dir = options.dir.or_else(|| Some(temporary.as_ref()?.path().to_owned()));
         let dir = dir.unwrap_or_default();
         make_private(&dir)?;
-        let queues = Queues::new(options.clock.clone());
+        let queues = Queues::new(options.clock.clone(), options.faults.clone());
         let events = Events::new(queues.clone());
         let disk = |error| LocalError::Disk { dir: dir.clone(), error };
         let storage = Storage::open(dir.clone(), events.clone(), options.clock).map_err(disk)?;
@@ -186,6 +190,7 @@ impl LocalAws {
             queues: queues.clone(),
             dynamodb: tables,
             url: url.into(),
+            faults: options.faults,
         };
         Ok(Self {
             endpoints: Endpoints { url: url.to_owned(), dynamodb: url.to_owned() },
@@ -241,7 +246,7 @@ impl LocalAws {
     ///
     /// If there is no such queue.
     pub fn send(&self, queue: &str, body: String) -> Result<(), LocalError> {
-        let sent = self.queues.send(queue, body);
+        let sent = self.queues.send(queue, body.clone(), &body);
         sent.then_some(()).ok_or_else(|| LocalError::NoQueue(queue.to_owned()))
     }
 

@@ -66,7 +66,7 @@ pub(super) fn send(queues: &Queues, queue: &Queue, entry: &Value) -> Answer {
     if !message.attributes.is_empty() {
         set(&mut answer, "MD5OfMessageAttributes", attributes_md5(&message.attributes));
     }
-    queues.push(queue, message, delay);
+    queues.deliver(queue, message, delay, body);
     Ok(answer)
 }
 

@@ -21,6 +21,7 @@ pub(crate) use self::queue::{Message, Queue};
 use self::queue::{Redrive, Settings};
 pub(crate) use self::wire::serve;
 use crate::clock::Clock;
+use crate::faults::{Class, Faults};
 use crate::{ACCOUNT, REGION};
 
 /// How to make a queue. The defaults are those of AWS.
@@ -46,6 +47,7 @@ pub(crate) struct Queues(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     clock: Clock,
+    faults: Option<Faults>,
     queues: RwLock<HashMap<String, Arc<Queue>>>,
     /// Grows with every send: tells whether anything came while one looked.
     sends: AtomicU64,
@@ -54,8 +56,8 @@ struct Inner {
 }
 
 impl Queues {
-    pub(crate) fn new(clock: Clock) -> Self {
-        Self(Arc::new(Inner { clock, ..Inner::default() }))
+    pub(crate) fn new(clock: Clock, faults: Option<Faults>) -> Self {
+        Self(Arc::new(Inner { clock, faults, ..Inner::default() }))
     }
 
     fn clock(&self) -> Clock {
@@ -103,13 +105,35 @@ impl Queues {
         names
     }
 
-    /// Sends a body; `false` if there is no such queue.
-    pub(crate) fn send(&self, queue: &str, body: String) -> bool {
+    /// Sends a body; `false` if there is no such queue. `about` names what the message is about, the
+    /// same in every run.
+    pub(crate) fn send(&self, queue: &str, body: String, about: &str) -> bool {
         let Some(queue) = self.get(queue) else {
             return false;
         };
-        self.push(&queue, Message::new(body, serde_json::Map::new()), None);
+        self.deliver(&queue, Message::new(body, serde_json::Map::new()), None, about);
         true
+    }
+
+    /// Takes a new message in, unless a fault has it otherwise.
+    pub(crate) fn deliver(
+        &self,
+        queue: &Queue,
+        message: Message,
+        delay: Option<Duration>,
+        about: &str,
+    ) {
+        let fault = self.0.faults.as_ref().and_then(|faults| faults.of_message(&queue.name, about));
+        let later = fault.map(|fault| delay.unwrap_or_default() + fault.delay());
+        match fault.map(|fault| fault.class) {
+            Some(Class::MessageLost) => {}
+            Some(Class::MessageLate) => self.push(queue, message, later),
+            Some(Class::MessageTwice) => {
+                self.push(queue, message.again(), later);
+                self.push(queue, message, delay);
+            }
+            Some(_) | None => self.push(queue, message, delay),
+        }
     }
 
     pub(crate) fn push(&self, queue: &Queue, message: Message, delay: Option<Duration>) {

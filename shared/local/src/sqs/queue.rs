@@ -47,6 +47,11 @@ impl Message {
         }
     }
 
+    /// The same message under another id, as a second delivery looks to a receiver.
+    pub(crate) fn again(&self) -> Self {
+        Self { id: uuid::Uuid::new_v4().to_string(), ..self.clone() }
+    }
+
     /// Valid until the message is received again.
     pub(crate) fn receipt(&self) -> String {
         format!("{}.{}", self.id, self.receives)
