@@ -16,6 +16,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use rowproof_io::clients::Clients;
+use rowproof_io::clock::Clock;
 use rowproof_io::store::Store;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -309,7 +310,11 @@ impl Dev {
         let clients = Clients::local(&self.endpoint, "us-east-1", "rowproof", "rowproof");
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime
-            .block_on(Store::new(clients.s3).put("input", key, std::fs::read(path).unwrap().into()))
+            .block_on(Store::new(clients.s3, Clock::system()).put(
+                "input",
+                key,
+                std::fs::read(path).unwrap().into(),
+            ))
             .unwrap();
     }
 

@@ -44,7 +44,7 @@ impl App {
 
     /// With these clients and this clock.
     pub fn with_clock(settings: Settings, clients: &Clients, clock: Clock) -> App {
-        let store = Store::new(clients.s3.clone());
+        let store = Store::new(clients.s3.clone(), clock);
         App {
             limits: settings.limits.clone(),
             ledger: Ledger::new(clients.dynamodb.clone(), settings.table.clone()),

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use tracing::info;
 
 use crate::app::App;
-use crate::clock::Deadline;
+use crate::clock::{Clock, Deadline};
 use crate::error::StepError;
 
 /// Longest pause after the first failure, in milliseconds; it doubles with every further one.
@@ -36,12 +36,12 @@ pub(crate) async fn retrying<'a, T>(
         }
         info!(%error, attempt, "it is tried again");
         crate::telemetry::count("none", "RetryCount", 1);
-        pause(attempt + 1).await;
+        pause(app.clock, attempt + 1).await;
     }
 }
 
 /// Waits a random time up to the limit for this attempt, counted from 0.
-pub(crate) async fn pause(attempt: u32) {
+pub(crate) async fn pause(clock: Clock, attempt: u32) {
     let limit = BASE_MS.saturating_mul(1 << attempt.min(16)).min(MAX_MS);
-    tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=limit))).await;
+    clock.sleep(Duration::from_millis(fastrand::u64(0..=limit))).await;
 }

@@ -1,62 +1,62 @@
-//! The only place that reads the clock. A clock is a value, so that a test can run on another one.
+//! The only place that reads the clock and waits. A clock is a value, so that a simulation can run on
+//! a time of its own.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+mod timeline;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rowproof_core::time::EpochSeconds;
-use tokio::time::Instant;
 
-/// Where a worker takes its time from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub use self::timeline::Timeline;
+
+/// Where a worker takes its time from, and what it waits on.
+#[derive(Debug, Clone, Copy)]
 pub struct Clock {
     source: Source,
+    skew_ms: i64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 enum Source {
     System,
-    /// The runtime's time, which a test can pause.
-    Runtime {
-        epoch_ms: u64,
-        since: Instant,
-        skew_ms: i64,
-    },
+    Simulated(&'static Timeline),
 }
 
 impl Clock {
     /// The system's.
     pub fn system() -> Clock {
-        Clock { source: Source::System }
+        Clock { source: Source::System, skew_ms: 0 }
     }
 
-    /// The time of the runtime this is called in: `epoch_ms`, in milliseconds since 1970, is now.
-    /// Everything it says is wrong by `skew_ms`.
-    pub fn of_runtime(epoch_ms: u64, skew_ms: i64) -> Clock {
-        Clock { source: Source::Runtime { epoch_ms, since: Instant::now(), skew_ms } }
+    /// The time that a simulation says it is.
+    pub fn simulated(timeline: &'static Timeline) -> Clock {
+        Clock { source: Source::Simulated(timeline), skew_ms: 0 }
     }
 
-    /// The same clock, but wrong by `skew_ms`. The system's clock cannot be set wrong.
+    /// The same clock, but wrong by so many milliseconds.
     #[must_use]
     pub fn skewed(self, skew_ms: i64) -> Clock {
-        match self.source {
-            Source::System => self,
-            Source::Runtime { epoch_ms, since, .. } => {
-                Clock { source: Source::Runtime { epoch_ms, since, skew_ms } }
-            }
-        }
+        Clock { skew_ms, ..self }
     }
 
     /// Milliseconds since 1970-01-01T00:00:00Z.
     #[allow(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
     pub fn now_ms(self) -> u64 {
-        match self.source {
+        let now = match self.source {
             Source::System => {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
             }
-            Source::Runtime { epoch_ms, since, skew_ms } => {
-                let passed = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
-                epoch_ms.saturating_add(passed).saturating_add_signed(skew_ms)
-            }
+            Source::Simulated(timeline) => timeline.now_ms(),
+        };
+        now.saturating_add_signed(self.skew_ms)
+    }
+
+    /// Waits so long.
+    pub async fn sleep(self, duration: Duration) {
+        match self.source {
+            Source::System => tokio::time::sleep(duration).await,
+            Source::Simulated(timeline) => timeline.sleep(duration).await,
         }
     }
 
@@ -84,7 +84,7 @@ impl Clock {
 }
 
 /// When an invocation will be killed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Deadline {
     epoch_ms: u64,
     clock: Clock,
@@ -106,20 +106,13 @@ impl Deadline {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn a_runtimes_clock_begins_where_it_is_told_and_may_be_wrong() {
-        let clock = Clock::of_runtime(86_400_000, 0);
-        assert_eq!(clock.now(), EpochSeconds(86_400));
-        assert_eq!(clock.skewed(-86_400_000).now(), EpochSeconds(0));
-        let elsewhere = tokio::task::spawn_blocking(move || clock.now()).await.unwrap();
-        assert_eq!(elsewhere, EpochSeconds(86_400));
-    }
-
-    #[tokio::test]
-    async fn a_deadline_keeps_the_clock_it_was_made_from() {
-        let clock = Clock::of_runtime(0, 0).skewed(3_600_000);
-        let deadline = clock.deadline_in(60);
+    #[test]
+    fn a_deadline_keeps_the_clock_it_was_made_from() {
+        let right = Clock::simulated(Timeline::new(86_400_000));
+        let wrong = right.skewed(3_600_000);
+        assert_eq!((right.now(), wrong.now()), (EpochSeconds(86_400), EpochSeconds(90_000)));
+        let deadline = wrong.deadline_in(60);
         assert!(deadline.is_near(60_001) && !deadline.is_near(50_000));
-        assert_eq!(clock.deadline_at(1).remaining_ms(), 0);
+        assert_eq!(wrong.deadline_at(1).remaining_ms(), 0);
     }
 }

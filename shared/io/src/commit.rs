@@ -224,7 +224,7 @@ pub(crate) async fn raise_current(app: &App, job: &Job, new: &Current) -> Result
         if stored == Stored::Created {
             return Ok(());
         }
-        crate::backoff::pause(attempt).await;
+        crate::backoff::pause(app.clock, attempt).await;
     }
     Ok(())
 }

@@ -51,7 +51,7 @@ async fn current_manifest(
             )));
         }
         before = Some(current);
-        crate::backoff::pause(attempt).await;
+        crate::backoff::pause(app.clock, attempt).await;
     }
     Err(StepError::Broken(format!("{pointer} kept changing while it was read")))
 }

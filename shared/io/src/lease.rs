@@ -45,7 +45,7 @@ pub(crate) async fn acquire(app: &App, id: &ChunkId) -> Result<Acquired, StepErr
                 }
             }
         }
-        crate::backoff::pause(attempt).await;
+        crate::backoff::pause(app.clock, attempt).await;
     }
     Ok(Acquired::Busy(app.clock.now().plus(1).0))
 }
@@ -112,7 +112,7 @@ pub(crate) async fn keeping<T>(
     loop {
         tokio::select! {
             done = work.as_mut() => return done.map(Some),
-            () = tokio::time::sleep(Duration::from_millis(LOOK_MS)) => {}
+            () = app.clock.sleep(Duration::from_millis(LOOK_MS)) => {}
         }
         if deadline.is_near(app.settings.deadline_margin_ms) {
             return Ok(None);
@@ -136,7 +136,7 @@ pub(crate) async fn watched<T: Send + 'static>(
     loop {
         tokio::select! {
             done = &mut thread => return joined(done)?,
-            () = tokio::time::sleep(Duration::from_millis(LOOK_MS)) => {}
+            () = app.clock.sleep(Duration::from_millis(LOOK_MS)) => {}
         }
         if deadline.is_near(app.settings.deadline_margin_ms) {
             stop.store(true, Ordering::Relaxed);

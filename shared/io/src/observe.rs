@@ -40,7 +40,7 @@ pub async fn observe_object(
         if let Some(observation) = try_observe(app, ready, captures, key, restart).await? {
             return Ok(observation);
         }
-        crate::backoff::pause(attempt).await;
+        crate::backoff::pause(app.clock, attempt).await;
     }
     Err(StepError::Broken(format!("the slot of {key} kept changing while it was observed")))
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use rowproof_core::ids::ObjectVersion;
 use rowproof_core::time::EpochSeconds;
 
+use crate::clock::Clock;
 use crate::error::AwsError;
 
 /// Metadata key on every object that Rowproof writes: events of such objects start nothing.
@@ -36,15 +37,16 @@ pub struct Head {
 #[derive(Debug, Clone)]
 pub struct Store {
     client: Client,
+    clock: Clock,
 }
 
 /// A conditional request that met another one in flight is sent again this often.
 const CONFLICT_TRIES: u32 = 6;
 
 impl Store {
-    /// Over this client.
-    pub fn new(client: Client) -> Store {
-        Store { client }
+    /// Over this client, waiting on this clock.
+    pub fn new(client: Client, clock: Clock) -> Store {
+        Store { client, clock }
     }
 
     /// What is under the key now; `None` when nothing is.
@@ -173,7 +175,7 @@ impl Store {
             if !error.is_conflict() {
                 return Err(error);
             }
-            crate::backoff::pause(attempt).await;
+            crate::backoff::pause(self.clock, attempt).await;
         }
         Err(still_in_conflict(format!("PutObject s3://{bucket}/{key}")))
     }
@@ -201,7 +203,7 @@ impl Store {
             if !error.is_conflict() {
                 return Err(error);
             }
-            crate::backoff::pause(attempt).await;
+            crate::backoff::pause(self.clock, attempt).await;
         }
         Err(still_in_conflict(operation()))
     }
