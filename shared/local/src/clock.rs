@@ -1,38 +1,50 @@
 //! The servers' clock: they stamp what they store with it, as AWS does.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use tokio::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Where the servers take their time from. The default is the system's clock.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default, Debug)]
 pub struct Clock(Arc<Inner>);
 
-#[derive(Debug, Default)]
+type Source = Box<dyn Fn() -> u64 + Send + Sync>;
+
 struct Inner {
-    /// The runtime's time, and what it was at first in milliseconds since 1970.
-    runtime: Option<(u64, Instant)>,
+    source: Option<Source>,
+    began: Instant,
     last: AtomicU64,
 }
 
+impl Default for Inner {
+    fn default() -> Self {
+        Self { source: None, began: Instant::now(), last: AtomicU64::new(0) }
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(if self.source.is_some() { "told" } else { "system" })
+    }
+}
+
 impl Clock {
-    /// The time of the runtime this is called in, which a test can pause: now is `epoch_ms`, in
-    /// milliseconds since 1970.
+    /// The time that `now_ms` tells, in milliseconds since 1970; a simulation's.
     #[must_use]
-    pub fn of_runtime(epoch_ms: u64) -> Self {
-        Self(Arc::new(Inner { runtime: Some((epoch_ms, Instant::now())), last: AtomicU64::new(0) }))
+    pub fn told_by(now_ms: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Inner { source: Some(Box::new(now_ms)), ..Inner::default() }))
     }
 
     /// Milliseconds since 1970.
     pub(crate) fn now_ms(&self) -> u64 {
-        match self.0.runtime {
-            None => system_ms(),
-            Some((epoch_ms, since)) => {
-                epoch_ms + u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
-            }
-        }
+        self.0.source.as_ref().map_or_else(system_ms, |source| source())
+    }
+
+    /// Milliseconds since some time, which go on evenly when the system's clock is set.
+    pub(crate) fn steady_ms(&self) -> u64 {
+        let since = || u64::try_from(self.0.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.0.source.as_ref().map_or_else(since, |source| source())
     }
 
     /// A number that grows with every call and, as it starts at the clock, across restarts as well.

@@ -31,7 +31,7 @@ use tokio_util::task::TaskTracker;
 pub use self::clock::Clock;
 pub use self::events::{EventShape, Notification};
 pub use self::handler::Handler;
-pub use self::mapping::{Invoke, InvokeError, Mapping};
+pub use self::mapping::{Invoke, InvokeError, Mapping, Taken};
 pub use self::runtime_host::{Function, Output, RuntimeHost};
 pub use self::sqs::{Depth, QueueOptions};
 
@@ -254,6 +254,24 @@ impl LocalAws {
     #[must_use]
     pub fn depth(&self, queue: &str) -> Option<Depth> {
         Some(self.queues.get(queue)?.depth())
+    }
+
+    /// When the first message of a queue can be received, in milliseconds from now; `None` when it
+    /// holds none.
+    #[must_use]
+    pub fn next_message_ms(&self, queue: &str) -> Option<u64> {
+        self.queues.get(queue)?.next_ms()
+    }
+
+    /// Takes up to `max` messages by hand; they are seen again after `visibility` unless settled.
+    #[must_use]
+    pub fn take(&self, queue: &str, max: usize, visibility: Duration) -> Option<Taken> {
+        Taken::from(&self.queues, self.queues.get(queue)?, max, visibility)
+    }
+
+    /// Removes every message of a queue; how many there were.
+    pub fn purge(&self, queue: &str) -> usize {
+        self.queues.get(queue).map_or(0, |queue| queue.drain().len())
     }
 
     /// From now on, sends a message for each object that is created.

@@ -115,19 +115,58 @@ impl Poller {
                 Retried::All
             }
         };
-        for message in &messages {
-            let receipt = message.receipt();
-            let done = if retried.holds(&message.id) {
-                let doublings = message.receives.saturating_sub(1).min(16);
-                let wait = RETRY_FIRST.saturating_mul(1 << doublings).min(self.mapping.visibility);
-                self.queue.change_visibility(&receipt, wait)
-            } else {
-                self.queue.delete(&receipt)
-            };
-            if let Err(error) = done {
-                tracing::debug!(queue = self.queue.name, id = message.id, ?error, "late receipt");
-            }
+        settle(&self.queue, &messages, &retried, self.mapping.visibility);
+    }
+}
+
+/// Deletes what was done; the rest is seen again, soon at first.
+fn settle(queue: &Queue, messages: &[Message], retried: &Retried, visibility: Duration) {
+    for message in messages {
+        let receipt = message.receipt();
+        let done = if retried.holds(&message.id) {
+            let doublings = message.receives.saturating_sub(1).min(16);
+            let wait = RETRY_FIRST.saturating_mul(1 << doublings).min(visibility);
+            queue.change_visibility(&receipt, wait)
+        } else {
+            queue.delete(&receipt)
+        };
+        if let Err(error) = done {
+            tracing::debug!(queue = queue.name, id = message.id, ?error, "late receipt");
         }
+    }
+}
+
+/// Messages that were taken from a queue by hand, for a caller that is its own mapping.
+#[derive(Debug)]
+pub struct Taken {
+    queue: Arc<Queue>,
+    messages: Vec<Message>,
+    visibility: Duration,
+}
+
+impl Taken {
+    /// Takes up to `max` messages that can be received now; `None` when there is none.
+    pub(crate) fn from(
+        queues: &Queues,
+        queue: Arc<Queue>,
+        max: usize,
+        visibility: Duration,
+    ) -> Option<Self> {
+        let messages = queues.take(&queue, max, Some(visibility)).messages;
+        (!messages.is_empty()).then_some(Self { queue, messages, visibility })
+    }
+
+    /// The event that Lambda gets.
+    #[must_use]
+    pub fn event(&self) -> Value {
+        event(&self.queue.name, &self.messages)
+    }
+
+    /// Deletes what the answer calls done; the rest is seen again, soon at first. `None` stands for an
+    /// invocation that failed. Messages that are not settled are seen again when their time is over.
+    pub fn settle(self, answer: Option<&Value>) {
+        let retried = answer.map_or(Retried::All, |answer| failures(answer, &self.messages));
+        settle(&self.queue, &self.messages, &retried, self.visibility);
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use s3s::crypto::{Checksum as _, Md5};
 use serde_json::Value;
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout};
 
 pub(crate) use self::messages::system_attributes;
 pub use self::queue::Depth;
@@ -156,7 +156,12 @@ impl Queues {
     }
 
     /// Takes messages; those delivered too often go to the dead-letter queue on the way.
-    fn take(&self, queue: &Queue, max: usize, visibility: Option<Duration>) -> queue::Batch {
+    pub(crate) fn take(
+        &self,
+        queue: &Queue,
+        max: usize,
+        visibility: Option<Duration>,
+    ) -> queue::Batch {
         let mut batch = queue.take(max, visibility);
         if batch.dead.is_empty() {
             return batch;
@@ -188,9 +193,9 @@ impl Queues {
             if !batch.messages.is_empty() || now >= deadline {
                 return batch.messages;
             }
-            let next = batch.next.map_or(deadline, |next| next.min(deadline));
+            let next = batch.next.map_or(Duration::MAX, Duration::from_millis);
             // Woken or timed out: look again either way.
-            timeout_at(next, woken).await.ok();
+            timeout(next.min(deadline - now), woken).await.ok();
         }
     }
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use super::md5_hex;
 use crate::clock::Clock;
@@ -14,8 +13,9 @@ use crate::clock::Clock;
 /// Most bytes of a message: body and attributes.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 1 << 20;
 
-/// When a message can be received, and a number that keeps equal times in the order of sending.
-type Place = (Instant, u64);
+/// When a message can be received, in milliseconds of [`Clock::steady_ms`], and a number that keeps
+/// equal times in the order of sending.
+type Place = (u64, u64);
 
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
@@ -135,8 +135,8 @@ pub(crate) struct Batch {
     pub(crate) messages: Vec<Message>,
     /// Messages that have been received too often, for the dead-letter queue.
     pub(crate) dead: Vec<Message>,
-    /// When the next message becomes receivable, if nothing is sent before.
-    pub(crate) next: Option<Instant>,
+    /// When the next message becomes receivable, if nothing is sent before, in milliseconds from now.
+    pub(crate) next: Option<u64>,
 }
 
 /// Why a receipt could not be used.
@@ -172,16 +172,16 @@ impl Queue {
         }
         let mut state = self.state();
         let delay = delay.unwrap_or(state.settings.delay);
-        state.place(message, Instant::now() + delay);
+        state.place(message, self.clock.steady_ms() + millis(delay));
         drop(state);
         self.wake.notify_waiters();
     }
 
     /// Takes up to `max` messages that can be received now; they reappear after `visibility`.
     pub(crate) fn take(&self, max: usize, visibility: Option<Duration>) -> Batch {
-        let now = Instant::now();
+        let now = self.clock.steady_ms();
         let mut state = self.state();
-        let visible_at = now + visibility.unwrap_or(state.settings.visibility);
+        let visible_at = now + millis(visibility.unwrap_or(state.settings.visibility));
         let retention = u64::try_from(state.settings.retention.as_millis()).unwrap_or(u64::MAX);
         let expired = self.clock.now_ms().saturating_sub(retention);
         let limit = state.settings.redrive.as_ref().map(|redrive| redrive.receives_max);
@@ -209,8 +209,14 @@ impl Queue {
             batch.messages.push(message.clone());
             state.place(message, visible_at);
         }
-        batch.next = state.messages.first_key_value().map(|((at, _), _)| *at);
+        batch.next = state.messages.first_key_value().map(|((at, _), _)| at.saturating_sub(now));
         batch
+    }
+
+    /// When the first message becomes receivable, in milliseconds from now.
+    pub(crate) fn next_ms(&self) -> Option<u64> {
+        let now = self.clock.steady_ms();
+        self.state().messages.first_key_value().map(|((at, _), _)| at.saturating_sub(now))
     }
 
     /// A future that ends when a message may have become receivable. Make it before looking.
@@ -239,7 +245,7 @@ impl Queue {
         visibility: Duration,
     ) -> Result<(), ReceiptError> {
         let (id, receives) = parse_receipt(receipt)?;
-        let now = Instant::now();
+        let now = self.clock.steady_ms();
         let mut state = self.state();
         let place = state.places.get(id).copied().ok_or(ReceiptError::NotInFlight)?;
         let held = state.messages.get(&place).is_some_and(|m| m.receives == receives);
@@ -247,7 +253,7 @@ impl Queue {
             return Err(ReceiptError::NotInFlight);
         }
         if let Some(message) = state.messages.remove(&place) {
-            state.place(message, now + visibility);
+            state.place(message, now + millis(visibility));
         }
         drop(state);
         self.wake.notify_waiters();
@@ -262,7 +268,7 @@ impl Queue {
     }
 
     pub(crate) fn depth(&self) -> Depth {
-        let now = Instant::now();
+        let now = self.clock.steady_ms();
         let mut depth = Depth::default();
         for ((at, _), message) in &self.state().messages {
             match (*at <= now, message.receives) {
@@ -279,8 +285,12 @@ impl Queue {
     }
 }
 
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl State {
-    fn place(&mut self, message: Message, at: Instant) {
+    fn place(&mut self, message: Message, at: u64) {
         let place = (at, self.next);
         self.next += 1;
         self.places.insert(message.id.clone(), place);
