@@ -8,6 +8,7 @@ pub mod decode;
 pub mod digest;
 pub mod engine;
 pub mod event;
+pub mod housekeeping;
 pub mod ids;
 pub mod infer;
 pub mod input;

@@ -57,6 +57,19 @@ pub enum Task {
         /// Stable code.
         code: String,
     },
+    /// Bring back what failed for good: the chunks of a job, and the job itself.
+    Redrive {
+        /// The job.
+        job: JobId,
+        /// The job's revision that was decided at; absent: whatever it is now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rev: Option<i64>,
+        /// Only chunks that failed with this code.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<String>,
+        /// Names the request: it brings a chunk back once, however often it is delivered.
+        request: String,
+    },
     /// A pipeline's sink does not answer: told once an outage. Work goes on by itself when it does.
     SinkUnavailable {
         /// The pipeline.
@@ -109,6 +122,13 @@ mod tests {
             Task::Chunk { job: job.clone(), chunk: 7, part: String::new() },
             Task::Chunk { job: job.clone(), chunk: 7, part: "01".into() },
             Task::Job { job: job.clone() },
+            Task::Redrive { job: job.clone(), rev: None, cause: None, request: "r".into() },
+            Task::Redrive {
+                job: job.clone(),
+                rev: Some(3),
+                cause: Some("poison".into()),
+                request: "r".into(),
+            },
             Task::Observe { bucket: "b".into(), key: "k".into(), restart: Restart::IfChanged },
             Task::Failed { job, chunk: None, part: String::new(), code: "truncated".into() },
             Task::SinkUnavailable { pipeline: "orders".into(), cause: "timed out".into() },
