@@ -15,6 +15,12 @@ const IN_FLIGHT: usize = 4;
 #[error("{0}")]
 pub struct EventFailed(String);
 
+impl From<StepError> for EventFailed {
+    fn from(error: StepError) -> EventFailed {
+        EventFailed(error.to_string())
+    }
+}
+
 /// Runs `handle` on every message of an event. For an SQS batch the answer names the messages to
 /// deliver again; an event that is no batch fails as a whole.
 pub async fn each_message<F, R>(event: &Value, handle: F) -> Result<Value, EventFailed>

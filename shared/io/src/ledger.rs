@@ -1,5 +1,7 @@
 //! The ledger on DynamoDB: performs the writes that `rowproof_core::ledger` decides, and reads back.
 
+mod due;
+
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
@@ -16,6 +18,8 @@ use rowproof_core::ledger::{
 };
 
 use crate::error::{AwsError, StepError};
+
+pub use self::due::Due;
 
 /// The table.
 #[derive(Debug, Clone)]

@@ -23,6 +23,8 @@ pub struct Settings {
     pub failed_queue_url: String,
     /// Queue that uploads are announced on; operators' requests go there too.
     pub uploads_queue_url: Option<String>,
+    /// Queue of operators' requests to bring back what failed.
+    pub redrive_queue_url: Option<String>,
     /// Key prefix of the pipeline files in the output bucket.
     pub pipelines: String,
     /// Chunks of one object that run on in the invocation which planned it.
@@ -31,6 +33,9 @@ pub struct Settings {
     pub deadline_margin_ms: u64,
     /// How long a worker's hold on a chunk lasts from each renewal, in seconds.
     pub lease_seconds: i64,
+    /// Seconds for which files that nobody needs any more are left alone: a worker that is late may
+    /// still be reading or writing them.
+    pub grace_seconds: i64,
     /// Sizes of chunks and blocks, and every other bound.
     pub limits: Limits,
     /// Match every key under the literal directory of `source.match`, as a local `run` does.
@@ -87,10 +92,13 @@ impl Settings {
             work_queue_url: need("ROWPROOF_WORK_QUEUE_URL")?,
             failed_queue_url: need("ROWPROOF_FAILED_QUEUE_URL")?,
             uploads_queue_url: get("ROWPROOF_UPLOADS_QUEUE_URL"),
+            redrive_queue_url: get("ROWPROOF_REDRIVE_QUEUE_URL"),
             pipelines: get("ROWPROOF_PIPELINES")
                 .unwrap_or_else(|| rowproof_core::names::PIPELINES.to_owned()),
             inline_chunks: u32::try_from(number("ROWPROOF_INLINE_CHUNKS", 1)?).unwrap_or(u32::MAX),
             deadline_margin_ms: number("ROWPROOF_DEADLINE_MARGIN_MS", 10_000)?,
+            grace_seconds: i64::try_from(number("ROWPROOF_GRACE_SECONDS", 86_400)?)
+                .unwrap_or(i64::MAX),
             lease_seconds: i64::try_from(number(
                 "ROWPROOF_LEASE_SECONDS",
                 LEASE_SECONDS.unsigned_abs(),
@@ -116,6 +124,7 @@ impl Settings {
             ("ROWPROOF_INLINE_CHUNKS", self.inline_chunks.to_string()),
             ("ROWPROOF_DEADLINE_MARGIN_MS", self.deadline_margin_ms.to_string()),
             ("ROWPROOF_LEASE_SECONDS", self.lease_seconds.to_string()),
+            ("ROWPROOF_GRACE_SECONDS", self.grace_seconds.to_string()),
             ("ROWPROOF_CHUNK_BYTES", self.limits.chunk_bytes.to_string()),
             ("ROWPROOF_CHUNK_ROWS", self.limits.chunk_rows.to_string()),
             ("ROWPROOF_BLOCK_BYTES", self.limits.block_bytes.to_string()),
@@ -123,6 +132,7 @@ impl Settings {
         ];
         let optional = [
             ("ROWPROOF_UPLOADS_QUEUE_URL", &self.uploads_queue_url),
+            ("ROWPROOF_REDRIVE_QUEUE_URL", &self.redrive_queue_url),
             ("ROWPROOF_RUN", &self.run),
             ("ROWPROOF_ENDPOINT", &self.endpoint),
         ];

@@ -33,6 +33,15 @@ pub struct Head {
     pub written_by: Option<String>,
 }
 
+/// One page of a listing.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// In the order of their keys. Listings tell no version ids.
+    pub objects: Vec<ObjectVersion>,
+    /// Whether more come after the last of them.
+    pub more: bool,
+}
+
 /// Objects of all buckets.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -222,6 +231,26 @@ impl Store {
             );
         }
         Ok(keys)
+    }
+
+    /// Up to 1000 objects under a prefix whose keys come after `after`.
+    pub async fn page(&self, bucket: &str, prefix: &str, after: &str) -> Result<Page, AwsError> {
+        let request = self.client.list_objects_v2().bucket(bucket).prefix(prefix);
+        let request = if after.is_empty() { request } else { request.start_after(after) };
+        let answer = request.send().await.map_err(|error| {
+            AwsError::of(format!("ListObjectsV2 s3://{bucket}/{prefix} after {after}"), error)
+        })?;
+        let listed = answer.contents().iter().filter_map(|object| {
+            Some(ObjectVersion {
+                bucket: bucket.to_owned(),
+                key: object.key()?.to_owned(),
+                etag: object.e_tag().unwrap_or_default().trim_matches('"').to_owned(),
+                size: object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+                version_id: None,
+                last_modified: EpochSeconds(object.last_modified().map_or(0, |time| time.secs())),
+            })
+        });
+        Ok(Page { objects: listed.collect(), more: answer.is_truncated().unwrap_or(false) })
     }
 
     /// Removes objects; names that are not there are no error.

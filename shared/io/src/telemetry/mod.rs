@@ -104,6 +104,11 @@ pub(crate) fn chunk_committed(pipeline: &str, duration_ms: u64) {
     emit(&[("pipeline", pipeline)], &metrics);
 }
 
+/// What a duty of the schedule found and did.
+pub(crate) fn duty(name: &str, metrics: &[(&str, &str, u64)]) {
+    emit(&[("duty", name)], metrics);
+}
+
 /// One counter.
 pub(crate) fn count(pipeline: &str, name: &str, value: u64) {
     emit(&[("pipeline", pipeline)], &[(name, "Count", value)]);
