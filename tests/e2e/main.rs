@@ -14,6 +14,8 @@ mod again;
 mod bad_inputs;
 mod crash;
 mod layout;
+mod ops;
+mod ops_verbs;
 mod rows;
 mod secrecy;
 #[path = "../support/mod.rs"]

@@ -1,5 +1,6 @@
 //! What the tests of the whole program share: a folder to run in, files to load, and the truth about them.
 
+pub(crate) mod cloud;
 pub(crate) mod oracle;
 pub(crate) mod orders;
 pub(crate) mod table;

@@ -36,6 +36,12 @@ pub(crate) enum Command {
     Discard(crate::discard::Args),
     /// Load files again under the pipeline file that is stored now
     Rerun(crate::rerun::Args),
+    /// Bring back jobs and chunks that failed for good
+    Redrive(crate::redrive::Args),
+    /// Take on everything unfinished, as the schedule does every minute
+    Sweep(crate::sweep::Args),
+    /// Compare the buckets with the ledger: uploads that no event told of, and leftovers
+    Reconcile(crate::reconcile::Args),
     /// Keep a local AWS up whose functions start on every upload
     Dev(crate::dev::Args),
     /// Two minutes that show what it does: a crash, bad rows, a corrected file

@@ -271,9 +271,10 @@ impl Demo {
         let inputs = place_inputs(&pipeline, std::slice::from_ref(&self.file))?;
         let Some(input) = inputs.into_iter().next() else { bail!("the file has no key") };
         let world = World::resume(&self.out).await?;
-        observe(&world.app, &input.key, Restart::No).await?;
+        let restart = Restart::No;
+        observe(&world.app, &input.key, restart).await?;
         let (captures, key) = (input.captures, input.key);
-        let awaited = [Awaited::Object { pipeline, captures, key, before: None }];
+        let awaited = [Awaited::Object { pipeline, captures, key, before: None, restart }];
         let job = settle(&world, &awaited, &mut Progress::new(false)).await?.pop().flatten();
         world.shutdown().await;
         let job = job.map(|job| job.facts.job.0);

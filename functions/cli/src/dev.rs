@@ -6,24 +6,25 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args as ClapArgs;
+use rowproof_core::ids::JobId;
 use rowproof_core::ledger::{Job, JobState};
-use rowproof_core::message::Restart;
 use rowproof_core::names;
 use rowproof_core::pipeline::{KeyPattern, Pipeline};
 use rowproof_io::app::App;
-use rowproof_io::observe::job_of;
-use rowproof_io::pipelines::{Matched, Ready};
+use rowproof_io::pipelines::Ready;
 use rowproof_local::{ACCESS_KEY, LocalError, REGION, SECRET_KEY};
+use serde_json::{Value, json};
 
 use crate::args::Out;
 use crate::inputs::read_pipeline;
 use crate::outcome::Outcome;
-use crate::wait::observe;
 use crate::world::{Workers, World};
 use crate::{OK, Usage, report};
 
 /// Between two looks at the jobs.
 const LOOK: Duration = Duration::from_millis(500);
+/// Between two sweeps.
+const MINUTE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Args {
@@ -94,10 +95,17 @@ async fn serve(world: &World, given: &[Pipeline]) -> anyhow::Result<()> {
     for job in app.ledger.all_jobs().await? {
         known.insert(job.facts.job.clone(), (job.state, job.rev));
     }
-    let open = go_on(app).await?;
+    let open = go_on(world).await?;
     if open > 0 {
         report::line(&format!("going on with {}", report::counted(open, "unfinished file")));
     }
+    let told = tell(world, known);
+    tokio::try_join!(told, keep_house(world)).map(drop)
+}
+
+/// Says what becomes of jobs. Never ends by itself.
+async fn tell(world: &World, mut known: BTreeMap<JobId, (JobState, i64)>) -> anyhow::Result<()> {
+    let app = &world.app;
     loop {
         for job in newly_settled(app, &mut known).await? {
             let outcome = Outcome::of(app, &job.facts.object.uri(), &job).await?;
@@ -109,29 +117,36 @@ async fn serve(world: &World, given: &[Pipeline]) -> anyhow::Result<()> {
     }
 }
 
-/// Queues live in memory, so what an earlier process left unfinished is asked for again.
-async fn go_on(app: &App) -> anyhow::Result<u64> {
-    let mut asked = 0;
-    for key in app.store.list(&app.settings.input_bucket, "").await? {
-        if key.ends_with('/') {
-            continue;
-        }
-        let Ok(Matched::One(ready, captures)) = app.pipelines.matching(&key).await else {
-            continue;
-        };
-        let job = job_of(app, &ready.pipeline, &captures, &key).await?;
-        if job.is_none_or(|job| !job.state.is_settled()) {
-            observe(app, &key, Restart::No).await?;
-            asked += 1;
+/// Queues live in memory, so what an earlier process left unfinished is asked for again, and so are
+/// files that were stored while nobody listened.
+async fn go_on(world: &World) -> anyhow::Result<u64> {
+    let swept = world.duty(json!({ "duty": "sweep", "all": true })).await?;
+    let found = world.duty(json!({ "duty": "reconcile", "since": "1970-01-01" })).await?;
+    let counts = [&swept["jobs"], &swept["objects"], &found["unobserved"]];
+    Ok(counts.into_iter().filter_map(Value::as_u64).sum())
+}
+
+/// What the deployed schedules do. Never ends by itself.
+async fn keep_house(world: &World) -> anyhow::Result<()> {
+    let mut minute = tokio::time::interval(MINUTE);
+    for minutes in 0_u64.. {
+        minute.tick().await;
+        let hourly = minutes % 60 == 1;
+        let duties = if hourly { &["sweep", "reconcile"][..] } else { &["sweep"] };
+        for duty in duties {
+            // The next one does what this one could not.
+            if let Err(error) = world.duty(json!({ "duty": duty })).await {
+                tracing::error!(duty, %error, "the schedule's duty failed");
+            }
         }
     }
-    Ok(asked)
+    Ok(())
 }
 
 /// Jobs that have settled since the last look, oldest first.
 async fn newly_settled(
     app: &App,
-    known: &mut BTreeMap<rowproof_core::ids::JobId, (JobState, i64)>,
+    known: &mut BTreeMap<JobId, (JobState, i64)>,
 ) -> anyhow::Result<Vec<Job>> {
     let mut settled = vec![];
     for job in app.ledger.all_jobs().await? {

@@ -12,17 +12,22 @@ mod discard;
 mod dry_run;
 mod failures;
 mod files;
+mod functions;
 mod init;
 mod inputs;
 mod jobs;
 mod lock;
 mod outcome;
 mod progress;
+mod rate;
+mod reconcile;
+mod redrive;
 mod report;
 mod rerun;
 mod run;
 mod status;
 mod summary;
+mod sweep;
 mod text_file;
 mod verify;
 mod wait;
@@ -53,8 +58,8 @@ struct Usage(String);
 
 /// Runs the command line; also how the tests start functions as processes.
 pub fn main() -> ExitCode {
-    if let Some(function) = world::function_to_be() {
-        return world::run_function(&function);
+    if let Some(function) = functions::function_to_be() {
+        return functions::run_function(&function);
     }
     let args = Args::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -87,6 +92,9 @@ async fn dispatch(args: Args) -> anyhow::Result<u8> {
         Command::Approve(args) => approve::run(args).await,
         Command::Discard(args) => discard::run(args).await,
         Command::Rerun(args) => rerun::run(args).await,
+        Command::Redrive(args) => redrive::run(args).await,
+        Command::Sweep(args) => sweep::run(args).await,
+        Command::Reconcile(args) => reconcile::run(args).await,
         Command::Dev(args) => dev::run(args).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Init(args) => init::run(args).await,

@@ -21,6 +21,7 @@ use serde_json::json;
 use crate::args::Out;
 use crate::outcome::Outcome;
 use crate::progress::Progress;
+use crate::rate::{self, Pace, Rate};
 use crate::run::worst;
 use crate::wait::{Awaited, observe, or_interrupted, settle};
 use crate::world::World;
@@ -45,6 +46,9 @@ pub(crate) struct Args {
     /// Only list what would run
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// At most so many files at a time: 5/s, 30/min
+    #[arg(long, value_name = "N/s", value_parser = rate::parse)]
+    pub(crate) rate: Option<Rate>,
     /// Print one JSON object a line for each file
     #[arg(long)]
     pub(crate) json: bool,
@@ -82,7 +86,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
     Ok(code?.unwrap_or(INTERRUPTED))
 }
 
-fn parse_since(text: &str) -> anyhow::Result<EpochSeconds> {
+/// A date or a time.
+pub(crate) fn parse_since(text: &str) -> anyhow::Result<EpochSeconds> {
     let time = EpochSeconds::parse(text);
     time.ok_or_else(|| {
         Usage(format!("--since {text}: give a date, 2026-03-01, or a time, 2026-03-01T08:00:00Z"))
@@ -239,14 +244,17 @@ async fn load(world: &World, args: &Args, targets: &[Target]) -> anyhow::Result<
     let app = &world.app;
     let restart = if args.force { Restart::Force } else { Restart::Always };
     let started = Instant::now();
+    let mut pace = Pace::new(args.rate);
     let mut awaited = vec![];
     for target in targets {
+        pace.wait().await;
         observe(app, &target.key, restart).await?;
         awaited.push(Awaited::Object {
             pipeline: target.pipeline.clone(),
             captures: target.captures.clone(),
             key: target.key.clone(),
             before: target.before.as_ref().map(|job| job.facts.job.clone()),
+            restart,
         });
     }
     let mut progress = Progress::new(std::io::stderr().is_terminal());

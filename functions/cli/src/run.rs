@@ -115,5 +115,6 @@ fn awaited(pipeline: &Arc<Pipeline>, input: &Input) -> Awaited {
         captures: input.captures.clone(),
         key: input.key.clone(),
         before: None,
+        restart: Restart::IfChanged,
     }
 }

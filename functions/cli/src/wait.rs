@@ -11,12 +11,14 @@ use rowproof_core::pipeline::Pipeline;
 use rowproof_io::app::App;
 use rowproof_io::error::{AwsError, StepError};
 use rowproof_io::observe::job_of;
+use serde_json::json;
 
+use crate::jobs::tally;
 use crate::progress::Progress;
 use crate::world::World;
 
-/// Times an unfinished job is taken on again when nothing moves any more.
-const NUDGES: u32 = 3;
+/// Times that all unfinished work is taken on again although the last time moved nothing.
+const SWEEPS: u32 = 3;
 
 /// What is waited for.
 #[derive(Debug, Clone)]
@@ -31,28 +33,41 @@ pub(crate) enum Awaited {
         key: String,
         /// The job before, which is not meant.
         before: Option<JobId>,
+        /// How to ask for it.
+        restart: Restart,
     },
     /// This job.
     Job(JobId),
+    /// This job, once somebody has decided about it after a revision.
+    Later {
+        /// The job.
+        job: JobId,
+        /// The revision.
+        after: i64,
+    },
 }
 
 impl Awaited {
     /// The job as it stands; `None` when it has not begun.
     async fn job(&self, app: &App) -> Result<Option<Job>, StepError> {
         match self {
-            Awaited::Object { pipeline, captures, key, before } => {
+            Awaited::Object { pipeline, captures, key, before, .. } => {
                 let job = job_of(app, pipeline, captures, key).await?;
                 Ok(job.filter(|job| before.as_ref() != Some(&job.facts.job)))
             }
             Awaited::Job(job) => app.ledger.job(job).await,
+            Awaited::Later { job, after } => {
+                let job = app.ledger.job(job).await?;
+                Ok(job.filter(|job| job.rev > *after))
+            }
         }
     }
 
-    /// Asks for it to be taken on from where it stands.
-    async fn nudge(&self, app: &App) -> anyhow::Result<()> {
+    /// Asks again for what has not begun: its message may be lost.
+    async fn ask_again(&self, app: &App) -> anyhow::Result<()> {
         match self {
-            Awaited::Object { key, .. } => observe(app, key, Restart::IfChanged).await,
-            Awaited::Job(job) => take_on(app, job).await,
+            Awaited::Object { key, restart, .. } => observe(app, key, *restart).await,
+            Awaited::Job(job) | Awaited::Later { job, .. } => take_on(app, job).await,
         }
     }
 }
@@ -71,7 +86,7 @@ pub(crate) async fn take_on(app: &App, job: &JobId) -> anyhow::Result<()> {
     Ok(app.queue.send(&app.settings.work_queue_url, &Message::new(task), 0).await?)
 }
 
-/// The jobs, when every one has settled, or when nothing moves any more in spite of nudges.
+/// The jobs, when every one has settled, or when nothing moves any more in spite of sweeps.
 pub(crate) async fn settle(
     world: &World,
     awaited: &[Awaited],
@@ -80,7 +95,8 @@ pub(crate) async fn settle(
     if !world.is_own() {
         return settle_elsewhere(world, awaited, progress).await;
     }
-    let mut nudges = 0;
+    let mut sweeps = 0;
+    let mut before = String::new();
     let mut quiet = 0;
     let mut tick = 0_u32;
     loop {
@@ -95,18 +111,30 @@ pub(crate) async fn settle(
             continue;
         }
         let jobs = jobs(&world.app, awaited).await?;
-        let unsettled: Vec<_> =
-            awaited.iter().zip(&jobs).filter(|(_, job)| !is_settled(job)).collect();
-        if unsettled.is_empty() || nudges == NUDGES {
+        let now = standing(&world.app, &jobs).await?;
+        sweeps = if now == before { sweeps + 1 } else { 1 };
+        if jobs.iter().all(is_settled) || sweeps > SWEEPS {
             progress.update(&world.app, &jobs).await?;
             return Ok(jobs);
         }
-        nudges += 1;
+        before = now;
         quiet = 0;
-        for (awaited, _) in unsettled {
-            awaited.nudge(&world.app).await?;
+        // All queues are empty and no worker runs, so whatever is unfinished lost its message.
+        world.duty(json!({ "duty": "sweep", "all": true })).await?;
+        for (awaited, _) in awaited.iter().zip(&jobs).filter(|(_, job)| job.is_none()) {
+            awaited.ask_again(&world.app).await?;
         }
     }
+}
+
+/// How far the jobs are, to tell whether anything moved.
+async fn standing(app: &App, jobs: &[Option<Job>]) -> anyhow::Result<String> {
+    let mut text = String::new();
+    for job in jobs.iter().flatten() {
+        let done = tally(app, job).await?.done;
+        text.push_str(&format!("{} {} {} {done};", job.facts.job, job.state.as_str(), job.rev));
+    }
+    Ok(text)
 }
 
 /// The workers are another process's: all there is to do is to look.

@@ -2,35 +2,24 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use lambda_runtime::{LambdaEvent, service_fn};
 use rowproof_core::names;
 use rowproof_io::app::App;
-use rowproof_io::batch::EventFailed;
 use rowproof_io::clients::Clients;
-use rowproof_io::clock::Deadline;
 use rowproof_io::settings::{Settings, read_env};
 use rowproof_local::{
-    EventShape, Function, Invoke, InvokeError, LocalAws, Mapping, Notification, Options, Output,
-    QueueOptions, RuntimeHost,
+    EventShape, Invoke, LocalAws, Mapping, Notification, Options, QueueOptions, RuntimeHost,
 };
 use serde_json::Value;
-use tracing::Instrument;
 
 use crate::Usage;
+use crate::functions::{TIMEOUT_SECONDS, call, in_process, process};
 use crate::lock::{answers, lock, prepare, write_holder};
 
 /// Queues that work waits in.
-pub(crate) const QUEUES: [&str; 2] = ["uploads", "work"];
-
-/// Seconds an invocation may take.
-const TIMEOUT_SECONDS: u64 = 900;
-/// The variable that makes this program a function.
-const FUNCTION: &str = "ROWPROOF_FUNCTION";
+pub(crate) const QUEUES: [&str; 3] = ["uploads", "work", "redrive"];
 
 /// Looks at the holder of a folder that is starting or ending, and the pause between two.
 const JOIN_TRIES: u32 = 50;
@@ -54,6 +43,8 @@ pub(crate) struct World {
     /// Its servers; `None` when another process runs them.
     local: Option<LocalAws>,
     hosts: Vec<RuntimeHost>,
+    /// The function that schedules start, when workers run here.
+    schedule: Option<Invoke>,
     _lock: Option<File>,
 }
 
@@ -120,7 +111,14 @@ impl World {
         write_holder(&mut lock, &endpoint)?;
         let app = Arc::new(connect_for(&endpoint, Some(run_id()), pipelines)?);
         app.ledger.ensure_table().await?;
-        let mut world = World { app, dir, local: Some(local), hosts: vec![], _lock: Some(lock) };
+        let mut world = World {
+            app,
+            dir,
+            local: Some(local),
+            hosts: vec![],
+            schedule: None,
+            _lock: Some(lock),
+        };
         if let Some(workers) = workers {
             world.wire(workers)?;
         }
@@ -156,7 +154,14 @@ impl World {
                 }
                 Err(holder) if answers(&holder.endpoint).await => {
                     let app = Arc::new(connect(&holder.endpoint, None)?);
-                    return Ok(World { app, dir: full, local: None, hosts: vec![], _lock: None });
+                    return Ok(World {
+                        app,
+                        dir: full,
+                        local: None,
+                        hosts: vec![],
+                        schedule: None,
+                        _lock: None,
+                    });
                 }
                 // It is starting or ending.
                 Err(holder) => pid = holder.pid,
@@ -174,7 +179,7 @@ impl World {
         self.local.is_some()
     }
 
-    /// Uploads go to `ingest`, work to `chunk`.
+    /// Uploads go to `ingest`, work to `chunk`, requests to `redrive`; `schedule` waits to be called.
     fn wire(&mut self, workers: Workers) -> anyhow::Result<()> {
         let Some(local) = &self.local else { return Ok(()) };
         local.notify(Notification {
@@ -183,17 +188,9 @@ impl World {
             queue: "uploads".into(),
             shape: EventShape::EventBridge,
         });
-        for (queue, function) in [("uploads", "ingest"), ("work", "chunk")] {
-            let invoke = match workers.processes {
-                true => {
-                    let host =
-                        RuntimeHost::start(process(&self.app, &self.dir, function, workers)?);
-                    let invoke = host.invoke();
-                    self.hosts.push(host);
-                    invoke
-                }
-                false => in_process(self.app.clone(), function),
-            };
+        for (queue, function) in [("uploads", "ingest"), ("work", "chunk"), ("redrive", "redrive")]
+        {
+            let invoke = function_of(&self.app, &self.dir, function, workers, &mut self.hosts)?;
             let mapping = Mapping {
                 queue: queue.into(),
                 batch_size: 1,
@@ -202,12 +199,32 @@ impl World {
             };
             local.map(mapping, invoke)?;
         }
+        let schedule = function_of(&self.app, &self.dir, "schedule", workers, &mut self.hosts)?;
+        self.schedule = Some(schedule);
         Ok(())
+    }
+
+    /// Does a duty of the schedule now, as its event asks for it.
+    pub(crate) async fn duty(&self, event: Value) -> anyhow::Result<Value> {
+        match &self.schedule {
+            Some(invoke) => Ok(invoke(event).await?),
+            None => {
+                let deadline = self.app.clock.deadline_in(TIMEOUT_SECONDS);
+                Ok(call(&self.app, "schedule", &event, deadline).await?)
+            }
+        }
     }
 
     /// Whether all queues are empty and no function runs. Another process's world never says so.
     pub(crate) fn is_idle(&self) -> bool {
         self.local.as_ref().is_some_and(|local| local.is_idle(&QUEUES))
+    }
+
+    /// Returns when that is so; at once for another process's world.
+    pub(crate) async fn idle(&self) {
+        if let Some(local) = &self.local {
+            local.idle(&QUEUES).await;
+        }
     }
 
     /// Where clients connect.
@@ -227,6 +244,23 @@ impl World {
             local.shutdown().await;
         }
     }
+}
+
+/// A function as these workers run it.
+fn function_of(
+    app: &Arc<App>,
+    dir: &Path,
+    function: &'static str,
+    workers: Workers,
+    hosts: &mut Vec<RuntimeHost>,
+) -> anyhow::Result<Invoke> {
+    if !workers.processes {
+        return Ok(in_process(app.clone(), function));
+    }
+    let host = RuntimeHost::start(process(app, dir, function, workers)?);
+    let invoke = host.invoke();
+    hosts.push(host);
+    Ok(invoke)
 }
 
 fn run_id() -> String {
@@ -249,6 +283,7 @@ fn connect_for(endpoint: &str, run: Option<String>, pipelines: &str) -> anyhow::
         ("ROWPROOF_UPLOADS_QUEUE_URL", queue("uploads")),
         ("ROWPROOF_WORK_QUEUE_URL", queue("work")),
         ("ROWPROOF_FAILED_QUEUE_URL", queue("work-dlq")),
+        ("ROWPROOF_REDRIVE_QUEUE_URL", queue("redrive")),
         ("ROWPROOF_PIPELINES", pipelines.to_owned()),
         ("ROWPROOF_MATCH_DIRECTORY", "1".to_owned()),
         ("ROWPROOF_ENDPOINT", endpoint.to_owned()),
@@ -269,81 +304,4 @@ fn connect_for(endpoint: &str, run: Option<String>, pipelines: &str) -> anyhow::
         rowproof_local::SECRET_KEY,
     );
     Ok(App::new(settings, &clients))
-}
-
-async fn call(
-    app: &App,
-    function: &str,
-    event: &Value,
-    deadline: Deadline,
-) -> Result<Value, EventFailed> {
-    match function {
-        "ingest" => rowproof_ingest::handle(app, event, deadline).await,
-        _ => rowproof_chunk::handle(app, event, deadline).await,
-    }
-}
-
-fn in_process(app: Arc<App>, function: &'static str) -> Invoke {
-    Arc::new(move |event| {
-        let app = app.clone();
-        async move {
-            let deadline = app.clock.deadline_in(TIMEOUT_SECONDS);
-            call(&app, function, &event, deadline).await.map_err(|error| InvokeError {
-                kind: "EventFailed".into(),
-                message: error.to_string(),
-            })
-        }
-        .boxed()
-    })
-}
-
-fn process(app: &App, dir: &Path, function: &str, workers: Workers) -> anyhow::Result<Function> {
-    let mut env = app.settings.to_env();
-    env.push((FUNCTION.into(), function.into()));
-    for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
-        env.push((name.into(), rowproof_local::ACCESS_KEY.into()));
-    }
-    env.push(("AWS_REGION".into(), rowproof_local::REGION.into()));
-    let log = dir.join(format!(".rowproof/{function}.log"));
-    Ok(Function {
-        name: function.to_owned(),
-        command: std::env::current_exe()?,
-        args: vec![],
-        env,
-        timeout: Duration::from_secs(TIMEOUT_SECONDS),
-        memory_mb: 1024,
-        environments_max: workers.count,
-        output: Output::File(log),
-    })
-}
-
-/// The function that this process was started to be.
-pub(crate) fn function_to_be() -> Option<String> {
-    read_env(FUNCTION).filter(|_| read_env("AWS_LAMBDA_RUNTIME_API").is_some())
-}
-
-/// Runs as a function under the Runtime API, as the Lambda binaries do.
-pub(crate) fn run_function(function: &str) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let result = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
-        runtime.block_on(async {
-            rowproof_io::telemetry::on_lambda(function);
-            let app = &App::load(Settings::from_env()?).await;
-            lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
-                let deadline = app.clock.deadline_at(event.context.deadline);
-                let span = rowproof_io::telemetry::invocation(&event.context.request_id);
-                let answer = call(app, function, &event.payload, deadline).instrument(span).await;
-                answer.map_err(lambda_runtime::Error::from)
-            }))
-            .await
-            .map_err(|error| anyhow::anyhow!("{error}"))
-        })
-    });
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
 }
