@@ -149,8 +149,8 @@ fn data_is_kept(template: &str) -> Vec<String> {
     found
 }
 
-/// A message stays hidden for six times the function's timeout, failures stay single, and roles are
-/// our own.
+/// A function is started by queues or by a schedule. A message stays hidden for six times the
+/// function's timeout, failures stay single, and roles are our own.
 fn functions_fit_their_queues(template: &str) -> Vec<String> {
     let resources = resources(template);
     let mut found = Vec::new();
@@ -160,29 +160,98 @@ fn functions_fit_their_queues(template: &str) -> Vec<String> {
                 function.breaks("has no role of its own; SAM's reaches every queue and log group"),
             );
         }
-        if !function.says("FunctionResponseTypes: [ReportBatchItemFailures]") {
+        let queues: Vec<_> = resources
+            .iter()
+            .filter(|queue| {
+                queue.is("AWS::SQS::Queue")
+                    && function.says(&format!("Queue: !GetAtt {}.Arn", queue.name))
+            })
+            .collect();
+        let single = "FunctionResponseTypes: [ReportBatchItemFailures]";
+        if function.text.matches(single).count() != queues.len() {
             found.push(
                 function.breaks("fails a whole batch for one message; report batch item failures"),
             );
         }
-        let queue = resources.iter().find(|queue| {
-            queue.is("AWS::SQS::Queue")
-                && function.says(&format!("Queue: !GetAtt {}.Arn", queue.name))
-        });
-        let hidden = queue.and_then(|queue| queue.number("VisibilityTimeout"));
-        let timeout = function.number("Timeout");
-        if !matches!((hidden, timeout), (Some(hidden), Some(timeout)) if hidden >= 6 * timeout) {
-            found
-                .push(function.breaks(
-                    "has a queue that hides a message for less than six times the timeout",
-                ));
+        let target = format!("Arn: !GetAtt {}.Arn", function.name);
+        let scheduled = resources
+            .iter()
+            .any(|schedule| schedule.is("AWS::Scheduler::Schedule") && schedule.says(&target));
+        if queues.is_empty() && !scheduled {
+            found.push(function.breaks("is started by no queue and no schedule"));
         }
-        let attempts = queue.and_then(|queue| queue.number("maxReceiveCount"));
-        if attempts.is_none_or(|attempts| attempts < 5) {
-            found
-                .push(function.breaks(
-                    "has a queue without a dead-letter queue after at least five attempts",
-                ));
+        for queue in queues {
+            found.extend(fits_its_queue(&resources, function, queue));
+        }
+    }
+    found
+}
+
+fn fits_its_queue(resources: &[Block<'_>], function: &Block<'_>, queue: &Block<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    let (hidden, timeout) = (queue.number("VisibilityTimeout"), function.number("Timeout"));
+    if !matches!((hidden, timeout), (Some(hidden), Some(timeout)) if hidden >= 6 * timeout) {
+        found.push(
+            function.breaks("has a queue that hides a message for less than six times the timeout"),
+        );
+    }
+    let is_dead_letters = resources
+        .iter()
+        .any(|other| other.says(&format!("deadLetterTargetArn: !GetAtt {}.Arn", queue.name)));
+    if is_dead_letters {
+        let event = function.text.split_once(&format!("Queue: !GetAtt {}.Arn", queue.name));
+        let event = event.and_then(|(_, rest)| rest.split("FunctionResponseTypes").next());
+        if !event.is_some_and(|event| event.contains("Enabled: false")) {
+            found.push(
+                function.breaks(
+                    "empties a dead-letter queue by itself; somebody has to look at it first",
+                ),
+            );
+        }
+    } else if queue.number("maxReceiveCount").is_none_or(|attempts| attempts < 5) {
+        found.push(
+            function.breaks("has a queue without a dead-letter queue after at least five attempts"),
+        );
+    }
+    found
+}
+
+/// Nothing writes uploads, and whoever may remove files is kept from the record by the safeguards.
+fn files_are_safe(template: &str) -> Vec<String> {
+    let resources = resources(template);
+    let mut found = Vec::new();
+    let safeguards = resources.iter().find(|resource| resource.name == "Safeguards");
+    let guarded = safeguards.map_or("", |resource| resource.text);
+    for resource in &resources {
+        let allows = |action: &str| {
+            statements(resource).into_iter().find(|statement| {
+                statement.says("Effect: Allow")
+                    && (statement.says(action) || statement.says(&format!("Action: {action}")))
+            })
+        };
+        let roles = match resource.is("AWS::IAM::Role") {
+            true => vec![resource.name],
+            false => {
+                let list =
+                    resource.text.lines().find_map(|line| line.trim().strip_prefix("Roles: "));
+                let names = list.unwrap_or_default().split(['[', ']', ',']);
+                names.filter_map(|name| name.trim().strip_prefix("!Ref ")).collect()
+            }
+        };
+        if let Some(statement) = allows("s3:DeleteObject") {
+            let bare = roles.iter().filter(|role| !guarded.contains(&format!("!Ref {role}")));
+            found.extend(bare.map(|role| {
+                statement.breaks(&format!("lets {role} remove files without the safeguards"))
+            }));
+        }
+        for action in ["s3:DeleteObject", "s3:PutObject"] {
+            let written = allows(action).filter(|s| s.text.contains("${InputBucket.Arn}"));
+            found.extend(written.map(|s| s.breaks("writes uploads; they are read only")));
+        }
+    }
+    for never in ["manifests/*", "current/*", "_pipelines/*", "_plans/pipelines/*"] {
+        if !guarded.contains(&format!("${{OutputBucket.Arn}}/{never}")) {
+            found.push(format!("{TEMPLATE}:1: Safeguards no longer protect {never}"));
         }
     }
     found
@@ -288,6 +357,8 @@ fn the_templates_functions_fit_their_queues() {
 fn a_function_that_does_not_fit_its_queue_is_named() {
     for (from, to) in [
         ("VisibilityTimeout: 5400", "VisibilityTimeout: 5399"),
+        ("            Enabled: false\n", ""),
+        ("Queue: !GetAtt RedriveQueue.Arn", "Queue: !GetAtt OtherQueue.Arn"),
         ("Timeout: 300", "Timeout: 301"),
         ("maxReceiveCount: 5", "maxReceiveCount: 1"),
         ("            FunctionResponseTypes: [ReportBatchItemFailures]\n", ""),
@@ -295,6 +366,34 @@ fn a_function_that_does_not_fit_its_queue_is_named() {
     ] {
         assert_eq!(functions_fit_their_queues(&spoiled(from, to)).len(), 1, "{to}");
     }
+}
+
+#[test]
+fn a_function_that_nothing_starts_is_named() {
+    let template = tree::read(TEMPLATE);
+    let without = template.replace("Arn: !GetAtt ScheduleFunction.Arn", "Arn: !GetAtt Other.Arn");
+    let found = functions_fit_their_queues(&without);
+    assert!(found.len() == 1 && found.iter().all(|line| line.contains("no schedule")), "{found:?}");
+}
+
+#[test]
+fn the_templates_files_are_safe() {
+    assert_eq!(files_are_safe(&tree::read(TEMPLATE)), NONE);
+}
+
+#[test]
+fn a_right_to_remove_without_safeguards_is_named() {
+    let roles = "Roles: [!Ref IngestRole, !Ref ChunkRole, !Ref ScheduleRole]";
+    let found = files_are_safe(&spoiled(roles, "Roles: [!Ref IngestRole, !Ref ChunkRole]"));
+    assert!(
+        found.len() == 1 && found.iter().all(|line| line.contains("ScheduleRole")),
+        "{found:?}"
+    );
+    let reads =
+        "                Action: s3:GetObject\n                Resource: !Sub ${InputBucket.Arn}/*";
+    let writes =
+        "                Action: s3:PutObject\n                Resource: !Sub ${InputBucket.Arn}/*";
+    assert_eq!(files_are_safe(&spoiled(reads, writes)).len(), 1);
 }
 
 #[test]
