@@ -140,7 +140,6 @@ mod tests {
             attempts: 1,
             sink_deaths: 0,
             stage: None,
-            fix: 0,
             split: None,
             owner: None,
             run: None,

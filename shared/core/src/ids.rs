@@ -103,6 +103,15 @@ pub fn job_id(slot: &SlotId, object: &ObjectVersion, generation: i64) -> JobId {
     JobId(hash(&parts, 26))
 }
 
+/// The job of a replay: equal wishes about one state of a job are one replay. `rev` is the job's
+/// revision; `outcomes` are the hashes of its outcomes that are concerned.
+pub fn replay_id(parent: &JobId, rev: i64, request_sha256: &str, outcomes: &[&str]) -> JobId {
+    let mut parts = vec!["replay".to_owned(), parent.0.clone(), rev.to_string()];
+    parts.push(request_sha256.to_owned());
+    parts.extend(outcomes.iter().map(|sha256| (*sha256).to_owned()));
+    JobId(hash(&parts, 26))
+}
+
 /// Lower-case base32 of SHA-256 over the length-prefixed parts, cut to `length` characters.
 fn hash(parts: &[String], length: usize) -> String {
     let mut hasher = Sha256::new();

@@ -19,6 +19,7 @@ pub mod names;
 pub mod pipeline;
 pub mod plan;
 pub mod receipt;
+pub mod replay;
 pub mod split;
 pub mod table;
 pub mod time;

@@ -89,9 +89,9 @@ pub fn replay_request(sha256: &str) -> String {
     format!("_replays/{}.json", short(sha256))
 }
 
-/// Corrected records of a replay, by the hash of the corrected file.
+/// The corrected export of a replay.
 pub fn replay_rows(sha256: &str) -> String {
-    format!("_replays/{}.parquet", short(sha256))
+    format!("_replays/{}.csv", short(sha256))
 }
 
 /// The manifest of a job.

@@ -214,6 +214,20 @@ pub struct Manifest {
     pub failures: Vec<ArchivedFile>,
 }
 
+/// The final names in a frozen outcome list, or in a replay's list of changes.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct FinalNames {
+    /// The files.
+    pub files: Vec<FinalName>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct FinalName {
+    /// Key in the output bucket.
+    pub key: String,
+}
+
 /// The pointer to a slot's newest manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Current {

@@ -9,7 +9,9 @@ use rowproof_core::ids::{JobId, SlotId, sha256_hex};
 use rowproof_core::ledger::{self, ChunkId, HoldReason, Job, JobState, OutcomeRef, PlanRef};
 use rowproof_core::names;
 use rowproof_core::plan::Plan;
-use rowproof_core::receipt::{ChunkOutcome, Current, Manifest, PublishedFile, over_limit};
+use rowproof_core::receipt::{
+    ChunkOutcome, Current, FinalNames, Manifest, PublishedFile, over_limit,
+};
 use tracing::{error, info, warn};
 
 use crate::app::App;
@@ -141,7 +143,7 @@ async fn finish(app: &App, job: &Job) -> Result<JobState, StepError> {
     let intent = intent
         .ok_or_else(|| StepError::Broken(format!("job {} commits nothing", job.facts.job)))?;
     let manifest: Manifest = app.document(&intent.key, "outcome list").await?;
-    publish(app, &manifest).await.map_err(StepError::of_sink)?;
+    publish(app, &manifest.files).await.map_err(StepError::of_sink)?;
     let key = names::manifest(&job.facts, manifest.revision);
     let text = Bytes::from(manifest.to_json());
     app.store.put_new(&app.settings.output_bucket, &key, text, &job.facts.job.0).await?;
@@ -185,13 +187,13 @@ async fn finish(app: &App, job: &Job) -> Result<JobState, StepError> {
 }
 
 /// T11b: every file under its final name. A name that is taken holds the same bytes.
-pub(crate) async fn publish(app: &App, manifest: &Manifest) -> Result<(), StepError> {
+pub(crate) async fn publish(app: &App, files: &[PublishedFile]) -> Result<(), StepError> {
     let bucket = &app.settings.output_bucket;
     let copy = |file: &PublishedFile| {
         let (from, to) = (file.staged.clone(), file.key.clone());
         async move { app.store.copy_new(bucket, &from, &to).await }
     };
-    let copies: Vec<_> = manifest.files.iter().map(copy).collect();
+    let copies: Vec<_> = files.iter().map(copy).collect();
     stream::iter(copies)
         .buffer_unordered(IN_FLIGHT)
         .try_for_each(|_| std::future::ready(Ok(())))
@@ -274,8 +276,8 @@ pub(crate) async fn remove_replaced(app: &App, slot: &SlotId) -> Result<(), Step
         names::intent_generation(key).is_some_and(|generation| generation < current.generation)
     });
     for key in replaced {
-        let manifest: Manifest = app.document(&key, "outcome list").await?;
-        let files: Vec<_> = manifest.files.into_iter().map(|file| file.key).collect();
+        let named: FinalNames = app.document(&key, "outcome list").await?;
+        let files: Vec<_> = named.files.into_iter().map(|file| file.key).collect();
         app.store.delete(bucket, &files).await?;
     }
     Ok(())

@@ -189,6 +189,30 @@ impl ArchiveWriter {
         Ok(())
     }
 
+    /// Adds a row of an earlier archive as it is, but for the context: it was replayed in vain, or not
+    /// meant.
+    ///
+    /// # Errors
+    /// When the encoder refuses.
+    pub fn keep(&mut self, row: &ArchivedRow) -> Result<(), ArchiveError> {
+        let place = |number: i64| u64::try_from(number).unwrap_or(0);
+        self.pending.push(rows::Row {
+            source_id: &row.source_id,
+            error: &row.error,
+            raw_data: row.raw_data.as_deref(),
+            code: &row.error_code,
+            column: row.column.as_deref(),
+            stage: &row.stage,
+            row_number: place(row.row_number),
+            byte_start: place(row.byte_start),
+            byte_end: place(row.byte_end),
+        });
+        if self.pending.len() >= BATCH_ROWS || self.pending.raw_bytes() >= BATCH_BYTES {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
     /// Closes the file; `None` when nothing was rejected.
     ///
     /// # Errors

@@ -192,8 +192,6 @@ pub struct Chunk {
     pub lease_until: EpochSeconds,
     /// The outcome, once DONE.
     pub outcome: Option<OutcomeRef>,
-    /// How often its failed rows were replayed with success.
-    pub fix: u32,
     /// Where it was cut, once SPLIT.
     pub split: Option<Split>,
     /// Why it FAILED.
@@ -229,7 +227,6 @@ impl Chunk {
             run: fields.text("run").map(str::to_owned),
             lease_until: EpochSeconds(fields.number("lease_until").unwrap_or(0)),
             outcome: optional("outcome").then(|| fields.need_json("outcome")).transpose()?,
-            fix: fields.number("fix").and_then(|fix| u32::try_from(fix).ok()).unwrap_or(0),
             split: optional("split").then(|| fields.need_json("split")).transpose()?,
             failure: optional("failure").then(|| fields.need_json("failure")).transpose()?,
         })

@@ -41,24 +41,23 @@ pub fn lock_for_replay(parent: &Job, planned_at: i64, lock: &ReplayLock) -> Writ
 }
 
 /// A chunk's outcome with more of its rows loaded. Of two that start from one outcome, one stands.
-pub fn swap_outcome(id: &ChunkId, from: &OutcomeRef, to: &OutcomeRef, fix: u32) -> Write {
+pub fn swap_outcome(id: &ChunkId, from: &OutcomeRef, to: &OutcomeRef) -> Write {
     Write {
         name: "swap_outcome",
         key: id.key(),
         guard: Guard::All(vec![text_eq("state", "DONE"), Guard::Eq("outcome", json(from))]),
         effect: Guard::Eq("outcome", json(to)),
-        set: BTreeMap::from([("outcome", json(to)), ("fix", Value::from(fix))]),
+        set: BTreeMap::from([("outcome", json(to))]),
         remove: vec![],
     }
 }
 
-/// The replay is over with its parent: `manifest` names the revision that a COMMITTED parent shows
-/// now. A HELD parent goes on to have its hold judged by the new totals. A parent that was superseded
+/// The replay is over with its parent: `manifest` is the revision that a COMMITTED parent shows now. A HELD parent goes on to have its hold judged by the new totals. A parent that was superseded
 /// meanwhile is only let go.
 pub fn unlock_after_replay(
     parent: &Job,
     lock: &ReplayLock,
-    manifest: Option<&str>,
+    manifest: Option<&PlanRef>,
     now: EpochSeconds,
 ) -> Write {
     let is_held = parent.state == JobState::Held;
@@ -69,7 +68,8 @@ pub fn unlock_after_replay(
     write.effect = Guard::Any(vec![Guard::Missing("replay"), Guard::Ne("replay", json(lock))]);
     write.set.insert("rev", Value::N(parent.rev + 1));
     if let Some(manifest) = manifest {
-        write.set.insert("manifest", Value::from(manifest));
+        write.set.insert("manifest", Value::from(manifest.key.as_str()));
+        write.set.insert("intent", json(manifest));
     }
     write.remove.push("replay");
     if is_held {
