@@ -16,6 +16,7 @@ pub mod isolate;
 pub mod ledger;
 pub mod message;
 pub mod names;
+pub mod patch;
 pub mod pipeline;
 pub mod plan;
 pub mod receipt;

@@ -27,10 +27,14 @@
 
 mod export;
 mod id;
+mod original;
+pub mod predicate;
 mod raw;
 mod read;
 mod rows;
 
+#[cfg(test)]
+pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
@@ -45,11 +49,39 @@ use parquet::errors::ParquetError;
 use sha2::{Digest as _, Sha256};
 
 pub use self::export::{Export, ExportError};
+pub use self::original::record_bytes;
+pub use self::predicate::{Predicate, PredicateError};
 pub use self::read::{ArchivedRow, Wanted, read, rows};
 
+pub(crate) use self::export::{field as export_field, unguarded};
+pub(crate) use self::original::{unescaped, visible_bytes};
+pub(crate) use self::raw::{Fields, RAW_BYTES_MAX};
 use self::rows::Rows;
 use crate::block::{Decoded, Layout, RejectCode};
 use crate::check::{Contract, Reject};
+
+/// The columns, in order.
+pub(crate) const COLUMNS: [&str; 19] = [
+    "source_id",
+    "error",
+    "raw_data",
+    "timestamp",
+    "error_code",
+    "column",
+    "rule",
+    "stage",
+    "row_number",
+    "byte_start",
+    "byte_end",
+    "job",
+    "chunk",
+    "fix",
+    "pipeline",
+    "pipeline_sha",
+    "source_bucket",
+    "source_key",
+    "source_version",
+];
 
 /// Rows that are encoded together.
 const BATCH_ROWS: usize = 8 << 10;

@@ -14,7 +14,7 @@ use crate::check::{Contract, Reject};
 use crate::pipeline::{ArchivePolicy, ArchiveRaw, ColumnSource, CsvDialect, Format};
 
 /// Longest `raw_data`, bytes.
-const RAW_BYTES_MAX: usize = 1 << 20;
+pub(crate) const RAW_BYTES_MAX: usize = 1 << 20;
 const MASK: &str = "***";
 
 /// The record's text, or `None` where it must not or cannot be shown.
@@ -209,7 +209,7 @@ fn replaced(contract: &Contract, name: &str, value: &str) -> Option<Cow<'static,
 }
 
 /// The fields of a JSON object, in order, their values as written.
-struct Fields<'a>(Vec<(String, &'a RawValue)>);
+pub(crate) struct Fields<'a>(pub(crate) Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Fields<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

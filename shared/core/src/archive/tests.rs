@@ -13,28 +13,6 @@ use crate::pipeline::{
 };
 use crate::table;
 
-const COLUMNS: [&str; 19] = [
-    "source_id",
-    "error",
-    "raw_data",
-    "timestamp",
-    "error_code",
-    "column",
-    "rule",
-    "stage",
-    "row_number",
-    "byte_start",
-    "byte_end",
-    "job",
-    "chunk",
-    "fix",
-    "pipeline",
-    "pipeline_sha",
-    "source_bucket",
-    "source_key",
-    "source_version",
-];
-
 fn context() -> ArchiveContext {
     ArchiveContext {
         pipeline: "orders".to_owned(),

@@ -21,7 +21,7 @@ pub(crate) struct Strftime {
 
 impl Strftime {
     /// Refuses what chrono does not know, and `%Z`, whose names say no offset.
-    fn new(format: &str) -> Result<Strftime, String> {
+    pub(crate) fn new(format: &str) -> Result<Strftime, String> {
         let items = StrftimeItems::new(format)
             .parse_to_owned()
             .map_err(|_| format!("{format:?} has a specifier that does not exist"))?;
@@ -31,14 +31,14 @@ impl Strftime {
         Ok(Strftime { items })
     }
 
-    fn parse(&self, text: &[u8]) -> Option<Parsed> {
+    pub(crate) fn parse(&self, text: &[u8]) -> Option<Parsed> {
         let mut parsed = Parsed::new();
         parse(&mut parsed, std::str::from_utf8(text).ok()?, self.items.iter()).ok()?;
         Some(parsed)
     }
 
     /// A fixed moment, written in this format and read again.
-    fn sample(&self) -> Option<Parsed> {
+    pub(crate) fn sample(&self) -> Option<Parsed> {
         let mut text = String::new();
         let sample = DateTime::<Utc>::from_timestamp(SAMPLE_SECONDS, 0)?;
         write!(text, "{}", sample.format_with_items(self.items.iter())).ok()?;

@@ -12,7 +12,7 @@ pub(crate) mod civil;
 pub(crate) mod column;
 mod compile;
 mod contract;
-mod format;
+pub(crate) mod format;
 mod lane;
 pub(crate) mod number;
 mod reason;

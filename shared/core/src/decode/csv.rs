@@ -121,7 +121,7 @@ impl CsvReader {
 
 /// Appends the text that a quoted field stands for: a doubled quote is one, an escape is dropped and the
 /// byte behind it taken as it is.
-pub(super) fn unescape(text: &[u8], quote: Option<u8>, escape: Option<u8>, to: &mut Vec<u8>) {
+pub(crate) fn unescape(text: &[u8], quote: Option<u8>, escape: Option<u8>, to: &mut Vec<u8>) {
     let mut bytes = text.iter().copied();
     while let Some(byte) = bytes.next() {
         if Some(byte) == escape || Some(byte) == quote {

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
+pub(crate) use csv::unescape;
 pub use header::{HeaderError, HeaderRead, header};
 pub use layout::{drift, layout};
 

@@ -85,7 +85,7 @@ fn read_file(
         report.problem(at, "", format!("the file is over {FILE_BYTES_MAX} bytes"), "");
         return None;
     }
-    tree::read(file, text.strip_prefix('\u{feff}').unwrap_or(text), env, report)
+    tree::read(file, text.strip_prefix('\u{feff}').unwrap_or(text), Some(env), report)
 }
 
 /// The folder with its slash, and the file's own name.

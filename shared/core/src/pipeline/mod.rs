@@ -11,25 +11,25 @@ mod columns;
 mod compile;
 mod key_pattern;
 mod load;
-mod problem;
+pub(crate) mod problem;
 mod route;
 mod schema;
-mod section;
+pub(crate) mod section;
 mod sink;
 mod source;
-mod tree;
+pub(crate) mod tree;
 mod types;
 
 pub use canonical::CanonicalError;
 pub(crate) use columns::is_column_name;
 pub use key_pattern::{KEY_BYTES_MAX, KeyPattern, PatternError};
 pub use problem::{Problem, Problems};
-pub(crate) use problem::{ticked, toml_key, toml_string};
+pub(crate) use problem::{nearest, quoted, ticked, toml_key, toml_string};
 pub use route::{Overlap, Route, Router, overlaps, route};
 pub use schema::json_schema;
 pub use types::*;
 
-use problem::{At, Report, quoted};
+use problem::{At, Report};
 use section::{Key, Section, key, unsupported};
 use tree::Value;
 

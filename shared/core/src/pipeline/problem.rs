@@ -53,24 +53,24 @@ impl std::error::Error for Problems {}
 
 /// Where a key or value stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct At {
+pub(crate) struct At {
     /// Index into [`Report::files`].
-    pub(super) file: usize,
+    pub(crate) file: usize,
     /// Line, from 1.
-    pub(super) line: usize,
+    pub(crate) line: usize,
 }
 
 /// What has been found so far.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(crate) struct Report {
     /// Names of the files read, the pipeline file first.
-    pub(super) files: Vec<String>,
+    pub(crate) files: Vec<String>,
     problems: Vec<(At, Problem)>,
     warnings: Vec<(At, Problem)>,
 }
 
 impl Report {
-    pub(super) fn problem(
+    pub(crate) fn problem(
         &mut self,
         at: At,
         name: &str,
@@ -81,7 +81,7 @@ impl Report {
         self.problems.push((at, problem));
     }
 
-    pub(super) fn warn(
+    pub(crate) fn warn(
         &mut self,
         at: At,
         name: &str,
@@ -93,7 +93,7 @@ impl Report {
     }
 
     /// Whether something is wrong with this key already.
-    pub(super) fn names(&self, name: &str) -> bool {
+    pub(crate) fn names(&self, name: &str) -> bool {
         self.problems.iter().any(|(_, problem)| problem.name == name)
     }
 
@@ -102,8 +102,13 @@ impl Report {
         Problem { file, line: at.line, name: name.to_owned(), what, write }
     }
 
+    /// Everything wrong, in the order of the file; `None` when nothing is.
+    pub(crate) fn into_problems(self) -> Option<Problems> {
+        (!self.problems.is_empty()).then(|| Problems(sorted(self.problems)))
+    }
+
     /// The pipeline with the warnings, or everything wrong; both in the order of the files.
-    pub(super) fn finish(self, pipeline: Option<Pipeline>) -> Result<Parsed, Problems> {
+    pub(crate) fn finish(self, pipeline: Option<Pipeline>) -> Result<Parsed, Problems> {
         match pipeline {
             Some(pipeline) if self.problems.is_empty() => {
                 Ok(Parsed { pipeline, warnings: sorted(self.warnings) })
@@ -123,7 +128,7 @@ const SHOWN_CHARS_MAX: usize = 80;
 
 /// `text` as a TOML basic string, control characters escaped and the rest cut after
 /// [`SHOWN_CHARS_MAX`]: safe on a terminal and ready to be pasted.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let cut = text.chars().count() > SHOWN_CHARS_MAX;
     let shown: String = text.chars().take(SHOWN_CHARS_MAX).collect();
     let quoted = toml_string(&shown);
@@ -173,13 +178,13 @@ pub(crate) fn toml_key(text: &str) -> String {
 }
 
 /// `parent.key`, the key quoted where TOML would need it.
-pub(super) fn dotted(parent: &str, key: &str) -> String {
+pub(crate) fn dotted(parent: &str, key: &str) -> String {
     let key: String = key.chars().take(SHOWN_CHARS_MAX).collect();
     if parent.is_empty() { toml_key(&key) } else { format!("{parent}.{}", toml_key(&key)) }
 }
 
 /// The known word nearest to `word`, if it is near enough to be a slip.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower: String = word.chars().take(SHOWN_CHARS_MAX).collect::<String>().to_lowercase();
     known
         .into_iter()
@@ -190,7 +195,7 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
 }
 
 /// `"a", "b" or "c"`.
-pub(super) fn either<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn either<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let words: Vec<String> = words.into_iter().map(quoted).collect();
     match words.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),

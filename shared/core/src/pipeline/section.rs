@@ -5,37 +5,37 @@ use super::tree::{Node, Table, Value};
 
 /// A table whose keys are all known.
 #[derive(Debug)]
-pub(super) struct Section<'a> {
-    pub(super) name: String,
-    pub(super) at: At,
+pub(crate) struct Section<'a> {
+    pub(crate) name: String,
+    pub(crate) at: At,
     table: &'a Table,
 }
 
 /// A key of the file format; `unsupported` says what it is when this version cannot do it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Key {
-    pub(super) name: &'static str,
-    pub(super) unsupported: Option<&'static str>,
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    pub(crate) unsupported: Option<&'static str>,
 }
 
 /// A key that is read.
-pub(super) const fn key(name: &'static str) -> Key {
+pub(crate) const fn key(name: &'static str) -> Key {
     Key { name, unsupported: None }
 }
 
 /// A key that is refused: `what` is not built.
-pub(super) const fn unsupported(name: &'static str, what: &'static str) -> Key {
+pub(crate) const fn unsupported(name: &'static str, what: &'static str) -> Key {
     Key { name, unsupported: Some(what) }
 }
 
 /// The refusal of a feature that this version lacks.
-pub(super) fn not_supported(what: &str) -> String {
+pub(crate) fn not_supported(what: &str) -> String {
     format!("{what} not supported by this version of rowproof")
 }
 
 impl<'a> Section<'a> {
     /// Opens `table` and reports the keys that are not among `keys`.
-    pub(super) fn open(
+    pub(crate) fn open(
         name: &str,
         at: At,
         table: &'a Table,
@@ -66,7 +66,7 @@ impl<'a> Section<'a> {
     }
 
     /// Opens the table under `key`.
-    pub(super) fn section(
+    pub(crate) fn section(
         &self,
         key: &str,
         keys: &[Key],
@@ -77,7 +77,7 @@ impl<'a> Section<'a> {
     }
 
     /// Opens the table under `key`, whose keys are the user's.
-    pub(super) fn any_section(&self, key: &str, report: &mut Report) -> Option<Section<'a>> {
+    pub(crate) fn any_section(&self, key: &str, report: &mut Report) -> Option<Section<'a>> {
         let node = self.get(key)?;
         let name = self.full(key);
         if let Value::Table(table) = &node.value {
@@ -88,28 +88,28 @@ impl<'a> Section<'a> {
         None
     }
 
-    pub(super) fn full(&self, key: &str) -> String {
+    pub(crate) fn full(&self, key: &str) -> String {
         dotted(&self.name, key)
     }
 
-    pub(super) fn get(&self, key: &str) -> Option<&'a Node> {
+    pub(crate) fn get(&self, key: &str) -> Option<&'a Node> {
         self.table.entry(key).map(|entry| &entry.node)
     }
 
-    pub(super) fn table(&self) -> &'a Table {
+    pub(crate) fn table(&self) -> &'a Table {
         self.table
     }
 
     /// Where `key` stands, else the section.
-    pub(super) fn at(&self, key: &str) -> At {
+    pub(crate) fn at(&self, key: &str) -> At {
         self.get(key).map_or(self.at, |node| node.at)
     }
 
-    pub(super) fn missing(&self, key: &str, write: &str, report: &mut Report) {
+    pub(crate) fn missing(&self, key: &str, write: &str, report: &mut Report) {
         report.problem(self.at, &self.full(key), "is missing", write);
     }
 
-    pub(super) fn wrong(
+    pub(crate) fn wrong(
         &self,
         key: &str,
         what: impl Into<String>,
@@ -119,12 +119,12 @@ impl<'a> Section<'a> {
         report.problem(self.at(key), &self.full(key), what, write);
     }
 
-    pub(super) fn text(&self, key: &str, example: &str, report: &mut Report) -> Option<&'a str> {
+    pub(crate) fn text(&self, key: &str, example: &str, report: &mut Report) -> Option<&'a str> {
         let node = self.get(key)?;
         text_of(node, &self.full(key), example, report)
     }
 
-    pub(super) fn flag(&self, key: &str, report: &mut Report) -> Option<bool> {
+    pub(crate) fn flag(&self, key: &str, report: &mut Report) -> Option<bool> {
         let node = self.get(key)?;
         if let Value::Bool(flag) = node.value {
             return Some(flag);
@@ -134,7 +134,7 @@ impl<'a> Section<'a> {
         None
     }
 
-    pub(super) fn count(&self, key: &str, report: &mut Report) -> Option<u64> {
+    pub(crate) fn count(&self, key: &str, report: &mut Report) -> Option<u64> {
         let node = self.get(key)?;
         if let Value::Integer(digits) = &node.value
             && let Ok(count) = digits.parse()
@@ -146,7 +146,7 @@ impl<'a> Section<'a> {
         None
     }
 
-    pub(super) fn count_u32(&self, key: &str, report: &mut Report) -> Option<u32> {
+    pub(crate) fn count_u32(&self, key: &str, report: &mut Report) -> Option<u32> {
         let count = self.count(key, report)?;
         let small = u32::try_from(count).ok();
         if small.is_none() {
@@ -155,7 +155,7 @@ impl<'a> Section<'a> {
         small
     }
 
-    pub(super) fn choice<T: Copy>(
+    pub(crate) fn choice<T: Copy>(
         &self,
         key: &str,
         choices: &[(&str, T)],
@@ -172,7 +172,7 @@ impl<'a> Section<'a> {
     }
 
     /// A list of texts with the place of each.
-    pub(super) fn texts(
+    pub(crate) fn texts(
         &self,
         key: &str,
         example: &str,
@@ -191,14 +191,14 @@ impl<'a> Section<'a> {
     }
 
     /// A value of any scalar kind, as text: what a field would hold.
-    pub(super) fn scalar(&self, key: &str, report: &mut Report) -> Option<String> {
+    pub(crate) fn scalar(&self, key: &str, report: &mut Report) -> Option<String> {
         let node = self.get(key)?;
         scalar_of(node, &self.full(key), report)
     }
 }
 
 /// A scalar's text as a field would hold it.
-pub(super) fn scalar_of(node: &Node, name: &str, report: &mut Report) -> Option<String> {
+pub(crate) fn scalar_of(node: &Node, name: &str, report: &mut Report) -> Option<String> {
     match &node.value {
         Value::Text(text) | Value::Integer(text) | Value::Float(text) | Value::Time(text) => {
             Some(text.clone())
@@ -213,7 +213,7 @@ pub(super) fn scalar_of(node: &Node, name: &str, report: &mut Report) -> Option<
 }
 
 /// The text of a node.
-pub(super) fn text_of<'a>(
+pub(crate) fn text_of<'a>(
     node: &'a Node,
     name: &str,
     example: &str,
@@ -228,7 +228,7 @@ pub(super) fn text_of<'a>(
 }
 
 /// A value in a message.
-pub(super) fn shown(value: &Value) -> String {
+pub(crate) fn shown(value: &Value) -> String {
     match value {
         Value::Text(text) => quoted(text),
         Value::Integer(text) | Value::Float(text) | Value::Time(text) => text.clone(),

@@ -7,14 +7,14 @@ use super::problem::{At, Report, dotted, quoted};
 
 /// A value and where it stands.
 #[derive(Debug, Clone)]
-pub(super) struct Node {
-    pub(super) at: At,
-    pub(super) value: Value,
+pub(crate) struct Node {
+    pub(crate) at: At,
+    pub(crate) value: Value,
 }
 
 /// A TOML value with `${ENV}` filled in.
 #[derive(Debug, Clone)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Text(String),
     /// Decimal digits with an optional sign.
     Integer(String),
@@ -28,7 +28,7 @@ pub(super) enum Value {
 }
 
 impl Value {
-    pub(super) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Value::Text(_) => "text",
             Value::Integer(_) => "an integer",
@@ -41,26 +41,29 @@ impl Value {
     }
 }
 
+/// Gives the variables of `${NAME}`.
+pub(crate) type Environment<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
 /// A table in file order.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Table(pub(super) Vec<Entry>);
+pub(crate) struct Table(pub(crate) Vec<Entry>);
 
 /// One key of a table.
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
-    pub(super) key: String,
-    pub(super) at: At,
-    pub(super) node: Node,
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    pub(crate) at: At,
+    pub(crate) node: Node,
 }
 
 impl Table {
-    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
+    pub(crate) fn entry(&self, key: &str) -> Option<&Entry> {
         self.0.iter().find(|entry| entry.key == key)
     }
 
     /// Puts `over` on top: tables merge key by key, anything else is replaced. A key keeps the
     /// place of its first mention, so a base's columns stay in order.
-    pub(super) fn overlay(&mut self, over: Table) {
+    pub(crate) fn overlay(&mut self, over: Table) {
         for entry in over.0 {
             let Some(mine) = self.0.iter_mut().find(|mine| mine.key == entry.key) else {
                 self.0.push(entry);
@@ -76,11 +79,11 @@ impl Table {
     }
 }
 
-/// Reads one file; a syntax error is its only problem.
-pub(super) fn read(
+/// Reads one file; a syntax error is its only problem. Without `env` texts stand as they are.
+pub(crate) fn read(
     file: usize,
     text: &str,
-    env: &dyn Fn(&str) -> Option<String>,
+    env: Option<&Environment<'_>>,
     report: &mut Report,
 ) -> Option<Table> {
     let lines = Lines::of(text);
@@ -112,7 +115,7 @@ impl Lines {
 struct Builder<'a> {
     file: usize,
     lines: Lines,
-    env: &'a dyn Fn(&str) -> Option<String>,
+    env: Option<&'a Environment<'a>>,
     report: &'a mut Report,
 }
 
@@ -157,7 +160,8 @@ impl Builder<'_> {
     }
 
     fn expand(&mut self, at: At, name: &str, text: &str) -> String {
-        match expand(text, self.env) {
+        let Some(env) = self.env else { return text.to_owned() };
+        match expand(text, env) {
             Ok(text) => text,
             Err(ExpandError::Unset(variable)) => {
                 let what = format!("the environment variable {variable} is not set");

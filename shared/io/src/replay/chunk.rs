@@ -150,11 +150,8 @@ async fn load(app: &App, job: &Job, id: &ChunkId) -> Result<Work, StepError> {
     let chunk = replay.chunks.get(index).cloned().ok_or_else(|| broken("has no such chunk"))?;
     let parent = app.ledger.job(&replay_facts(job)?.parent).await?;
     let parent = parent.ok_or_else(|| broken("replays rows of a job that is gone"))?;
-    let id = ChunkId {
-        job: parent.facts.job.clone(),
-        chunk: chunk.chunk,
-        part: chunk.part.clone(),
-    };
+    let id =
+        ChunkId { job: parent.facts.job.clone(), chunk: chunk.chunk, part: chunk.part.clone() };
     Ok(Work {
         ready: app.pipelines.frozen(&parent.facts.pipeline_sha).await?,
         plan: load_plan(app, &parent).await?,
@@ -224,10 +221,7 @@ impl Corrector {
 }
 
 /// Every failed row of the chunk, corrected where it is selected and can be.
-async fn candidates(
-    app: &App,
-    work: &Work,
-) -> Result<(Vec<Candidate>, ReplayTally), StepError> {
+async fn candidates(app: &App, work: &Work) -> Result<(Vec<Candidate>, ReplayTally), StepError> {
     let selection: Predicate = selection(&work.request)?;
     let corrector = Corrector::load(app, work).await?;
     let rows = match &work.before.failures {

@@ -51,11 +51,7 @@ async fn parent_of(app: &App, job: &Job) -> Result<Job, StepError> {
 
 /// Freezes what changes and locks the parent for it. `None` when the replay is over: it changes
 /// nothing, or the parent has changed and the rows are planned anew.
-async fn lock_parent(
-    app: &App,
-    job: &Job,
-    parent: &Job,
-) -> Result<Option<ReplayLock>, StepError> {
+async fn lock_parent(app: &App, job: &Job, parent: &Job) -> Result<Option<ReplayLock>, StepError> {
     let planned_at = replay_facts(job)?.parent_rev;
     let may_change = matches!(parent.state, JobState::Committed | JobState::Held);
     if parent.rev != planned_at || !may_change {

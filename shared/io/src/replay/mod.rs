@@ -81,7 +81,9 @@ async fn begin_stored(
 async fn refusal(app: &App, parent: &Job) -> Result<Option<String>, StepError> {
     let id = &parent.facts.job;
     if parent.facts.replay.is_some() {
-        return Ok(Some(format!("job {id} is a replay itself: name the job whose rows it replayed")));
+        return Ok(Some(format!(
+            "job {id} is a replay itself: name the job whose rows it replayed"
+        )));
     }
     if let Some(source) = &parent.facts.reverts {
         return Ok(Some(format!(
@@ -93,8 +95,9 @@ async fn refusal(app: &App, parent: &Job) -> Result<Option<String>, StepError> {
         JobState::Committed => {
             let slot = app.ledger.slot(&parent.facts.slot).await?;
             let shown = slot.and_then(|slot| slot.committed_job);
-            (shown.as_ref() != Some(id))
-                .then(|| format!("a newer file has taken the place of job {id}: see `rowproof why {id}`"))
+            (shown.as_ref() != Some(id)).then(|| {
+                format!("a newer file has taken the place of job {id}: see `rowproof why {id}`")
+            })
         }
         JobState::Planning
         | JobState::Running

@@ -73,9 +73,8 @@ async fn read_source(
         let (start, end) = (first.start, last.end);
         let mut text = open(app, parent, ready, plan, start, end).await?;
         let lengths: Vec<_> = group.iter().map(|place| (place.start, place.end)).collect();
-        let read = joined(
-            tokio::task::spawn_blocking(move || cut(&mut text, start, &lengths)).await,
-        )??;
+        let read =
+            joined(tokio::task::spawn_blocking(move || cut(&mut text, start, &lengths)).await)??;
         for (place, record) in group.iter().zip(read) {
             if let Some(slot) = records.get_mut(place.index) {
                 *slot = Some(record);
