@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Approve(crate::approve::Args),
     /// Drop a held job: nothing of it is loaded
     Discard(crate::discard::Args),
+    /// Load failed rows again after a correction: a patch, or an export corrected by hand
+    Replay(crate::replay::Args),
     /// Load files again under the pipeline file that is stored now
     Rerun(crate::rerun::Args),
     /// Bring back jobs and chunks that failed for good

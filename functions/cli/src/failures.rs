@@ -15,7 +15,8 @@ use crate::args::Out;
 use crate::report::{counted, grouped, line, printable};
 use crate::world::World;
 use crate::{OK, Usage};
-use select::{Source, archive_file, sources};
+pub(crate) use select::sources;
+use select::{Source, archive_file};
 
 /// Rows that `list` shows on a terminal when nothing else is asked for.
 const LIST_MAX: u64 = 50;

@@ -22,6 +22,7 @@ mod progress;
 mod rate;
 mod reconcile;
 mod redrive;
+mod replay;
 mod report;
 mod rerun;
 mod run;
@@ -91,6 +92,7 @@ async fn dispatch(args: Args) -> anyhow::Result<u8> {
         Command::Verify(args) => verify::run(args).await,
         Command::Approve(args) => approve::run(args).await,
         Command::Discard(args) => discard::run(args).await,
+        Command::Replay(args) => replay::run(args).await,
         Command::Rerun(args) => rerun::run(args).await,
         Command::Redrive(args) => redrive::run(args).await,
         Command::Sweep(args) => sweep::run(args).await,

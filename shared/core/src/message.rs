@@ -70,6 +70,11 @@ pub enum Task {
         /// Names the request: it brings a chunk back once, however often it is delivered.
         request: String,
     },
+    /// Replay failed rows of a job.
+    Replay {
+        /// Key of the request in the output bucket.
+        request: String,
+    },
     /// A pipeline's sink does not answer: told once an outage. Work goes on by itself when it does.
     SinkUnavailable {
         /// The pipeline.
@@ -131,6 +136,7 @@ mod tests {
             },
             Task::Observe { bucket: "b".into(), key: "k".into(), restart: Restart::IfChanged },
             Task::Failed { job, chunk: None, part: String::new(), code: "truncated".into() },
+            Task::Replay { request: "_replays/x.json".into() },
             Task::SinkUnavailable { pipeline: "orders".into(), cause: "timed out".into() },
         ];
         for task in tasks {

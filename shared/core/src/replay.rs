@@ -156,6 +156,17 @@ pub enum Candidate {
     Tried(ArchivedRow, Vec<u8>),
 }
 
+/// What became of a candidate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It stays as it was, untried.
+    Stays,
+    /// It is loaded now.
+    Lands,
+    /// It is still bad: the code, and the column to blame.
+    StillBad(String, Option<String>),
+}
+
 /// What came out of the failed rows of one chunk.
 #[derive(Debug)]
 pub struct Replayed {
@@ -227,14 +238,18 @@ impl Replayer {
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn row(&mut self, candidate: Candidate) -> Result<(), EngineError> {
+    pub fn row(&mut self, candidate: Candidate) -> Result<Fate, EngineError> {
         match candidate {
-            Candidate::Stays(row) => self.stays(&row),
+            Candidate::Stays(row) => {
+                self.stays(&row)?;
+                Ok(Fate::Stays)
+            }
             Candidate::Tried(row, record) => match self.attempt(&row, record)? {
-                None => Ok(()),
-                Some(why) => {
-                    *self.refused.entry(why).or_default() += 1;
-                    self.stays(&row)
+                None => Ok(Fate::Lands),
+                Some((code, column)) => {
+                    *self.refused.entry((code.clone(), column.clone())).or_default() += 1;
+                    self.stays(&row)?;
+                    Ok(Fate::StillBad(code, column))
                 }
             },
         }

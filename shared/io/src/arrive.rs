@@ -117,7 +117,10 @@ async fn take_on_once(app: &App, task: Task, deadline: Deadline) -> Result<(), S
             };
             return arrived(app, &object, restart, deadline).await;
         }
-        Task::Failed { .. } | Task::SinkUnavailable { .. } | Task::Redrive { .. } => return Ok(()),
+        Task::Failed { .. }
+        | Task::Replay { .. }
+        | Task::SinkUnavailable { .. }
+        | Task::Redrive { .. } => return Ok(()),
     };
     // A job that is not there has expired: its messages are older than all that is kept.
     let Some(job) = app.ledger.job(&id).await? else { return Ok(()) };

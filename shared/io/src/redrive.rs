@@ -58,7 +58,7 @@ pub async fn redrive(app: &App, id: &JobId, request: Request<'_>) -> Result<Redr
         }
         match ledger::redrive_job(&job, app.clock.now()) {
             Some(write) if !app.ledger.perform(&write).await?.stands() => {
-                crate::backoff::pause(attempt).await;
+                crate::backoff::pause(app.clock, attempt).await;
                 continue;
             }
             Some(_) => {}

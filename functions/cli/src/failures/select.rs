@@ -10,9 +10,9 @@ use crate::outcome::load_manifest;
 use crate::{Usage, jobs};
 
 /// A job and what it archived.
-pub(super) struct Source {
-    pub(super) job: Job,
-    pub(super) manifest: Manifest,
+pub(crate) struct Source {
+    pub(crate) job: Job,
+    pub(crate) manifest: Manifest,
 }
 
 impl Source {
@@ -27,7 +27,7 @@ impl Source {
 }
 
 /// This job, or every job whose rows are current or that is held, newest first.
-pub(super) async fn sources(app: &App, job: Option<&str>) -> anyhow::Result<Vec<Source>> {
+pub(crate) async fn sources(app: &App, job: Option<&str>) -> anyhow::Result<Vec<Source>> {
     if let Some(text) = job {
         let job = jobs::find(app, text).await?;
         let Some(manifest) = load_manifest(app, &job).await? else {

@@ -8,7 +8,7 @@ use rowproof_core::ids::{JobId, ObjectVersion, SlotId};
 use rowproof_core::ledger::Job;
 use rowproof_core::names;
 use rowproof_core::pipeline::Pipeline;
-use rowproof_core::receipt::Manifest;
+use rowproof_core::receipt::FinalNames;
 
 use super::{Ended, Reconciled, doubt};
 use crate::app::App;
@@ -135,8 +135,8 @@ async fn named_files(app: &App, job: &Job) -> Result<BTreeSet<String>, StepError
         format!("{}{:06}/{}-", names::slot_manifests(&facts.slot), facts.generation, facts.job);
     let mut named = BTreeSet::new();
     for key in app.store.list(&app.settings.output_bucket, &prefix).await? {
-        let manifest: Manifest = app.document(&key, "manifest").await?;
-        named.extend(manifest.files.into_iter().map(|file| file.key));
+        let document: FinalNames = app.document(&key, "manifest").await?;
+        named.extend(document.files.into_iter().map(|file| file.key));
     }
     Ok(named)
 }

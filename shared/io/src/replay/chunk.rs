@@ -29,9 +29,9 @@ use crate::pipelines::Ready;
 use crate::sink::{put_outcome, stage_chunk, write_rejects};
 
 /// A chunk of the parent whose failed rows go through again.
-struct Work {
+pub(super) struct Work {
     parent: Job,
-    ready: Arc<Ready>,
+    pub(super) ready: Arc<Ready>,
     plan: Plan,
     request: ReplayRequest,
     /// The parent's chunk, and its outcome so far.
@@ -150,20 +150,31 @@ async fn load(app: &App, job: &Job, id: &ChunkId) -> Result<Work, StepError> {
     let chunk = replay.chunks.get(index).cloned().ok_or_else(|| broken("has no such chunk"))?;
     let parent = app.ledger.job(&replay_facts(job)?.parent).await?;
     let parent = parent.ok_or_else(|| broken("replays rows of a job that is gone"))?;
-    let id =
-        ChunkId { job: parent.facts.job.clone(), chunk: chunk.chunk, part: chunk.part.clone() };
-    Ok(Work {
-        ready: app.pipelines.frozen(&parent.facts.pipeline_sha).await?,
-        plan: load_plan(app, &parent).await?,
-        request: load_request(app, job).await?,
-        before: app.document(&chunk.from.key, "chunk outcome").await?,
-        parent,
-        id,
-        chunk,
-    })
+    Work::load(app, parent, load_request(app, job).await?, chunk).await
 }
 
-fn setup(app: &App, work: &Work) -> ChunkSetup {
+impl Work {
+    pub(super) async fn load(
+        app: &App,
+        parent: Job,
+        request: ReplayRequest,
+        chunk: ReplayChunk,
+    ) -> Result<Work, StepError> {
+        let id =
+            ChunkId { job: parent.facts.job.clone(), chunk: chunk.chunk, part: chunk.part.clone() };
+        Ok(Work {
+            ready: app.pipelines.frozen(&parent.facts.pipeline_sha).await?,
+            plan: load_plan(app, &parent).await?,
+            before: app.document(&chunk.from.key, "chunk outcome").await?,
+            request,
+            parent,
+            id,
+            chunk,
+        })
+    }
+}
+
+pub(super) fn setup(app: &App, work: &Work) -> ChunkSetup {
     ChunkSetup {
         facts: work.parent.facts.clone(),
         chunk: work.id.to_string(),
@@ -221,7 +232,10 @@ impl Corrector {
 }
 
 /// Every failed row of the chunk, corrected where it is selected and can be.
-async fn candidates(app: &App, work: &Work) -> Result<(Vec<Candidate>, ReplayTally), StepError> {
+pub(super) async fn candidates(
+    app: &App,
+    work: &Work,
+) -> Result<(Vec<Candidate>, ReplayTally), StepError> {
     let selection: Predicate = selection(&work.request)?;
     let corrector = Corrector::load(app, work).await?;
     let rows = match &work.before.failures {

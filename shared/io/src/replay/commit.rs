@@ -12,8 +12,8 @@ use tracing::info;
 use super::{begin_stored, load_request, replay_facts};
 use crate::app::App;
 use crate::commit::{
-    DoneChunk, commit_job, done_chunks, help_winner, load_plan, publish, raise_current,
-    read_outcomes, remove_replaced,
+    commit_job, done_chunks, help_winner, load_plan, publish, raise_current, read_outcomes,
+    remove_replaced,
 };
 use crate::error::StepError;
 

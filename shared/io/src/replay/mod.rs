@@ -7,6 +7,7 @@
 mod chunk;
 mod commit;
 mod original;
+mod preview;
 
 use bytes::Bytes;
 use rowproof_core::archive::{self, ArchivedRow, Predicate, Wanted};
@@ -24,6 +25,7 @@ use crate::commit::{DoneChunk, done_chunks, read_outcomes};
 use crate::error::StepError;
 
 pub(crate) use chunk::replay_chunk;
+pub use preview::{Preview, Sample, preview_replay};
 
 /// What a request to replay rows led to.
 #[derive(Debug)]
@@ -47,6 +49,15 @@ pub async fn begin_replay(app: &App, request: &ReplayRequest) -> Result<Begun, S
     let bucket = &app.settings.output_bucket;
     app.store.put_new(bucket, &key, Bytes::from(text), &request.parent.0).await?;
     begin_stored(app, request, PlanRef { key, sha256 }).await
+}
+
+/// Begins the replay that a stored request asks for.
+///
+/// # Errors
+/// As [`begin_replay`].
+pub async fn begin_requested(app: &App, key: &str) -> Result<Begun, StepError> {
+    let request: ReplayRequest = app.document(key, "replay request").await?;
+    begin_replay(app, &request).await
 }
 
 async fn begin_stored(
