@@ -17,6 +17,8 @@ use crate::pipeline::{Column, ColumnSource, JsonlOptions, UnknownFields};
 
 /// Names outside the contract that are remembered from row to row.
 const NAMES_KEPT_MAX: usize = 10_000;
+/// Bytes of all names that are remembered from row to row.
+const NAME_BYTES_KEPT_MAX: usize = 4 << 20;
 
 /// The fields of the object at hand, and how they become cells.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub(super) struct JsonReader {
     /// The contract's names first, then others that were seen.
     names: Vec<Name>,
     known: usize,
+    /// Bytes of all names.
+    name_bytes: usize,
     ids: HashMap<Box<str>, usize>,
     /// The names of the objects before, in order: most writers keep to one.
     expected: Vec<usize>,
@@ -52,6 +56,7 @@ impl JsonReader {
         let mut reader = JsonReader {
             names: Vec::new(),
             known: 0,
+            name_bytes: 0,
             ids: HashMap::new(),
             expected: Vec::new(),
             found: 0,
@@ -120,8 +125,9 @@ impl JsonReader {
         self.found = 0;
         self.unknown = false;
         self.values.iter_mut().for_each(|value| *value = None);
-        if self.names.len() > self.known + NAMES_KEPT_MAX {
+        if self.names.len() > self.known + NAMES_KEPT_MAX || self.name_bytes > NAME_BYTES_KEPT_MAX {
             self.names.truncate(self.known);
+            self.name_bytes = self.names.iter().map(|name| name.text.len()).sum();
             self.ids.retain(|_, id| *id < self.known);
             self.expected.clear();
         }
@@ -157,6 +163,7 @@ impl JsonReader {
             return *id;
         }
         let id = self.names.len();
+        self.name_bytes += name.len();
         self.names.push(Name { text: name.into(), row: 0 });
         self.ids.insert(name.into(), id);
         id
@@ -279,5 +286,29 @@ impl Visitor<'_> for Append<'_> {
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
         self.0.extend_from_slice(text.as_bytes());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::fixture::column;
+    use crate::pipeline::ColumnType;
+
+    #[test]
+    fn long_names_that_differ_in_every_row_are_not_kept() {
+        let options = JsonlOptions { unknown_fields: UnknownFields::Ignore };
+        let columns = [column("a", ColumnType::String)];
+        let mut reader = JsonReader::new(&options, &columns, &Limits::default());
+        let long = "x".repeat(1 << 20);
+        let mut most = 0;
+        for row in 0..50 {
+            let line = format!("{{\"{row}{long}\":1,\"a\":{row}}}");
+            let mut out = Output::new(line.len(), 1, &mut super::super::output::Spare::default());
+            assert!(reader.row(line.as_bytes(), line.as_bytes(), &mut out).is_ok());
+            most = most.max(reader.names.iter().map(|name| name.text.len()).sum());
+        }
+        assert!(most <= NAME_BYTES_KEPT_MAX + 2 * long.len(), "{most} bytes were kept");
+        assert_eq!(reader.names.len(), reader.ids.len());
     }
 }
