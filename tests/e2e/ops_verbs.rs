@@ -146,3 +146,36 @@ fn sweep_goes_on_with_everything_unfinished() {
     let again = verb(&world, &["sweep"]);
     assert!(again.out.contains("nothing is unfinished"), "{again:#?}");
 }
+
+#[test]
+fn revert_shows_an_earlier_versions_rows_until_a_new_file_comes() {
+    let world = World::with_orders();
+    let (one, two, three) = (orders(1, 40), orders(20, 50), orders(900, 10));
+    world.write("a.csv", &one);
+    let first = world.run(&["a.csv"]).chunk_bytes(1_500).line();
+    let key = first["data"][0].as_str().unwrap().to_owned();
+    let none = verb(&world, &["revert", "incoming/a.csv"]);
+    assert!(none.code == Some(1) && none.err.contains("this one is the first"), "{none:#?}");
+    world.write("a.csv", &two);
+    let second = world.run(&["a.csv"]).chunk_bytes(1_500).line();
+    world.agrees(&second, &two);
+
+    let back = verb(&world, &["revert", "incoming/a.csv", "--json"]);
+    let back = back.is("COMMITTED", 0).clone();
+    assert!(world.loaded() == oracle::good(&one), "the first version's rows are visible again");
+    assert!(!world.path("out").join(&key).exists(), "under names of their own");
+    let why = |job: &serde_json::Value| {
+        let told = verb(&world, &["why", job.as_str().unwrap(), "--json"]);
+        told.lines[0]["story"].to_string()
+    };
+    assert!(why(&back["job"]).contains("an operator went back"), "{}", why(&back["job"]));
+    assert!(why(&second["job"]).contains("went back from this version"), "{}", why(&second["job"]));
+    // Neither the bucket's listing nor the same file undoes the decision.
+    let reconciled = verb(&world, &["reconcile", "--json"]);
+    assert_eq!(reconciled.lines[0]["unobserved"], 0, "{reconciled:#?}");
+    assert!(world.loaded() == oracle::good(&one));
+
+    world.write("a.csv", &three);
+    world.agrees(&world.run(&["a.csv"]).line(), &three);
+    verb(&world, &["revert", "incoming/nothing.csv"]).refused("no job has read");
+}

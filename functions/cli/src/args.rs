@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Rerun(crate::rerun::Args),
     /// Bring back jobs and chunks that failed for good
     Redrive(crate::redrive::Args),
+    /// Go back to the rows that a file's earlier version had loaded
+    Revert(crate::revert::Args),
     /// Take on everything unfinished, as the schedule does every minute
     Sweep(crate::sweep::Args),
     /// Compare the buckets with the ledger: uploads that no event told of, and leftovers

@@ -122,8 +122,8 @@ async fn tell(world: &World, mut known: BTreeMap<JobId, (JobState, i64)>) -> any
 async fn go_on(world: &World) -> anyhow::Result<u64> {
     let swept = world.duty(json!({ "duty": "sweep", "all": true })).await?;
     let found = world.duty(json!({ "duty": "reconcile", "since": "1970-01-01" })).await?;
-    let counts = [&swept["jobs"], &swept["objects"], &found["unobserved"]];
-    Ok(counts.into_iter().filter_map(Value::as_u64).sum())
+    let counts = [swept.get("jobs"), swept.get("objects"), found.get("unobserved")];
+    Ok(counts.into_iter().flatten().filter_map(Value::as_u64).sum())
 }
 
 /// What the deployed schedules do. Never ends by itself.

@@ -54,6 +54,8 @@ pub(crate) struct Tally {
     pub(crate) failed: u32,
     /// Begun more than once: a worker died or ran out of time.
     pub(crate) retaken: u32,
+    /// Cut in two, to find a record that kills its workers; the halves count as chunks.
+    pub(crate) split: u32,
     /// Rows in the done ones.
     pub(crate) rows: u64,
 }
@@ -64,7 +66,8 @@ impl Tally {
         let mut tally = Tally { total, ..Tally::default() };
         for chunk in chunks {
             match chunk.state {
-                ChunkState::Ready | ChunkState::Split => {}
+                ChunkState::Ready => {}
+                ChunkState::Split => tally.split += 1,
                 ChunkState::Leased => tally.leased += 1,
                 ChunkState::Done => tally.done += 1,
                 ChunkState::Failed => tally.failed += 1,
@@ -72,6 +75,8 @@ impl Tally {
             tally.retaken += u32::from(chunk.epoch > 1);
             tally.rows += chunk.outcome.as_ref().map_or(0, |outcome| outcome.rows);
         }
+        // Two halves stand in the place of one.
+        tally.total = total.map(|total| total + tally.split);
         tally
     }
 
@@ -159,9 +164,20 @@ mod tests {
         ];
         let tally = Tally::count(Some(6), stored.iter());
         let expected =
-            Tally { total: Some(6), done: 2, leased: 1, failed: 0, retaken: 1, rows: 15 };
+            Tally { total: Some(6), done: 2, leased: 1, retaken: 1, rows: 15, ..Tally::default() };
         assert_eq!(tally, expected);
         assert_eq!(tally.waiting(), 3);
+    }
+
+    #[test]
+    fn the_halves_of_a_split_chunk_stand_in_its_place() {
+        let stored = [
+            chunk(ChunkState::Split, 6, 0),
+            chunk(ChunkState::Done, 1, 5),
+            chunk(ChunkState::Failed, 1, 0),
+        ];
+        let tally = Tally::count(Some(2), stored.iter());
+        assert_eq!((tally.total, tally.split, tally.waiting()), (Some(3), 1, 1));
     }
 
     #[test]

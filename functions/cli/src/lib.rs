@@ -25,6 +25,7 @@ mod redrive;
 mod replay;
 mod report;
 mod rerun;
+mod revert;
 mod run;
 mod status;
 mod summary;
@@ -95,9 +96,10 @@ async fn dispatch(args: Args) -> anyhow::Result<u8> {
         Command::Replay(args) => replay::run(args).await,
         Command::Rerun(args) => rerun::run(args).await,
         Command::Redrive(args) => redrive::run(args).await,
+        Command::Revert(args) => revert::run(args).await,
         Command::Sweep(args) => sweep::run(args).await,
         Command::Reconcile(args) => reconcile::run(args).await,
-        Command::Dev(args) => dev::run(args).await,
+        Command::Dev(args) => Box::pin(dev::run(args)).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Init(args) => init::run(args).await,
         Command::Check(args) => check::run(args).await,

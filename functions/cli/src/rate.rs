@@ -21,7 +21,7 @@ pub(crate) fn parse(text: &str) -> Result<Rate, String> {
         _ => return Err(bad()),
     };
     let number: f64 = number.trim().parse().map_err(|_| bad())?;
-    if !(number > 0.0) {
+    if number.is_nan() || number <= 0.0 {
         return Err(bad());
     }
     let every = Duration::try_from_secs_f64(seconds / number).map_err(|_| bad())?;

@@ -42,13 +42,13 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
         told(&found).iter().for_each(|text| line(text));
     }
     // What could not be judged wants a look.
-    Ok(if found["doubtful"].as_u64() == Some(0) { OK } else { FAILED })
+    Ok(if count(&found, "doubtful") == 0 { OK } else { FAILED })
 }
 
 /// What is found goes on until its jobs settle.
 async fn reconcile(world: &World, event: Value) -> anyhow::Result<Value> {
     let found = world.duty(event).await?;
-    if found["unobserved"].as_u64() > Some(0) {
+    if count(&found, "unobserved") > 0 {
         world.idle().await;
         let jobs = world.app.ledger.all_jobs().await?.into_iter();
         let unfinished = jobs.filter(|job| !job.state.is_settled());
@@ -61,8 +61,12 @@ async fn reconcile(world: &World, event: Value) -> anyhow::Result<Value> {
     Ok(found)
 }
 
+fn count(found: &Value, key: &str) -> u64 {
+    found.get(key).and_then(Value::as_u64).unwrap_or(0)
+}
+
 fn told(found: &Value) -> Vec<String> {
-    let count = |key: &str| found[key].as_u64().unwrap_or(0);
+    let count = |key: &str| count(found, key);
     let removed = count("working_removed") + count("published_removed");
     let mut lines = vec![
         format!(
@@ -81,7 +85,7 @@ fn told(found: &Value) -> Vec<String> {
             counted(count("doubtful"), "thing")
         ));
     }
-    if found["complete"] == false {
+    if found.get("complete") == Some(&Value::Bool(false)) {
         lines.push("not all was looked at in the time there was: run it again".to_owned());
     }
     lines

@@ -48,7 +48,7 @@ async fn sweep(world: &World) -> anyhow::Result<Value> {
 }
 
 fn told(swept: &Value) -> String {
-    let count = |key: &str| swept[key].as_u64().unwrap_or(0);
+    let count = |key: &str| swept.get(key).and_then(Value::as_u64).unwrap_or(0);
     if count("due") == 0 {
         return "nothing is unfinished".to_owned();
     }

@@ -3,17 +3,18 @@
 mod story;
 
 use clap::Args as ClapArgs;
-use rowproof_core::ledger::Job;
+use rowproof_core::ledger::{ChunkState, Job};
 use rowproof_io::app::App;
 use serde_json::json;
 
 use crate::args::Out;
+use crate::jobs::Tally;
 use crate::outcome::load_manifest;
 use crate::report::line;
 use crate::world::World;
 use crate::{OK, jobs};
 
-use story::{Story, Today};
+use story::{GivenUp, Story, Today};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Args {
@@ -58,8 +59,20 @@ async fn gather(world: &World, args: &Args) -> anyhow::Result<Story> {
     if let Some(visible) = &visible {
         visible_manifest = load_manifest(app, visible).await?;
     }
+    let chunks = jobs::chunks(app, &job).await?;
+    let given_up = chunks.iter().filter_map(|(id, chunk)| {
+        let failure = chunk.failure.clone().filter(|_| chunk.state == ChunkState::Failed)?;
+        Some(GivenUp { chunk: id.to_string(), failure })
+    });
+    let mut others = app.ledger.all_jobs().await?;
+    others.retain(|other| other.facts.slot == job.facts.slot && other.facts.job != job.facts.job);
+    others.sort_by_key(|other| (other.facts.generation, other.facts.created_at));
+    let reverted = slot.as_ref().filter(|slot| slot.was_reverted(&job.facts.object));
     Ok(Story {
-        tally: jobs::tally(app, &job).await?,
+        tally: Tally::count(job.chunk_count, chunks.iter().map(|(_, chunk)| chunk)),
+        given_up: given_up.collect(),
+        others,
+        went_back_to: reverted.map(|slot| slot.head_job.clone()),
         manifest: load_manifest(app, &job).await?,
         head: slot.map(|slot| slot.head_job),
         visible,
@@ -102,6 +115,9 @@ fn to_json(story: &Story, told: &[String], next: &[String]) -> serde_json::Value
         "created_at": facts.created_at.rfc3339(),
         "updated_at": job.updated_at.rfc3339(),
         "chunks": story.tally,
+        "given_up": story.given_up,
+        "replays": facts.replay.as_ref().map(|replay| &replay.parent),
+        "goes_back_to": facts.reverts,
         "rows": story.manifest.as_ref().map(|manifest| manifest.totals.counts),
         "reasons": story.manifest.as_ref().map(|manifest| &manifest.totals.reasons),
         "hold": hold.map(|hold| json!({ "reason": hold.reason, "message": hold.message })),

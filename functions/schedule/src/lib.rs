@@ -23,9 +23,10 @@ pub async fn handle(app: &App, event: &Value, deadline: Deadline) -> Result<Valu
 
 async fn perform(app: &App, event: &Value, deadline: Deadline) -> Result<Value, StepError> {
     let event = event.get("detail").filter(|detail| detail.get("duty").is_some()).unwrap_or(event);
-    match event["duty"].as_str() {
+    let text = |name: &str| event.get(name).and_then(Value::as_str);
+    match text("duty") {
         None | Some("sweep") => {
-            let which = match event["all"].as_bool() {
+            let which = match event.get("all").and_then(Value::as_bool) {
                 Some(true) => Which::All,
                 Some(false) | None => Which::Due,
             };
@@ -34,12 +35,12 @@ async fn perform(app: &App, event: &Value, deadline: Deadline) -> Result<Value, 
         Some("reconcile") => {
             let now = app.clock.now();
             // One that an operator names a time for begins anew; the others go on behind each other.
-            if let Some(text) = event["since"].as_str() {
+            if let Some(text) = text("since") {
                 let since = EpochSeconds::parse(text);
                 let since = since.ok_or_else(|| unknown(&format!("the time {text}")))?;
                 return Ok(json!(reconcile(app, Scope::Since(since), deadline).await?));
             }
-            let scope = match event["since_hours"].as_i64() {
+            let scope = match event.get("since_hours").and_then(Value::as_i64) {
                 Some(hours) => Scope::Since(now.plus(hours.saturating_mul(-3_600))),
                 None => Scope::Everything,
             };

@@ -3,9 +3,14 @@
 use rowproof_core::ids::JobId;
 use rowproof_core::ledger::{Failure, HoldReason, Job, JobState};
 use rowproof_core::receipt::Manifest;
+use serde::Serialize;
 
 use crate::jobs::Tally;
 use crate::report::{counted, grouped};
+
+/// Chunks that were given up and later jobs, named one by one.
+const GIVEN_UP_MAX: usize = 5;
+const LATER_MAX: usize = 3;
 
 /// The pipeline file that is stored now, beside the one the job ran under.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,11 +23,26 @@ pub(crate) enum Today {
     Gone,
 }
 
+/// A chunk that failed for good. The keys are a contract: more may come, none is renamed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct GivenUp {
+    /// `3`, or `3.01` for a part of it.
+    pub(crate) chunk: String,
+    /// Why.
+    #[serde(flatten)]
+    pub(crate) failure: Failure,
+}
+
 /// Everything that is known about a job.
 #[derive(Debug, Clone)]
 pub(crate) struct Story {
     pub(crate) job: Job,
     pub(crate) tally: Tally,
+    pub(crate) given_up: Vec<GivenUp>,
+    /// Other jobs of its place, oldest first.
+    pub(crate) others: Vec<Job>,
+    /// The job that an operator put in its place by going back from it.
+    pub(crate) went_back_to: Option<JobId>,
     /// Its manifest, or the totals it was judged by.
     pub(crate) manifest: Option<Manifest>,
     /// Job of the newest version in its place.
@@ -40,11 +60,13 @@ impl Story {
     /// One sentence or two a line.
     pub(crate) fn tell(&self) -> Vec<String> {
         let mut lines = vec![self.headline(), self.file(), self.pipeline()];
+        lines.extend(self.origin());
         lines.extend(self.work());
         lines.extend(self.rows());
         lines.extend(self.hold());
         lines.extend(self.failure());
         lines.push(self.visible());
+        lines.extend(self.afterwards());
         lines
     }
 
@@ -92,6 +114,48 @@ impl Story {
         )
     }
 
+    /// Whose rows it is about, when it reads no file itself.
+    fn origin(&self) -> Option<String> {
+        let facts = &self.job.facts;
+        let replay = facts.replay.as_ref();
+        let replays =
+            replay.map(|replay| format!("it replays failed rows of job {}", replay.parent));
+        let reverts = facts.reverts.as_ref();
+        let reverts = reverts
+            .map(|earlier| format!("an operator went back: its rows are those of job {earlier}"));
+        replays.or(reverts)
+    }
+
+    /// What others did to its rows since.
+    fn afterwards(&self) -> Vec<String> {
+        let (id, generation) = (&self.job.facts.job, self.job.facts.generation);
+        let mut lines = vec![];
+        if let Some(lock) = &self.job.replay {
+            lines.push(format!("now: job {} is changing its rows by a replay", lock.job));
+        }
+        let is_replay = |other: &&Job| other.facts.replay.as_ref().map(|r| &r.parent) == Some(id);
+        for replay in self.others.iter().filter(is_replay) {
+            let (replay, state) = (&replay.facts.job, replay.state.as_str());
+            lines.push(format!("replay: job {replay} of its failed rows is {state}"));
+        }
+        if let Some(job) = &self.went_back_to {
+            lines.push(format!("later: an operator went back from this version, by job {job}"));
+        }
+        let is_later =
+            |other: &&Job| other.facts.generation > generation && other.facts.replay.is_none();
+        let later: Vec<_> = self.others.iter().filter(is_later).collect();
+        for other in later.iter().rev().take(LATER_MAX) {
+            let (facts, state) = (&other.facts, other.state.as_str());
+            let stored = facts.object.last_modified.rfc3339();
+            let (job, uri) = (&facts.job, facts.object.uri());
+            lines.push(format!("later: job {job} of {uri}, stored {stored}, is {state}"));
+        }
+        if later.len() > LATER_MAX {
+            lines.push(format!("  and {} before them", counted_of(later.len() - LATER_MAX, "job")));
+        }
+        lines
+    }
+
     fn work(&self) -> Vec<String> {
         let tally = &self.tally;
         let mut lines = vec![];
@@ -125,6 +189,18 @@ impl Story {
                 "  {chunks} begun more than once: a worker died, was cut off or ran out of time"
             ));
         }
+        if tally.split > 0 {
+            let chunks = counted(tally.split.into(), "chunk");
+            lines.push(format!("  {chunks} cut in two to find a record that kills its workers"));
+        }
+        for GivenUp { chunk, failure } in self.given_up.iter().take(GIVEN_UP_MAX) {
+            let Failure { code, message } = failure;
+            lines.push(format!("  chunk {chunk} given up: {code}: {message}"));
+        }
+        if self.given_up.len() > GIVEN_UP_MAX {
+            let more = self.given_up.len() - GIVEN_UP_MAX;
+            lines.push(format!("  and {} more given up", counted_of(more, "chunk")));
+        }
         lines
     }
 
@@ -144,6 +220,12 @@ impl Story {
         for reason in totals.reasons.iter().take(3) {
             let column = reason.column.as_ref().map(|c| format!(" in {c}")).unwrap_or_default();
             lines.push(format!("  {} rejected: {}{column}", grouped(reason.rows), reason.code));
+        }
+        let poison = totals.reasons.iter().filter(|reason| reason.code == "poison");
+        let poison: u64 = poison.map(|reason| reason.rows).sum();
+        if poison > 0 {
+            let records = counted(poison, "record");
+            lines.push(format!("  {records} killed each worker that read it: archived as poison"));
         }
         lines
     }
@@ -217,7 +299,8 @@ impl Story {
                 let unbalanced = unbalanced.is_some_and(|h| h.reason == HoldReason::Unbalanced);
                 if unbalanced { vec![discard, rerun] } else { vec![approve, discard] }
             }
-            JobState::Failed | JobState::Blocked => vec![
+            JobState::Blocked => vec![format!("rowproof redrive --job {id} --out {dir}"), rerun],
+            JobState::Failed => vec![
                 rerun,
                 "correct the file or the pipeline file, then `rowproof run` them".to_owned(),
             ],
@@ -225,11 +308,31 @@ impl Story {
                 let newer = self.head.as_ref().filter(|head| *head != id);
                 newer.map(|newer| format!("rowproof why {newer} --out {dir}")).into_iter().collect()
             }
-            JobState::Committed if self.today != Today::Same && self.is_visible() => vec![rerun],
             JobState::Committed => {
-                vec![format!("rowproof files {} --out {dir}", self.job.facts.pipeline)]
+                let mut next = match self.today != Today::Same && self.is_visible() {
+                    true => vec![rerun],
+                    false => {
+                        vec![format!("rowproof files {} --out {dir}", self.job.facts.pipeline)]
+                    }
+                };
+                if self.is_visible() && self.came_before() {
+                    let key = &self.job.facts.object.key;
+                    next.push(format!("rowproof revert '{key}' --out {dir}"));
+                }
+                next
             }
         }
+    }
+
+    /// Whether an earlier version's rows were visible before its own.
+    fn came_before(&self) -> bool {
+        let generation = self.job.facts.generation;
+        let earlier = |other: &Job| {
+            other.state == JobState::Committed
+                && other.facts.generation < generation
+                && other.facts.replay.is_none()
+        };
+        self.others.iter().any(earlier)
     }
 
     fn is_visible(&self) -> bool {
@@ -240,7 +343,8 @@ impl Story {
 /// What a failure's code means, in words.
 fn meaning(failure: &Failure) -> Option<&'static str> {
     Some(match failure.code.as_str() {
-        "attempts" => "its workers died every time; a record may kill them, or memory was short",
+        "poison" => "its workers died every time; a record may kill them, or memory was short",
+        "undelivered" => "its message failed every time, before a worker could begin; see the log",
         "source_gone" => "the file was removed before all of it was read: store it again",
         "discarded" => "an operator dropped it; nothing of it was loaded",
         "bad_header" => "the header cannot be used, so no row could be read",
@@ -253,6 +357,10 @@ fn meaning(failure: &Failure) -> Option<&'static str> {
         "block" => "a block of rows could not be built, which is a bug of rowproof",
         _ => return None,
     })
+}
+
+fn counted_of(number: usize, noun: &str) -> String {
+    counted(u64::try_from(number).unwrap_or(u64::MAX), noun)
 }
 
 fn short(sha256: &str) -> &str {

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use rowproof_core::ids::{ObjectVersion, SlotId};
-use rowproof_core::ledger::{Hold, JobFacts};
+use rowproof_core::ledger::{Hold, JobFacts, ReplayFacts};
 use rowproof_core::time::EpochSeconds;
 
 use super::*;
@@ -46,6 +46,9 @@ fn job(id: &str, generation: i64, state: JobState) -> Job {
 fn story(job: Job) -> Story {
     Story {
         tally: Tally { total: Some(3), done: 1, retaken: 1, ..Tally::default() },
+        given_up: vec![],
+        others: vec![],
+        went_back_to: None,
         manifest: None,
         head: Some(job.facts.job.clone()),
         visible: None,
@@ -131,4 +134,55 @@ fn a_failure_says_what_its_code_means() {
     let lines = story(job).failure();
     assert_eq!(lines.len(), 2);
     assert!(lines[1].contains("cut off"), "{lines:?}");
+}
+
+#[test]
+fn a_blocked_job_names_the_chunks_that_were_given_up_and_how_they_come_back() {
+    let given_up = |n: usize| {
+        let failure = Failure { code: "poison".into(), message: "its workers died".into() };
+        GivenUp { chunk: format!("{n}.01"), failure }
+    };
+    let blocked = Story {
+        given_up: (0..7).map(given_up).collect(),
+        tally: Tally { total: Some(9), done: 2, failed: 7, split: 2, ..Tally::default() },
+        ..story(job("j", 1, JobState::Blocked))
+    };
+    let told = blocked.tell();
+    assert!(told.contains(&"  2 chunks cut in two to find a record that kills its workers".into()));
+    assert!(told.contains(&"  chunk 4.01 given up: poison: its workers died".into()), "{told:#?}");
+    assert!(told.contains(&"  and 2 chunks more given up".into()), "{told:#?}");
+    assert_eq!(blocked.next()[0], "rowproof redrive --job j --out out");
+}
+
+#[test]
+fn replays_reverts_and_later_files_are_told() {
+    let request = rowproof_core::ledger::PlanRef { key: "k".into(), sha256: "s".into() };
+    let facts = ReplayFacts { parent: JobId("j".into()), parent_rev: 3, request };
+    let mut replay = job("r", 2, JobState::Committed);
+    replay.facts.replay = Some(facts);
+    let mut back = job("b", 5, JobState::Committed);
+    back.facts.reverts = Some(JobId("first".into()));
+    let told = story(replay.clone()).tell();
+    assert!(told.contains(&"it replays failed rows of job j".into()), "{told:#?}");
+    let told = story(back.clone()).tell();
+    let went = "an operator went back: its rows are those of job first";
+    assert!(told.contains(&went.into()), "{told:#?}");
+
+    let mut others: Vec<_> =
+        (3..8).map(|n| job(&format!("l{n}"), n, JobState::Committed)).collect();
+    others.extend([replay, back, job("first", 1, JobState::Committed)]);
+    let visible = job("j", 2, JobState::Committed);
+    let tells = Story {
+        others,
+        went_back_to: Some(JobId("b".into())),
+        visible: Some(visible.clone()),
+        ..story(visible)
+    };
+    let told = tells.tell();
+    let afterwards: Vec<_> = told.iter().skip_while(|line| !line.starts_with("replay")).collect();
+    assert_eq!(afterwards[0], "replay: job r of its failed rows is COMMITTED");
+    assert_eq!(afterwards[1], "later: an operator went back from this version, by job b");
+    assert!(afterwards[2].starts_with("later: job b of s3://input/incoming/a.csv"), "{told:#?}");
+    assert_eq!(afterwards[5], "  and 3 jobs before them");
+    assert_eq!(tells.next()[1], "rowproof revert 'incoming/a.csv' --out out");
 }
