@@ -1,6 +1,6 @@
 //! What brings work back: the sweeper, the reconciler and redrive, with every message in the test's hand.
 
-use rowproof_core::ledger::{self, Chunk, ChunkId, ChunkState, Failure, Job, JobState, Lease};
+use rowproof_core::ledger::{self, Chunk, ChunkId, ChunkState, Failure, Job, JobState};
 use rowproof_core::message::Task;
 use serde_json::json;
 use tempfile::TempDir;
@@ -130,6 +130,102 @@ async fn an_upload_whose_event_never_came_is_found_by_the_reconciler() {
     assert_eq!(cloud.depth("work"), 0);
 }
 
+async fn load(cloud: &Cloud, file: &[u8]) -> Job {
+    cloud.put(KEY, file).await;
+    cloud.tell(KEY).await;
+    cloud.settle().await;
+    assert!(cloud.loaded() == oracle::good(file));
+    let mut jobs = cloud.app.ledger.all_jobs().await.unwrap();
+    jobs.sort_by_key(|job| job.facts.generation);
+    jobs.pop().unwrap()
+}
+
+fn version(first_id: usize) -> Vec<u8> {
+    Orders { first_id, ..Orders::clean(30) }.csv().0
+}
+
+#[tokio::test]
+async fn working_files_go_after_the_grace_but_those_that_may_be_gone_back_to() {
+    let (_folder, cloud) = cloud(10).await;
+    let mut jobs = vec![load(&cloud, &version(1)).await, load(&cloud, &version(2)).await];
+    // One is overtaken with a chunk of it done.
+    cloud.put(KEY, &version(3)).await;
+    cloud.tell(KEY).await;
+    cloud.deliver("uploads").await;
+    cloud.deliver_up_to("work", 1).await;
+    jobs.push(load(&cloud, &version(4)).await);
+    let all = cloud.app.ledger.all_jobs().await.unwrap();
+    let overtaken = all.iter().find(|job| job.state == JobState::Superseded).unwrap();
+    let reconcile = json!({ "duty": "reconcile" });
+    let early = cloud.duty(&cloud.app, reconcile.clone()).await;
+    assert_eq!(early["working_removed"], 0, "{early}");
+
+    let late = cloud.duty(&cloud.later, reconcile.clone()).await;
+    assert!(late["working_removed"].as_u64() > Some(0) && late["doubtful"] == 0, "{late}");
+    for folder in ["_staging", "_plans"] {
+        let mut there = vec![];
+        for job in [&jobs[0], overtaken, &jobs[1], &jobs[2]] {
+            there.push(cloud.has(&format!("{folder}/{}/", job.facts.job)).await);
+        }
+        assert_eq!(there, [false, false, true, true], "{folder}");
+    }
+    assert!(cloud.has("_plans/pipelines/").await);
+    assert_eq!(cloud.duty(&cloud.later, reconcile).await["working_removed"], 0);
+    assert!(cloud.loaded() == oracle::good(&version(4)));
+    let back = rowproof_io::revert::revert(&cloud.app, &jobs[2].facts.slot).await.unwrap();
+    assert!(matches!(back, rowproof_io::revert::Revert::Begun { .. }), "{back:?}");
+    cloud.settle().await;
+    assert!(cloud.loaded() == oracle::good(&version(2)));
+}
+
+#[tokio::test]
+async fn what_a_late_worker_published_is_removed_and_what_others_stored_is_not() {
+    let (folder, cloud) = cloud(10).await;
+    let old = load(&cloud, &version(1)).await;
+    let new = load(&cloud, &version(2)).await;
+    let store = &cloud.app.store;
+    let manifest = store.get("output", old.manifest.as_ref().unwrap()).await.unwrap().unwrap();
+    let manifest: rowproof_core::receipt::Manifest = serde_json::from_slice(&manifest).unwrap();
+    for file in &manifest.files {
+        store.copy_new("output", &file.staged, &file.key).await.unwrap();
+    }
+    assert!(cloud.loaded() != oracle::good(&version(2)), "both versions are there for a moment");
+    let strays = [
+        format!("curated/orders/000002-{}-000009-0123456789abcdef.parquet", new.facts.job),
+        "curated/orders/part-0.parquet".to_owned(),
+    ];
+    for key in &strays {
+        store.put("output", key, "not read".into()).await.unwrap();
+    }
+    let reconcile = json!({ "duty": "reconcile" });
+    let removed = cloud.duty(&cloud.app, reconcile.clone()).await;
+    assert_eq!(removed["published_removed"], manifest.files.len(), "{removed}");
+    assert!(cloud.has(&strays[0]).await, "a worker may be about to name it");
+    let late = cloud.duty(&cloud.later, reconcile).await;
+    assert_eq!(late["published_removed"], 1, "{late}");
+    assert!(!cloud.has(&strays[0]).await && cloud.has(&strays[1]).await);
+    std::fs::remove_file(folder.path().join("output").join(&strays[1])).unwrap();
+    assert!(cloud.loaded() == oracle::good(&version(2)));
+}
+
+#[tokio::test]
+async fn a_reconcile_that_runs_out_of_time_goes_on_where_it_stopped() {
+    let (_folder, cloud) = cloud(100).await;
+    cloud.put(KEY, &orders(10)).await;
+    let over = cloud.app.clock.deadline_in(0);
+    let event = json!({ "duty": "reconcile" });
+    let early = rowproof_schedule::handle(&cloud.app, &event, over).await.unwrap();
+    assert_eq!((&early["complete"], &early["objects"]), (&json!(false), &json!(0)));
+    assert!(cloud.has("_reconcile/all.json").await);
+    let rest = cloud.duty(&cloud.app, event.clone()).await;
+    assert_eq!((&rest["complete"], &rest["unobserved"]), (&json!(true), &json!(1)));
+    // Where it stopped may be nonsense: it only says where to begin.
+    cloud.app.store.put("output", "_reconcile/all.json", "{]".into()).await.unwrap();
+    assert_eq!(cloud.duty(&cloud.app, event).await["complete"], true);
+    cloud.settle().await;
+    is_loaded(&cloud, &orders(10)).await;
+}
+
 #[tokio::test]
 async fn a_schedule_that_names_an_unknown_duty_fails() {
     let (_folder, cloud) = cloud(100).await;
@@ -150,7 +246,6 @@ async fn give_up(cloud: &Cloud, job: &Job, chunk: u32, code: &str) {
     assert!(cloud.app.ledger.perform(&write).await.unwrap().stands());
     let failure = Failure { code: code.into(), message: "its workers died".into() };
     let now = cloud.app.clock.now();
-    let lease = Lease { ..lease };
     for write in
         [ledger::give_up(&lease, &failure, now), ledger::block(&job.facts.job, &failure, now)]
     {

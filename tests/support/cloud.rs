@@ -23,7 +23,7 @@ use super::world::ORDERS;
 const QUEUES: [&str; 4] = ["uploads", "work", "redrive", "work-dlq"];
 
 /// What a sweeper sees as due sees a clock that is so much later, in milliseconds.
-const LATER_MS: u64 = 600_000;
+const LATER_MS: i64 = 600_000;
 
 pub(crate) struct Cloud {
     pub(crate) app: App,
@@ -38,7 +38,8 @@ impl Cloud {
     /// In a folder as `rowproof run` makes it, with the pipeline `orders` and these chunks.
     pub(crate) async fn start(out: &Path, chunk_rows: u32) -> Cloud {
         let buckets = ["input", "output", "failures"].map(|name| (name.to_owned(), false));
-        let options = Options { dir: Some(out.to_owned()), port: None, buckets: buckets.to_vec() };
+        let options =
+            Options { dir: Some(out.to_owned()), buckets: buckets.to_vec(), ..Options::default() };
         let aws = LocalAws::start(options).await.unwrap();
         for queue in QUEUES {
             aws.create_queue(queue, &QueueOptions::default());
@@ -65,7 +66,7 @@ impl Cloud {
         let settings = Settings::read(&settings).unwrap();
         let clients = Clients::local(&url, REGION, ACCESS_KEY, SECRET_KEY);
         let app = App::new(settings.clone(), &clients);
-        let ahead = Clock::of_runtime(app.clock.now_ms() + LATER_MS, 0);
+        let ahead = Clock::system().skewed(LATER_MS);
         let later = App::with_clock(settings, &clients, ahead);
         app.ledger.ensure_table().await.unwrap();
         let parsed =
@@ -173,6 +174,11 @@ impl Cloud {
 
     pub(crate) async fn reread(&self, job: &JobId) -> Job {
         self.app.ledger.job(job).await.unwrap().unwrap()
+    }
+
+    /// Whether the output bucket holds anything under the prefix.
+    pub(crate) async fn has(&self, prefix: &str) -> bool {
+        !self.app.store.list("output", prefix).await.unwrap().is_empty()
     }
 
     /// Rows of the sink by a plain listing, sorted.
