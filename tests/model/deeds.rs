@@ -1,0 +1,206 @@
+//! What comes from outside: the first state, versions that arrive, operators, T12 and its like from
+//! whoever sees that they are due.
+
+use rowproof_core::ledger::{self, Acquire, ChunkState, JobState, Worker};
+
+use crate::bounds::may;
+use crate::fixed::{self, FAST, NOW};
+use crate::machine::{Action, Deed, Machine};
+use crate::parsed::Parsed;
+use crate::rules;
+use crate::state::{Held, How, NOBODY, Op, Pc, State, Worker as WorkerState};
+use crate::world::{Decision, Id};
+
+impl Machine {
+    pub(crate) fn first(&self) -> State {
+        let bounds = &self.bounds;
+        let idle = WorkerState { pc: Pc::Idle, is_mine: false, life: 0 };
+        let mut state = State {
+            items: vec![],
+            documents: vec![],
+            files: 0,
+            source: [0; 3],
+            network: vec![],
+            workers: vec![idle; bounds.workers.into()],
+            crashes: bounds.crashes,
+            faults: bounds.faults,
+            deeds: bounds.deeds,
+            discarded: 0,
+            broken: 0,
+        };
+        if !bounds.allows(may::ARRIVE) {
+            for key in 0..bounds.versions.len() {
+                state.source[key] = 1;
+            }
+        }
+        if bounds.allows(may::PLANNED) {
+            let job = self.planned(&mut state);
+            if bounds.allows(may::WORN) {
+                for attempt in 1..ledger::ATTEMPTS_MAX {
+                    self.acquired(&mut state, job, 0, &format!("dead {attempt}"));
+                    self.expire(&mut state, self.chunk_key(job, 0));
+                }
+            }
+        }
+        state
+    }
+
+    /// Performs a write that nothing disturbs, so that it must stand.
+    fn at_once(&self, state: &mut State, write: Id) {
+        if !self.land_write(state, write, NOBODY) {
+            state.broken |= rules::ALARM;
+        }
+    }
+
+    /// The source's version of the first key as the head, with a planned job.
+    fn planned(&self, state: &mut State) -> u8 {
+        let slot = state.item(self.slot_key());
+        let (decision, seen) = self.observe(state, 0, slot, How::Observe);
+        let Decision::NewHead { write, .. } = decision else { panic!("{decision:?}") };
+        self.at_once(state, write);
+        self.at_once(state, self.create_write(seen));
+        let job = self.job_of(seen);
+        let write = self.seal(self.job_item(state, job), 0);
+        self.at_once(state, write);
+        job
+    }
+
+    fn acquired(&self, state: &mut State, job: u8, chunk: u8, owner: &str) -> Held {
+        let key = self.chunk_key(job, chunk);
+        let parsed = self.parsed(state.item(key));
+        let read = parsed.as_deref().and_then(Parsed::chunk);
+        let who = Worker { owner: owner.to_owned(), run: None };
+        let acquire = ledger::acquire(&self.chunk_id(job, chunk), read, &who, FAST);
+        let Acquire::Try(write, lease) = acquire else {
+            state.broken |= rules::ALARM;
+            return Held { job, chunk, epoch: 0, attempts: 0, start: 0 };
+        };
+        self.at_once(state, self.world.number_write(*write));
+        let small = |number| u8::try_from(number).expect("few attempts");
+        let (epoch, attempts) = (small(lease.epoch), small(lease.attempts));
+        Held { job, chunk, epoch, attempts, start: 0 }
+    }
+
+    /// The next version, with all its chunks DONE.
+    pub(crate) fn arrive(&self, state: &mut State) {
+        state.source[0] += 1;
+        let job = self.planned(state);
+        for chunk in 0..self.bounds.chunks {
+            let held = self.acquired(state, job, chunk, "arrival");
+            let lease = ledger::Lease {
+                id: self.chunk_id(job, chunk),
+                epoch: held.epoch.into(),
+                owner: "arrival".into(),
+                attempts: held.attempts.into(),
+            };
+            let complete = ledger::complete(&lease, &self.outcome(held, 0));
+            self.at_once(state, self.world.number_write(complete));
+        }
+    }
+
+    /// What may come from outside now.
+    pub(crate) fn deeds(&self, state: &State, actions: &mut Vec<Action>) {
+        let may = |what| self.bounds.allows(what);
+        if may(may::ARRIVE) && usize::from(state.source[0]) < self.bounds.versions[0].len() {
+            actions.push(Action::Arrive);
+        }
+        let parsed = self.parsed(state.item(self.slot_key()));
+        let head = parsed.as_deref().and_then(Parsed::slot).map_or(0, |slot| slot.head);
+        for (job, is) in self.jobs(state) {
+            let mut offer = |deed| {
+                if self.deed(state, deed, job).is_some() {
+                    actions.push(Action::Do(deed, job));
+                }
+            };
+            let before_end = !matches!(
+                is,
+                JobState::Committing | JobState::Committed | JobState::Superseded
+            );
+            if may(may::SUPERSEDE) && job != head && before_end {
+                offer(Deed::Supersede);
+            }
+            let failed = |n| self.chunk(state, job, n).is_some_and(|c| c.state == ChunkState::Failed);
+            if is == JobState::Running && (0..self.bounds.chunks).any(failed) {
+                offer(Deed::Block);
+            }
+            if state.deeds > 0 && may(may::DECIDE) && is == JobState::Held {
+                offer(Deed::Approve);
+                offer(Deed::Discard);
+            }
+            let fails = matches!(is, JobState::Planning | JobState::Running);
+            if state.deeds > 0 && may(may::FAIL) && fails {
+                offer(Deed::Fail);
+            }
+        }
+        if may(may::HONEST) {
+            self.expiries(state, actions);
+        }
+    }
+
+    /// The time of a lease is over.
+    pub(crate) fn expire(&self, state: &mut State, key: u8) {
+        let item = self.world.altered(state.item(key), |item| {
+            item.insert("lease_until".into(), fixed::PAST.0.into());
+        });
+        state.set_item(key, item);
+    }
+
+    fn expiries(&self, state: &State, actions: &mut Vec<Action>) {
+        for (key, item) in &state.items {
+            if rules::is_held(&self.world.parsed(*item)) {
+                actions.push(Action::Expire(*key));
+            }
+        }
+    }
+
+    /// The write of a deed, made from what is stored now; `None` when it is under way already, or when
+    /// the ledger refuses to make it.
+    fn deed(&self, state: &State, deed: Deed, job: u8) -> Option<Op> {
+        let read = self.job_item(state, job);
+        let slot = self.parsed(state.item(self.slot_key()));
+        let generation =
+            slot.as_deref().and_then(Parsed::slot).map_or(0, |slot| slot.slot.generation);
+        let memo = ("deed", read.into(), deed as u32, generation.unsigned_abs() as u32);
+        let decision = self.world.decide(memo, || {
+            let write = match deed {
+                Deed::Supersede => return Decision::Send(self.supersede(job)),
+                Deed::Block => return Decision::Send(self.block(job)),
+                Deed::Fail => return Decision::Send(self.fail(read)),
+                Deed::Approve => self.with_job(read, |job| {
+                    ledger::approve(job, "ann", "fine", generation, NOW).ok()
+                }),
+                Deed::Discard => {
+                    self.with_job(read, |job| ledger::discard(job, "ann", "no", NOW).ok())
+                }
+            };
+            match write {
+                Some(write) => Decision::Send(self.world.number_write(write)),
+                None => Decision::Nothing,
+            }
+        });
+        let Decision::Send(write) = decision else { return None };
+        let op = Op::Write(write);
+        let sent = state.network.iter().any(|r| r.op == op && r.from == NOBODY);
+        (!sent).then_some(op)
+    }
+
+    pub(crate) fn perform(&self, state: &mut State, deed: Deed, job: u8) {
+        let op = self.deed(state, deed, job).expect("the deed was on offer");
+        if matches!(deed, Deed::Approve | Deed::Discard | Deed::Fail) {
+            state.deeds -= 1;
+        }
+        state.send(op, NOBODY);
+    }
+
+    pub(crate) fn block(&self, job: u8) -> Id {
+        let memo = ("block", job.into(), 0, 0);
+        let failure = fixed::failure("attempts");
+        self.world.write_of(memo, || ledger::block(&self.world.job_id(job), &failure, NOW))
+    }
+
+    pub(crate) fn fail(&self, read: Id) -> Id {
+        self.world.write_of(("fail", read.into(), 0, 0), || {
+            self.with_job(read, |job| ledger::fail(job, &fixed::failure("codec"), NOW))
+        })
+    }
+}

@@ -1,0 +1,151 @@
+//! Mutants: a write with one clause of its guard, or of its effect, taken out. A guard is data, so a
+//! mutant is made just before the write is sent, and the transition functions stay as they are.
+
+use std::fmt;
+
+use rowproof_core::ledger::{Guard, Value, Write};
+
+/// What a mutant takes out of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Part {
+    /// A clause of the condition.
+    Guard,
+    /// A clause of what tells that the effect stands already.
+    Effect,
+    /// All of what tells that the effect stands already.
+    WholeEffect,
+    /// That the write's own id is recognised.
+    OwnWrite,
+}
+
+/// One clause of one write, wherever its shape occurs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Clause {
+    pub(crate) write: &'static str,
+    pub(crate) part: Part,
+    /// The whole condition without its numbers and ids.
+    shape: String,
+    /// Which of its reductions.
+    at: usize,
+    /// The clause without its numbers and ids.
+    pub(crate) text: String,
+}
+
+impl fmt::Display for Clause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.part {
+            Part::Guard => write!(f, "{} without `{}`", self.write, self.text),
+            Part::Effect => write!(f, "{} stands without `{}`", self.write, self.text),
+            Part::WholeEffect => write!(f, "{} never stands by its effect", self.write),
+            Part::OwnWrite => write!(f, "{} forgets its own write", self.write),
+        }?;
+        match self.part {
+            Part::Guard if self.shape != self.text => write!(f, " in `{}`", self.shape),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A clause that is taken out.
+pub(crate) type Mutant = Clause;
+
+impl Clause {
+    pub(crate) fn forgets_own_writes_of(&self, write: &str) -> bool {
+        self.part == Part::OwnWrite && self.write == write
+    }
+}
+
+/// Everything that can be taken out of this write.
+pub(crate) fn clauses_of(write: &Write) -> Vec<Clause> {
+    let mut found = vec![];
+    for (part, guard) in [(Part::Guard, &write.guard), (Part::Effect, &write.effect)] {
+        let shape = text(guard);
+        for (at, (text, _)) in reductions(guard).into_iter().enumerate() {
+            found.push(Clause { write: write.name, part, shape: shape.clone(), at, text });
+        }
+    }
+    let whole = |part, shape: String| Clause {
+        write: write.name,
+        part,
+        shape,
+        at: 0,
+        text: String::new(),
+    };
+    if write.effect != Guard::Never {
+        found.push(whole(Part::WholeEffect, text(&write.effect)));
+    }
+    found.push(whole(Part::OwnWrite, String::new()));
+    found
+}
+
+/// Takes the mutant's clause out of the write, if the write has it.
+pub(crate) fn mutate(write: &mut Write, mutant: &Mutant) {
+    if write.name != mutant.write {
+        return;
+    }
+    let reduced = |guard: &Guard| match text(guard) == mutant.shape {
+        true => reductions(guard).into_iter().nth(mutant.at).map(|(_, reduced)| reduced),
+        false => None,
+    };
+    match mutant.part {
+        Part::Guard => write.guard = reduced(&write.guard).unwrap_or(write.guard.clone()),
+        Part::Effect => write.effect = reduced(&write.effect).unwrap_or(write.effect.clone()),
+        Part::WholeEffect => write.effect = Guard::Never,
+        Part::OwnWrite => {}
+    }
+}
+
+/// Every guard that lacks one clause of this one, with the text of what it lacks. A clause of a
+/// conjunction counts as true without it, one of a disjunction as false.
+fn reductions(guard: &Guard) -> Vec<(String, Guard)> {
+    match guard {
+        Guard::All(parts) => inside(parts, false, Guard::All),
+        Guard::Any(parts) => inside(parts, true, Guard::Any),
+        leaf => vec![(text(leaf), Guard::All(vec![]))],
+    }
+}
+
+fn inside(parts: &[Guard], is_any: bool, rebuild: fn(Vec<Guard>) -> Guard) -> Vec<(String, Guard)> {
+    let mut found = vec![];
+    for (at, part) in parts.iter().enumerate() {
+        let nested = matches!(part, Guard::All(_) | Guard::Any(_));
+        if is_any || !matches!(part, Guard::All(_)) {
+            let mut rest = parts.to_vec();
+            rest.remove(at);
+            let prefix = if is_any { "or " } else { "" };
+            found.push((format!("{prefix}{}", text(part)), rebuild(rest)));
+        }
+        if nested {
+            for (text, reduced) in reductions(part) {
+                let mut changed = parts.to_vec();
+                changed[at] = reduced;
+                found.push((text, rebuild(changed)));
+            }
+        }
+    }
+    found
+}
+
+/// The condition in words, without what differs from one write to the next.
+fn text(guard: &Guard) -> String {
+    let value = |name: &str, value: &Value| match value {
+        Value::S(text) if name == "state" => text.clone(),
+        Value::S(_) | Value::N(_) => "?".to_owned(),
+    };
+    let join = |parts: &[Guard], word: &str| {
+        let texts: Vec<String> = parts.iter().map(text).collect();
+        format!("({})", texts.join(word))
+    };
+    match guard {
+        Guard::Absent => "absent".into(),
+        Guard::Exists => "exists".into(),
+        Guard::Never => "never".into(),
+        Guard::Missing(name) => format!("no {name}"),
+        Guard::Eq(name, found) => format!("{name} = {}", value(name, found)),
+        Guard::Ne(name, found) => format!("{name} <> {}", value(name, found)),
+        Guard::Lt(name, _) => format!("{name} < ?"),
+        Guard::In(name, texts) => format!("{name} in {}", texts.join(" ")),
+        Guard::All(parts) => join(parts, " and "),
+        Guard::Any(parts) => join(parts, " or "),
+    }
+}

@@ -1,0 +1,194 @@
+//! What holds in every state.
+
+use rowproof_core::ledger::{ChunkState, Job, JobState};
+
+use crate::bounds::may;
+use crate::machine::Machine;
+use crate::parsed::Parsed;
+use crate::rules::RULES;
+use crate::state::State;
+use crate::world::Document;
+
+/// Whether a property holds in a state.
+pub(crate) type Holds = fn(&Machine, &State) -> bool;
+
+macro_rules! rules {
+    ($($bit:literal)*) => {
+        [$((RULES[$bit], (|_, state| state.broken & (1 << $bit) == 0) as Holds)),*]
+    };
+}
+
+const OF_WRITES: [(&str, Holds); RULES.len()] = rules!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17);
+
+const OF_STATES: [(&str, Holds); 8] = [
+    ("what is committed is complete, and as its chunks say", |machine, state| {
+        machine.committed_is_complete(state)
+    }),
+    ("every file that readers are sent to is there", |machine, state| {
+        let shown = machine.shown_files(state);
+        state.files & shown == shown
+    }),
+    ("a COMMITTED job had the slot", |machine, state| {
+        let committed = machine.committed(state).1;
+        machine.all_jobs(state, |job| {
+            job.state != JobState::Committed || job.facts.generation <= committed
+        })
+    }),
+    ("the slot's committed job is COMMITTING or COMMITTED", |machine, state| {
+        let (committed, _) = machine.committed(state);
+        machine.jobs(state).iter().all(|(job, is)| {
+            *job != committed || matches!(is, JobState::Committing | JobState::Committed)
+        })
+    }),
+    ("unfinished work is listed as due", |machine, state| machine.unfinished_is_due(state)),
+    ("without a death the plain listing is what current names", |machine, state| {
+        let undisturbed = state.crashes == machine.bounds.crashes
+            && state.faults == machine.bounds.faults
+            && state.is_quiet();
+        let publishing = machine.jobs(state).iter().any(|(_, is)| *is == JobState::Committing);
+        !undisturbed || publishing || state.files == machine.shown_files(state)
+    }),
+    ("the chunks of a chain tile it", |machine, state| machine.chains_tile(state)),
+    ("everything in the ledger can be read", |machine, state| {
+        let readable = |item| !matches!(&*machine.world.parsed(item), Parsed::Unreadable);
+        state.items.iter().all(|(_, item)| readable(*item))
+    }),
+];
+
+/// All properties, in order.
+pub(crate) const PROPERTIES: [(&str, Holds); RULES.len() + 8] = {
+    let mut all = [OF_WRITES[0]; RULES.len() + 8];
+    let mut at = 0;
+    while at < all.len() {
+        all[at] = if at < RULES.len() { OF_WRITES[at] } else { OF_STATES[at - RULES.len()] };
+        at += 1;
+    }
+    all
+};
+
+impl Machine {
+    fn all_jobs(&self, state: &State, holds: impl Fn(&Job) -> bool) -> bool {
+        state.items.iter().all(|(_, item)| match &*self.world.parsed(*item) {
+            Parsed::Job(job) => holds(&job.job),
+            _ => true,
+        })
+    }
+
+    /// The slot's committed job and its generation.
+    pub(crate) fn committed(&self, state: &State) -> (u8, i64) {
+        let parsed = self.parsed(state.item(self.slot_key()));
+        let slot = parsed.as_deref().and_then(Parsed::slot);
+        slot.map_or((0, 0), |slot| (slot.committed, slot.slot.committed_generation))
+    }
+
+    /// I1, I2, I3 and I7: the manifest lists the outcome of every chunk, and no other.
+    fn committed_is_complete(&self, state: &State) -> bool {
+        let parsed = self.parsed(state.item(self.slot_key()));
+        let Some(slot) = parsed.as_deref().and_then(Parsed::slot) else { return true };
+        let Some(manifest) = &slot.slot.manifest else { return true };
+        let job = slot.committed;
+        let list = state.document(self.world.name(manifest));
+        if list == 0 {
+            return false;
+        }
+        let Document::List { outcomes, job: of, .. } = self.world.read_document(list) else {
+            return false;
+        };
+        let count = self.chunk_count(self.job_item(state, job)).unwrap_or(0);
+        let as_stored = (0..count).zip(&outcomes).all(|(chunk, outcome)| {
+            self.chunk(state, job, chunk).is_some_and(|chunk| {
+                chunk.state == ChunkState::Done
+                    && chunk.outcome.is_some_and(|stored| stored.sha256 == *outcome)
+            })
+        });
+        of == job && outcomes.len() == usize::from(count) && as_stored
+    }
+
+    /// Files that a reader who goes through the pointer is sent to.
+    pub(crate) fn shown_files(&self, state: &State) -> u64 {
+        let current = state.document(self.current_name());
+        if current == 0 {
+            return 0;
+        }
+        let Document::Current { manifest, .. } = self.world.read_document(current) else {
+            return 0;
+        };
+        self.files_under(state, manifest)
+    }
+
+    fn unfinished_is_due(&self, state: &State) -> bool {
+        state.items.iter().all(|(_, item)| match &*self.world.parsed(*item) {
+            Parsed::Slot(slot) => slot.is_due || slot.head == slot.committed,
+            Parsed::Job(job) => job.is_due || job.job.state.is_settled(),
+            _ => true,
+        })
+    }
+
+    /// I10: each DONE chunk begins where the one before it ended, the last ends with the object, and
+    /// nothing is DONE behind it.
+    fn chains_tile(&self, state: &State) -> bool {
+        if self.bounds.chain == 0 {
+            return true;
+        }
+        self.jobs(state).iter().all(|(job, _)| self.chain_tiles(state, *job))
+    }
+
+    fn chain_tiles(&self, state: &State, job: u8) -> bool {
+        let mut begins = Some(0);
+        let count = self.chunk_count(self.job_item(state, job));
+        for number in 0..self.bounds.chunks {
+            let outcome = self.chunk(state, job, number).and_then(|chunk| chunk.outcome);
+            let Some(outcome) = outcome else {
+                begins = None;
+                continue;
+            };
+            let start = outcome.sha256.split('-').nth(1).and_then(|start| start.parse().ok());
+            if begins.is_none() || start != begins {
+                return false;
+            }
+            if count.is_some_and(|count| (number + 1 == count) != outcome.end_of_object) {
+                return false;
+            }
+            begins = outcome.next.map(|next| next.byte);
+        }
+        true
+    }
+
+    /// Where everything should end: nothing under way, the newest version committed, and readers, the
+    /// listing and the ledger of one mind. What waits for an operator has ended too.
+    pub(crate) fn is_settled(&self, state: &State) -> bool {
+        let may = |what| self.bounds.allows(what);
+        if !state.is_quiet() || state.broken != 0 {
+            return false;
+        }
+        let settled = self.jobs(state).iter().all(|(job, is)| match is {
+            JobState::Planning => !may(may::PLAN),
+            JobState::Running => {
+                let done = |chunk| self.is_done(state, *job, chunk);
+                !may(may::COMMIT) && (!may(may::CHUNK) || (0..self.bounds.chunks).all(done))
+            }
+            JobState::Blocked => (0..self.bounds.chunks).any(|chunk| {
+                self.chunk(state, *job, chunk).is_some_and(|c| c.state == ChunkState::Failed)
+            }),
+            JobState::Committing => false,
+            JobState::Held | JobState::Committed | JobState::Superseded | JobState::Failed => true,
+        });
+        let arrived = (0..).zip(self.bounds.versions).all(|(key, versions)| {
+            usize::from(state.source[usize::from(key)]) == versions.len()
+                && (!may(may::OBSERVE) || !self.is_news(state, key))
+        });
+        settled && arrived && self.head_is_at_rest(state)
+    }
+
+    fn head_is_at_rest(&self, state: &State) -> bool {
+        let parsed = self.parsed(state.item(self.slot_key()));
+        let Some(slot) = parsed.as_deref().and_then(Parsed::slot) else { return false };
+        let head = self.job_item(state, slot.head);
+        let waits = head != 0
+            && self.with_job(head, |job| {
+                matches!(job.state, JobState::Held | JobState::Failed | JobState::Blocked)
+            });
+        let ends = waits || !self.bounds.allows(may::COMMIT) || slot.committed == slot.head;
+        ends && state.files == self.shown_files(state)
+    }
+}
