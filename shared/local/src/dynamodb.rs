@@ -53,7 +53,7 @@ impl DynamoDb {
 #[derive(Clone)]
 pub(crate) enum Tables {
     /// To the port of its own.
-    Port(Forward),
+    Port(Box<Forward>),
     /// Straight to the database: no socket, and none of the checks that a server makes of requests.
     Here(Database),
 }

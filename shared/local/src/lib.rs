@@ -140,7 +140,7 @@ impl LocalAws {
             make_private(dir)?;
         }
         let dynamodb = DynamoDb::start(file.as_deref(), stop.clone()).await?;
-        let tables = Tables::Port(Forward::new(dynamodb.address));
+        let tables = Tables::Port(Box::new(Forward::new(dynamodb.address)));
         let mut local = Self::assemble(options, &url, tables, stop.clone())?;
         local.endpoints.dynamodb = format!("http://{}", dynamodb.address);
         local.dynamodb = Some(dynamodb.task);

@@ -40,11 +40,16 @@ impl Timeline {
         self.state().waiting.first_key_value().map(|((at, _), _)| *at)
     }
 
-    /// Sets the time, never back, and wakes the first of those whose time has come; `false` when
-    /// there is none. One at a time, so that each goes on alone.
-    pub fn advance(&self, to_ms: u64) -> bool {
+    /// Sets the time, never back. Wakes nobody.
+    pub fn set(&self, to_ms: u64) {
         let mut state = self.state();
         state.now_ms = state.now_ms.max(to_ms);
+    }
+
+    /// Wakes the first of those whose time has come; `false` when there is none. One at a time, so
+    /// that each goes on alone.
+    pub fn wake(&self) -> bool {
+        let mut state = self.state();
         let now = state.now_ms;
         let entry = state.waiting.first_entry().filter(|entry| entry.key().0 <= now);
         let waker = entry.map(|entry| entry.remove());
@@ -101,12 +106,14 @@ mod tests {
         let slept = tokio::spawn(timeline.sleep(Duration::from_millis(50)));
         tokio::task::yield_now().await;
         assert_eq!((timeline.now_ms(), timeline.next_ms()), (1_000, Some(1_050)));
-        assert!(!timeline.advance(1_049));
-        assert!(timeline.advance(1_050));
+        timeline.set(1_049);
+        assert!(!timeline.wake());
+        timeline.set(1_050);
+        assert!(timeline.wake());
         slept.await.unwrap();
         assert_eq!((timeline.now_ms(), timeline.next_ms()), (1_050, None));
-        assert!(!timeline.advance(5), "time never goes back");
-        assert_eq!(timeline.now_ms(), 1_050);
+        timeline.set(5);
+        assert_eq!(timeline.now_ms(), 1_050, "time never goes back");
     }
 
     #[tokio::test]

@@ -1,0 +1,169 @@
+//! The end of a run, judged by an oracle that reads what went in and what came out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::plan::{Action, Plan};
+use crate::setup::Job;
+use crate::support::oracle::{self, Row};
+use crate::support::orders::COLUMNS;
+use crate::support::table;
+
+/// States in which a person has to decide; nothing of such a job is visible.
+const LISTED: [&str; 3] = ["HELD", "FAILED", "BLOCKED"];
+
+/// What is wrong with a run's folder.
+pub(crate) fn check(dir: &Path, plan: &Plan, jobs: &[Job]) -> Vec<String> {
+    let mut wrong = vec![];
+    let mut expected: Vec<Row> = vec![];
+    let mut named = BTreeSet::new();
+    let manifests = manifests(dir, &mut wrong, &mut named);
+    for (key, versions) in versions(plan) {
+        let shown = manifests.get(&key);
+        let last = versions.last().unwrap();
+        let heads: Vec<_> = jobs.iter().filter(|job| job.key == key).collect();
+        let Some(head) = heads.iter().max_by_key(|job| job.generation) else {
+            wrong.push(format!("{key} was never seen"));
+            continue;
+        };
+        let is_listed = LISTED.contains(&head.state.as_str());
+        match (shown, head.state.as_str()) {
+            (Some(shown), "COMMITTED") if shown.job == head.id => {}
+            (_, _) if is_listed => {}
+            (shown, state) => wrong.push(format!(
+                "{key}: its last job {} is {state} ({}), but {:?} is shown",
+                head.id,
+                head.why,
+                shown.map(|shown| &shown.job)
+            )),
+        }
+        if is_listed && head.why.is_empty() {
+            wrong.push(format!("{key}: its last job {} is {} for no reason", head.id, head.state));
+        }
+        let Some(shown) = shown else { continue };
+        let of_job = jobs.iter().find(|job| job.id == shown.job);
+        let etag = of_job.map(|job| job.etag.clone()).unwrap_or_default();
+        let Some(version) = versions.iter().find(|version| etag_of(version) == etag) else {
+            wrong.push(format!("{key}: what is shown is no version that was stored"));
+            continue;
+        };
+        if !is_listed && version != last {
+            wrong.push(format!("{key}: an older version is shown"));
+        }
+        let plain = unpacked(version);
+        expected.extend(oracle::good(&plain));
+        let (found, bad) = (rejected(dir, &shown.job), oracle::bad(&plain));
+        if found != bad {
+            wrong.push(format!("{key}: rejected rows {found:?}, expected {bad:?}"));
+        }
+    }
+    expected.sort();
+    let loaded = table::rows(&dir.join("output/curated/orders"), &COLUMNS);
+    if loaded != expected {
+        wrong.push(difference(&loaded, &expected));
+    }
+    for path in table::files(&dir.join("output/curated")) {
+        let name = path.strip_prefix(dir.join("output")).unwrap().display().to_string();
+        if !named.contains(&name) {
+            wrong.push(format!("{name} belongs to no manifest that is shown"));
+        }
+    }
+    wrong
+}
+
+fn difference(loaded: &[Row], expected: &[Row]) -> String {
+    let counted = |rows: &[Row]| {
+        let mut counts = BTreeMap::new();
+        for row in rows {
+            *counts.entry(row.clone()).or_insert(0_i64) += 1;
+        }
+        counts
+    };
+    let (is, should) = (counted(loaded), counted(expected));
+    let lost: i64 =
+        should.iter().map(|(row, count)| (count - is.get(row).unwrap_or(&0)).max(0)).sum();
+    let extra: i64 =
+        is.iter().map(|(row, count)| (count - should.get(row).unwrap_or(&0)).max(0)).sum();
+    format!("of {} rows {lost} are lost and {extra} are there too often", expected.len())
+}
+
+struct Shown {
+    job: String,
+}
+
+/// What each key's pointer names. All of it must be there.
+fn manifests(
+    dir: &Path,
+    wrong: &mut Vec<String>,
+    named: &mut BTreeSet<String>,
+) -> BTreeMap<String, Shown> {
+    let mut shown = BTreeMap::new();
+    for pointer in table::files(&dir.join("output/current")) {
+        let current: Value = serde_json::from_slice(&fs::read(&pointer).unwrap()).unwrap();
+        let path = dir.join("output").join(current["manifest"].as_str().unwrap());
+        let Ok(text) = fs::read(&path) else {
+            wrong.push(format!("{} is not there", path.display()));
+            continue;
+        };
+        let manifest: Value = serde_json::from_slice(&text).unwrap();
+        for file in manifest["files"].as_array().unwrap() {
+            let key = file["key"].as_str().unwrap().to_owned();
+            if !dir.join("output").join(&key).is_file() {
+                wrong.push(format!("{key} is named but not there"));
+            }
+            named.insert(key);
+        }
+        let key = manifest["job"]["object"]["key"].as_str().unwrap().to_owned();
+        let job = manifest["job"]["job"].as_str().unwrap().to_owned();
+        shown.insert(key, Shown { job });
+    }
+    shown
+}
+
+/// Every version of every key, in the order of their uploads.
+fn versions(plan: &Plan) -> BTreeMap<String, Vec<Vec<u8>>> {
+    let mut script: Vec<_> = plan.script.iter().collect();
+    script.sort_by_key(|(at, _)| *at);
+    let mut versions: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
+    for (_, action) in script {
+        if let Action::Upload { key, bytes } = action {
+            versions.entry(key.clone()).or_default().push(bytes.clone());
+        }
+    }
+    versions
+}
+
+/// The local S3's entity tag.
+fn etag_of(bytes: &[u8]) -> String {
+    format!("{:032x}", xxhash_rust::xxh3::xxh3_128(bytes))
+}
+
+fn unpacked(bytes: &[u8]) -> Vec<u8> {
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return bytes.to_vec();
+    }
+    let mut plain = vec![];
+    flate2::read::GzDecoder::new(bytes).read_to_end(&mut plain).unwrap();
+    plain
+}
+
+/// `(row number, first byte, end, code)` of a job's archived rows, in row order.
+fn rejected(dir: &Path, job: &str) -> Vec<(i64, i64, i64, String)> {
+    let mut rows = vec![];
+    for path in table::files(&dir.join("failures")) {
+        for row in table::read(&path) {
+            let text = |column: &str| row[column].clone().unwrap();
+            let number = |column: &str| text(column).parse::<i64>().unwrap();
+            if text("job") == job {
+                let at = (number("row_number"), number("byte_start"), number("byte_end"));
+                rows.push((at.0, at.1, at.2, text("error_code")));
+            }
+        }
+    }
+    rows.sort();
+    rows
+}

@@ -1,0 +1,70 @@
+//! What people do to the system, and what the sweeper will do: never subject to faults themselves, but
+//! at any moment of the workers' troubles.
+
+use std::sync::Arc;
+
+use rowproof_core::ledger::{self, JobState};
+use rowproof_core::message::{Message, Restart, Task};
+use rowproof_io::app::App;
+
+use crate::plan::Action;
+use crate::setup;
+
+pub(crate) async fn act(app: Arc<App>, action: Action) {
+    match action {
+        Action::Install { hold } => {
+            app.ledger.ensure_table().await.unwrap();
+            let text = setup::pipeline(hold).into_bytes();
+            app.store.put("output", "_pipelines/orders.toml", text.into()).await.unwrap();
+        }
+        Action::Upload { key, bytes } => app.store.put("input", &key, bytes.into()).await.unwrap(),
+        Action::Approve => approve(&app).await,
+        Action::Discard => discard(&app).await,
+        Action::Rerun { key } => observe(&app, key, Restart::Always).await,
+        Action::Purge => {}
+        Action::Sweep => sweep(&app).await,
+    }
+}
+
+async fn observe(app: &App, key: String, restart: Restart) {
+    let task = Task::Observe { bucket: "input".into(), key, restart };
+    let queue = app.settings.uploads_queue_url.as_deref().unwrap();
+    app.queue.send(queue, &Message::new(task), 0).await.unwrap();
+}
+
+async fn approve(app: &App) {
+    for job in app.ledger.all_jobs().await.unwrap() {
+        let slot = app.ledger.slot(&job.facts.slot).await.unwrap();
+        let head = slot.map_or(job.facts.generation, |slot| slot.generation);
+        let Ok(write) = ledger::approve(&job, "sim", "as shown", head, app.clock.now()) else {
+            continue;
+        };
+        if app.ledger.perform(&write).await.unwrap().stands() {
+            let task = Task::Job { job: job.facts.job };
+            app.queue.send(&app.settings.work_queue_url, &Message::new(task), 0).await.unwrap();
+        }
+    }
+}
+
+async fn discard(app: &App) {
+    for job in app.ledger.all_jobs().await.unwrap() {
+        if let Ok(write) = ledger::discard(&job, "sim", "not wanted", app.clock.now())
+            && job.state == JobState::Held
+        {
+            app.ledger.perform(&write).await.unwrap();
+        }
+    }
+}
+
+/// Every job that is not settled is taken on, every object observed.
+async fn sweep(app: &App) {
+    for job in app.ledger.all_jobs().await.unwrap() {
+        if !job.state.is_settled() {
+            let task = Task::Job { job: job.facts.job };
+            app.queue.send(&app.settings.work_queue_url, &Message::new(task), 0).await.unwrap();
+        }
+    }
+    for key in app.store.list("input", "").await.unwrap() {
+        observe(app, key, Restart::No).await;
+    }
+}

@@ -1,0 +1,195 @@
+//! What happens in a run: files, accidents, and what operators do.
+
+use bytes::Bytes;
+use fastrand::Rng;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use hyper::Request;
+use rowproof_local::faults::{Class, Rates};
+use serde_json::Value;
+use std::io::Write;
+
+use crate::support::orders::Orders;
+
+/// Something that comes from outside.
+#[derive(Debug, Clone)]
+pub(crate) enum Action {
+    /// The table and the pipeline file.
+    Install {
+        hold: bool,
+    },
+    Upload {
+        key: String,
+        bytes: Vec<u8>,
+    },
+    /// Approves every job that is held.
+    Approve,
+    /// Discards every job that is held.
+    Discard,
+    /// Asks for a file to be loaded again.
+    Rerun {
+        key: String,
+    },
+    /// Every message is deleted.
+    Purge,
+    /// What the sweeper and the reconciler do.
+    Sweep,
+}
+
+/// A run.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) rates: Rates,
+    /// Chance of a crash at a boundary, in parts of 10,000.
+    pub(crate) crash_parts: u64,
+    /// Boundaries, counted from 1, at which a crash happens.
+    pub(crate) crash_at: Vec<u64>,
+    /// By milliseconds after the begin.
+    pub(crate) script: Vec<(u64, Action)>,
+    /// By how much the clock of each environment is wrong.
+    pub(crate) skews_ms: Vec<i64>,
+    pub(crate) chunk_rows: u64,
+    pub(crate) inline_chunks: u32,
+    /// Hold a file with more rejected rows than 5 %.
+    pub(crate) hold: bool,
+    pub(crate) sabotage: Option<Sabotage>,
+    /// Prints all that happens.
+    pub(crate) verbose: bool,
+}
+
+const DAY_MS: i64 = 86_400_000;
+
+impl Plan {
+    /// Nothing goes wrong.
+    pub(crate) fn calm(seed: u64) -> Plan {
+        Plan {
+            seed,
+            rates: Rates::default(),
+            crash_parts: 0,
+            crash_at: vec![],
+            script: vec![],
+            skews_ms: vec![0, 0],
+            chunk_rows: 12,
+            inline_chunks: 1,
+            hold: false,
+            sabotage: None,
+            verbose: false,
+        }
+    }
+
+    pub(crate) fn with(mut self, at: u64, action: Action) -> Plan {
+        self.script.push((at, action));
+        self
+    }
+
+    /// Everything goes wrong, as the seed has it.
+    pub(crate) fn of_seed(seed: u64) -> Plan {
+        let mut rng = Rng::with_seed(seed ^ 0x5EED);
+        let mut plan = Plan::calm(seed);
+        let harsh = [40, 120, 300][rng.usize(..3)];
+        plan.rates = Rates::all(harsh).with(Class::Conflict, harsh * 2);
+        for class in [Class::MessageTwice, Class::MessageLate, Class::MessageLost] {
+            plan.rates = plan.rates.with(class, harsh * 4);
+        }
+        plan.crash_parts = [0, 20, 60, 150][rng.usize(..4)];
+        plan.skews_ms = vec![0, 0, [DAY_MS, -DAY_MS, 0, 4_000][rng.usize(..4)]];
+        plan.chunk_rows = rng.u64(6..40);
+        plan.inline_chunks = rng.u32(1..4);
+        plan.hold = rng.u8(..4) == 0;
+        let keys = rng.usize(1..=3);
+        let mut first_id = 1;
+        for key in 0..keys {
+            let key = format!("incoming/{key}.csv{}", if rng.u8(..4) == 0 { ".gz" } else { "" });
+            let mut at = rng.u64(..3_000);
+            for _ in 0..rng.usize(1..=2) {
+                let rows = rng.usize(1..70);
+                let bytes = file(&mut rng, &key, first_id, rows);
+                first_id += 100;
+                plan = plan.with(at, Action::Upload { key: key.clone(), bytes });
+                at += rng.u64(..15_000);
+            }
+            if rng.u8(..5) == 0 {
+                plan = plan.with(at + rng.u64(..9_000), Action::Rerun { key });
+            }
+        }
+        if plan.hold {
+            for action in [Action::Approve, Action::Discard] {
+                if rng.bool() {
+                    plan = plan.with(rng.u64(5_000..40_000), action);
+                }
+            }
+        }
+        if rng.u8(..8) == 0 {
+            plan = plan.with(rng.u64(500..20_000), Action::Purge);
+        }
+        plan
+    }
+}
+
+fn file(rng: &mut Rng, key: &str, first_id: usize, rows: usize) -> Vec<u8> {
+    let flaw_every = [0, 9, 30][rng.usize(..3)];
+    let orders = Orders { rows, seed: rng.u64(..), first_id, flaw_every, ..Orders::clean(0) };
+    packed(key, orders.csv().0)
+}
+
+/// Compressed when the key says so.
+pub(crate) fn packed(key: &str, bytes: Vec<u8>) -> Vec<u8> {
+    if !key.ends_with(".gz") {
+        return bytes;
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(&bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// A guard that is taken out of every request on its way, to see that the layer notices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sabotage {
+    /// T7 without its fence: any worker completes a chunk.
+    CompleteUnfenced,
+    /// T11d without its generation: an older version takes the slot back.
+    CommitAnyGeneration,
+    /// T1 without its revision: a stale event moves the head back.
+    ObserveAnyRevision,
+    /// The pointer without its If-Match.
+    PointAnywhere,
+}
+
+impl Sabotage {
+    pub(crate) fn spoil(self, request: Request<Bytes>) -> Request<Bytes> {
+        let (mut head, body) = request.into_parts();
+        if self == Sabotage::PointAnywhere {
+            if head.method == "PUT" && head.uri.path().starts_with("/output/current/") {
+                head.headers.remove("if-match");
+                head.headers.remove("if-none-match");
+            }
+            return Request::from_parts(head, body);
+        }
+        let target = head.headers.get("x-amz-target").map(|value| value.as_bytes().to_vec());
+        if target.is_none_or(|target| !target.ends_with(b"UpdateItem")) {
+            return Request::from_parts(head, body);
+        }
+        let mut input: Value = serde_json::from_slice(&body).unwrap();
+        if !self.concerns(&input) {
+            return Request::from_parts(head, body);
+        }
+        let condition = input["ConditionExpression"].as_str().unwrap();
+        let always = format!("({condition}) OR attribute_exists(#pk) OR attribute_not_exists(#pk)");
+        input["ConditionExpression"] = always.into();
+        input["ExpressionAttributeNames"]["#pk"] = "pk".into();
+        Request::from_parts(head, Bytes::from(input.to_string()))
+    }
+
+    fn concerns(self, input: &Value) -> bool {
+        let update = input["UpdateExpression"].as_str().unwrap_or_default();
+        let sets = |name: &str| update.contains(&format!("#{name} = "));
+        let is_slot = input["Key"]["sk"]["S"] == "S";
+        match self {
+            Sabotage::CompleteUnfenced => sets("outcome"),
+            Sabotage::CommitAnyGeneration => is_slot && sets("committed_gen"),
+            Sabotage::ObserveAnyRevision => is_slot && sets("head_version"),
+            Sabotage::PointAnywhere => false,
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Invariants that hold at every moment, looked at after every write.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use hyper::{Request, Response};
+use rowproof_local::Handler;
+use rowproof_local::faults::{Call, Service};
+use serde_json::{Value, json};
+
+use crate::setup;
+
+/// Numbers that never fall.
+const RISING: [&str; 5] = ["rev", "gen", "committed_gen", "epoch", "fix"];
+
+#[derive(Debug)]
+pub(crate) struct Watch {
+    dir: PathBuf,
+    handler: Handler,
+    /// Items as they were, by key.
+    items: HashMap<String, Value>,
+    /// Generation and revision of each pointer.
+    pointers: HashMap<String, (i64, i64)>,
+    pub(crate) violations: Vec<String>,
+}
+
+impl Watch {
+    pub(crate) fn new(dir: &Path, handler: Handler) -> Watch {
+        Watch {
+            dir: dir.to_owned(),
+            handler,
+            items: HashMap::new(),
+            pointers: HashMap::new(),
+            violations: vec![],
+        }
+    }
+
+    /// Looks at what a request changed.
+    pub(crate) async fn after(
+        &mut self,
+        call: &Call,
+        request: &Request<Bytes>,
+        answer: &Response<Bytes>,
+    ) {
+        if !call.is_write || !answer.status().is_success() {
+            return;
+        }
+        match call.service {
+            Service::DynamoDb if call.operation == "UpdateItem" => {
+                let input: Value = serde_json::from_slice(request.body()).unwrap();
+                let ask = json!({ "TableName": "rowproof", "Key": input["Key"] });
+                let item = setup::ask(&self.handler, "GetItem", &ask).await["Item"].clone();
+                self.item(call.key.clone(), item);
+            }
+            Service::S3 if call.key.starts_with("/output/current/") => {
+                let path = self.dir.join(call.key.trim_start_matches('/'));
+                let current = std::fs::read(path).unwrap();
+                self.pointer(call.key.clone(), &serde_json::from_slice(&current).unwrap());
+            }
+            Service::DynamoDb | Service::S3 | Service::Sqs => {}
+        }
+    }
+
+    fn item(&mut self, key: String, now: Value) {
+        let number = |item: &Value, name: &str| {
+            item[name]["N"].as_str().map_or(0, |text| text.parse::<i64>().unwrap())
+        };
+        let state = |item: &Value| item["state"]["S"].as_str().unwrap_or_default().to_owned();
+        if let Some(before) = self.items.get(&key) {
+            for name in RISING {
+                let (was, is) = (number(before, name), number(&now, name));
+                if is < was {
+                    self.violations.push(format!("{key}: {name} fell from {was} to {is}"));
+                }
+            }
+            let was = state(before);
+            let is_chunk = now["sk"]["S"].as_str().is_some_and(|sk| sk.starts_with("C#"));
+            let same = number(before, "fix") == number(&now, "fix");
+            let changed = state(&now) != "DONE" || before["outcome"] != now["outcome"];
+            if is_chunk && was == "DONE" && same && changed {
+                self.violations.push(format!("{key}: a DONE chunk changed"));
+            }
+            if ["COMMITTED", "SUPERSEDED"].contains(&was.as_str()) && state(&now) != was {
+                self.violations.push(format!("{key}: {was} became {}", state(&now)));
+            }
+        }
+        self.items.insert(key, now);
+    }
+
+    fn pointer(&mut self, key: String, now: &Value) {
+        let number = |name: &str| now[name].as_i64().unwrap();
+        let now = (number("generation"), number("revision"));
+        let before = self.pointers.insert(key.clone(), now);
+        if before.is_some_and(|before| now < before) {
+            self.violations.push(format!("{key} went from {before:?} back to {now:?}"));
+        }
+    }
+}
