@@ -16,6 +16,7 @@ mod crash;
 mod layout;
 mod ops;
 mod ops_verbs;
+mod replay;
 mod rows;
 mod secrecy;
 #[path = "../support/mod.rs"]

@@ -112,14 +112,13 @@ impl Machine {
                     actions.push(Action::Do(deed, job));
                 }
             };
-            let before_end = !matches!(
-                is,
-                JobState::Committing | JobState::Committed | JobState::Superseded
-            );
+            let before_end =
+                !matches!(is, JobState::Committing | JobState::Committed | JobState::Superseded);
             if may(may::SUPERSEDE) && job != head && before_end {
                 offer(Deed::Supersede);
             }
-            let failed = |n| self.chunk(state, job, n).is_some_and(|c| c.state == ChunkState::Failed);
+            let failed =
+                |n| self.chunk(state, job, n).is_some_and(|c| c.state == ChunkState::Failed);
             if is == JobState::Running && (0..self.bounds.chunks).any(failed) {
                 offer(Deed::Block);
             }

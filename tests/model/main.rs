@@ -28,15 +28,24 @@ mod search;
 mod state;
 mod world;
 
-
 use machine::Machine;
 use models::{CASES, Size};
 use search::{Found, search};
 
 fn show(found: &Found, name: &str) {
-    println!("{name}: {} states, depth {}, {:.1?}, stuck {}", found.states, found.depth, found.time, found.stuck);
-    if let Some((n, t)) = &found.broken { println!("BROKEN {n}"); for l in t { println!("  {l}"); } }
-    for l in &found.way_to_stuck { println!("  {l}"); }
+    println!(
+        "{name}: {} states, depth {}, {:.1?}, stuck {}",
+        found.states, found.depth, found.time, found.stuck
+    );
+    if let Some((n, t)) = &found.broken {
+        println!("BROKEN {n}");
+        for l in t {
+            println!("  {l}");
+        }
+    }
+    for l in &found.way_to_stuck {
+        println!("  {l}");
+    }
 }
 
 #[test]
@@ -51,10 +60,18 @@ fn sizes() {
 #[test]
 fn hunts() {
     let only = std::env::var("ONLY").unwrap_or_default();
-    let cases: Vec<_> = CASES.iter().filter(|c| c.size == Size::Small && c.name.contains(&only)).collect();
+    let cases: Vec<_> =
+        CASES.iter().filter(|c| c.size == Size::Small && c.name.contains(&only)).collect();
     let report = hunt::hunt(&cases, |_| true);
-    println!("killed {} of {}", report.iter().filter(|h| h.killed_by.is_some()).count(), report.len());
+    println!(
+        "killed {} of {}",
+        report.iter().filter(|h| h.killed_by.is_some()).count(),
+        report.len()
+    );
     for h in &report {
-        match &h.killed_by { Some((c, w)) => println!("  killed  {} | {c}: {w}", h.mutant), None => println!("  SURVIVES {} | {:?}", h.mutant, h.tried) }
+        match &h.killed_by {
+            Some((c, w)) => println!("  killed  {} | {c}: {w}", h.mutant),
+            None => println!("  SURVIVES {} | {:?}", h.mutant, h.tried),
+        }
     }
 }

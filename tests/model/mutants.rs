@@ -64,13 +64,8 @@ pub(crate) fn clauses_of(write: &Write) -> Vec<Clause> {
             found.push(Clause { write: write.name, part, shape: shape.clone(), at, text });
         }
     }
-    let whole = |part, shape: String| Clause {
-        write: write.name,
-        part,
-        shape,
-        at: 0,
-        text: String::new(),
-    };
+    let whole =
+        |part, shape: String| Clause { write: write.name, part, shape, at: 0, text: String::new() };
     if write.effect != Guard::Never {
         found.push(whole(Part::WholeEffect, text(&write.effect)));
     }

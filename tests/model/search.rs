@@ -135,7 +135,10 @@ fn stuck(seen: &[Seen], edges: &[(u32, u32)]) -> Vec<u32> {
         }
     }
     let stuck = (0..).zip(seen).zip(&reaches);
-    stuck.filter(|((_, seen), reaches)| seen.has_slack && !**reaches).map(|((at, _), _)| at).collect()
+    stuck
+        .filter(|((_, seen), reaches)| seen.has_slack && !**reaches)
+        .map(|((at, _), _)| at)
+        .collect()
 }
 
 /// The actions that lead to a state, in words.

@@ -76,35 +76,74 @@ pub(crate) enum Pc {
     /// One answer, and it is done.
     Last,
     /// It read the slot; HEAD comes next.
-    Head { key: u8, slot: Id, how: How },
+    Head {
+        key: u8,
+        slot: Id,
+        how: How,
+    },
     /// T1 or T17 is sent; `old` was the head.
-    Swapping { seen: Seen, old: u8 },
+    Swapping {
+        seen: Seen,
+        old: u8,
+    },
     /// T12 of the old head is sent.
-    Overtaking { seen: Seen },
+    Overtaking {
+        seen: Seen,
+    },
     /// T4 is sent.
     Taking(Held),
     /// It has the chunk.
-    Working { held: Held, renewed: bool },
+    Working {
+        held: Held,
+        renewed: bool,
+    },
     /// The lease is being renewed.
     Renewing(Held),
     /// T7 is sent; on a chain the chunk ends at `end`.
-    Completing { held: Held, end: u8 },
+    Completing {
+        held: Held,
+        end: u8,
+    },
     /// The chunk is given back because the object cannot be loaded.
-    Refusing { job: u8 },
+    Refusing {
+        job: u8,
+    },
     /// T8 is sent.
-    GivingUp { job: u8 },
+    GivingUp {
+        job: u8,
+    },
     /// The chunk count of a chain is sent.
     Counting,
     /// It reads chunk after chunk.
-    Scanning { job: u8, read: Id, at: u8, got: [Id; 3] },
+    Scanning {
+        job: u8,
+        read: Id,
+        at: u8,
+        got: [Id; 3],
+    },
     /// T10 is sent.
-    Closing { job: u8, read: Id, got: [Id; 3] },
+    Closing {
+        job: u8,
+        read: Id,
+        got: [Id; 3],
+    },
     /// The outcome list is being stored.
-    Listing { job: u8, read: Id, list: Id },
+    Listing {
+        job: u8,
+        read: Id,
+        list: Id,
+    },
     /// T11a is sent.
-    Beginning { job: u8 },
+    Beginning {
+        job: u8,
+    },
     /// It publishes a COMMITTING job.
-    Publishing { job: u8, list: Id, step: Publish, won: bool },
+    Publishing {
+        job: u8,
+        list: Id,
+        step: Publish,
+        won: bool,
+    },
 }
 
 /// One worker.

@@ -1,6 +1,7 @@
-//! `rowproof demo`: a crash, bad rows and a corrected file, on generated orders. Everything that it
-//! shows is checked.
+//! `rowproof demo`: a crash, bad rows, a fix and a corrected file, on generated orders. Everything that
+//! it shows is checked.
 
+mod fix;
 mod folder;
 mod orders;
 
@@ -115,6 +116,7 @@ impl Demo {
         self.interrupt().await?;
         let first = self.load_after_crash(&truth).await?;
         show_rejects(&first, &self.out);
+        self.fix(&first, &truth).await?;
         let second = self.replace(&first).await?;
         self.repeat(&second).await?;
         self.farewell(&second);
@@ -141,6 +143,17 @@ impl Demo {
     fn shown_command(&self) -> String {
         let (pipeline, file) = (self.pipeline.display(), self.file.display());
         format!("rowproof run {pipeline} {file} --out {}", self.out.display())
+    }
+
+    /// The same program with another verb; what it printed.
+    async fn verb(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let mut command = tokio::process::Command::new(std::env::current_exe()?);
+        command.args(arguments).arg("--out").arg(&self.out);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+        let output = tokio::time::timeout(PATIENCE, command.output()).await;
+        let output = output.context("it did not end")??;
+        ensure!(output.status.success(), "{arguments:?} ended with {}", output.status);
+        Ok(String::from_utf8(output.stdout)?)
     }
 
     /// Starts a run and kills it once a third of the chunks are done.
@@ -249,7 +262,7 @@ impl Demo {
     /// A corrected file of the same name.
     async fn replace(&self, first: &Ran) -> anyhow::Result<Ran> {
         let truth = self.write_orders(true)?;
-        step(5, "the supplier sends a corrected file of the same name");
+        step(6, "the supplier sends a corrected file of the same name");
         line(&format!("   $ {}", self.shown_command()));
         let ran = self.load().await?;
         self.check(&ran, &truth)?;
@@ -265,7 +278,7 @@ impl Demo {
 
     /// The event of the upload once more.
     async fn repeat(&self, ran: &Ran) -> anyhow::Result<()> {
-        step(6, "S3 may report an upload twice: the same event again changes nothing");
+        step(7, "S3 may report an upload twice: the same event again changes nothing");
         let before = folder::files(&self.out.join("output"))?;
         let pipeline = std::sync::Arc::new(read_pipeline(&self.pipeline)?);
         let inputs = place_inputs(&pipeline, std::slice::from_ref(&self.file))?;
