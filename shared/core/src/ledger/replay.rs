@@ -52,8 +52,9 @@ pub fn swap_outcome(id: &ChunkId, from: &OutcomeRef, to: &OutcomeRef) -> Write {
     }
 }
 
-/// The replay is over with its parent: `manifest` is the revision that a COMMITTED parent shows now. A HELD parent goes on to have its hold judged by the new totals. A parent that was superseded
-/// meanwhile is only let go.
+/// The replay is over with its parent: `manifest` names the revision that a COMMITTED parent shows
+/// now. A HELD parent goes on from where it was held, to be judged by the new totals. A parent that was
+/// superseded meanwhile is only let go.
 pub fn unlock_after_replay(
     parent: &Job,
     lock: &ReplayLock,
@@ -61,7 +62,8 @@ pub fn unlock_after_replay(
     now: EpochSeconds,
 ) -> Write {
     let is_held = parent.state == JobState::Held;
-    let state = if is_held { JobState::Running } else { parent.state };
+    let from = parent.hold.as_ref().map_or(JobState::Running, |hold| hold.from);
+    let state = if is_held { from } else { parent.state };
     let mut write = to_state("unlock_after_replay", &parent.facts.job, state, now);
     let mine = Guard::Eq("replay", json(lock));
     write.guard = Guard::All(vec![decided_at(parent), mine]);

@@ -213,6 +213,8 @@ pub fn revert(slot: &Slot, to: &JobFacts, now: EpochSeconds) -> (Write, JobId, i
         from_version: slot.head_version.clone(),
         to: to.job.clone(),
     };
+    // The same version seen anew at this moment would make the same job, and is no decision.
+    write.effect = Guard::All(vec![write.effect, Guard::Eq("reverted", json(&reverted))]);
     write.set.insert("reverted", json(&reverted));
     write.remove.clear();
     (write, job, generation)
