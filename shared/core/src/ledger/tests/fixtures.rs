@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::ids::{JobId, ObjectVersion, SlotId, job_id};
+use crate::isolate::halves;
 use crate::ledger::*;
+use crate::plan::PlannedChunk;
 use crate::time::EpochSeconds;
 
 pub(super) const NOW: EpochSeconds = EpochSeconds(1_000_000);
@@ -57,6 +59,19 @@ impl Store {
     pub(super) fn chunk(&self, id: &ChunkId) -> Option<Chunk> {
         let item = self.items.get(&id.key())?;
         Some(Chunk::from_item(item).unwrap())
+    }
+
+    /// Those of the stored chunks of group 0, in the order of their keys.
+    pub(super) fn group(&self, job: &JobId) -> Vec<(ChunkId, Chunk)> {
+        let pk = ChunkId::group_pk(job, 0);
+        let stored = self.items.iter().filter(|(key, _)| key.pk == pk);
+        let read = |item: &Item| {
+            let fields = Fields(item);
+            let part = fields.need_text("part").unwrap().to_owned();
+            let chunk = u32::try_from(fields.need_number("chunk").unwrap()).unwrap();
+            (ChunkId { job: job.clone(), chunk, part }, Chunk::from_item(item).unwrap())
+        };
+        stored.map(|(_, item)| read(item)).collect()
     }
 
     pub(super) fn slot(&self) -> Option<Slot> {
@@ -121,6 +136,41 @@ pub(super) fn chunk_id(chunk: u32) -> ChunkId {
     ChunkId::whole(&facts(1).job, chunk)
 }
 
+/// A part of chunk 0.
+pub(super) fn part_id(part: &str) -> ChunkId {
+    ChunkId { part: part.into(), ..chunk_id(0) }
+}
+
+/// A range of records of ten bytes each.
+pub(super) fn range(first_row: u64, rows: u64) -> PlannedChunk {
+    let end = first_row + rows;
+    PlannedChunk { start: first_row * 10, end: end * 10, first_row, rows }
+}
+
+/// Where such a range is cut; `None` for a single record.
+pub(super) fn cut(whole: &PlannedChunk) -> Option<Split> {
+    let rows = whole.first_row..whole.first_row + whole.rows;
+    let records: Vec<_> = rows.map(|row| range(row, 1)).collect();
+    let halves = halves(&records)?;
+    Some(Split { halves, next: None, end_of_object: false, packed_bytes: None })
+}
+
+pub(super) fn replay_lock(name: &str) -> ReplayLock {
+    ReplayLock { job: JobId(name.into()), changes: plan_ref(name) }
+}
+
+/// Facts of a replay of the job of generation 1.
+pub(super) fn replay_facts(name: &str) -> JobFacts {
+    let parent = facts(1);
+    let replay = ReplayFacts { parent: parent.job.clone(), parent_rev: 0, request: plan_ref(name) };
+    JobFacts { job: JobId(name.into()), replay: Some(replay), ..parent }
+}
+
+/// As the ledger stores facts.
+pub(super) fn stored<T: serde::Serialize>(value: &T) -> Value {
+    Value::S(serde_json::to_string(value).unwrap())
+}
+
 pub(super) fn worker(owner: &str) -> Worker {
     Worker { owner: owner.into(), run: None, lease_seconds: LEASE_SECONDS }
 }
@@ -159,17 +209,30 @@ pub(super) fn job_item(state: JobState, rev: i64) -> Item {
 }
 
 pub(super) fn hold_value(reason: HoldReason) -> Value {
-    let hold = Hold {
+    stored(&Hold {
         reason,
         message: "too many".into(),
         shown: "totals".into(),
         from: JobState::Running,
-    };
-    Value::S(serde_json::to_string(&hold).unwrap())
+    })
 }
 
 pub(super) fn job_in(state: JobState, rev: i64) -> Job {
     Job::from_item(&job_item(state, rev)).unwrap()
+}
+
+/// The slot with the job of generation 1 as its head.
+pub(super) fn slot_item(rev: i64, committed: Option<i64>) -> Item {
+    let Observed::NewHead { write, .. } =
+        observe(&slot_id(), None, &object("a.csv", "v1", 10), NOW, 0)
+    else {
+        panic!("the first version is a new head");
+    };
+    let item = with(write.apply(None, "earlier").unwrap(), &[("rev", rev.into())]);
+    match committed {
+        Some(generation) => with(item, &[("committed_gen", generation.into())]),
+        None => item,
+    }
 }
 
 /// Chunk 0 of that job, last acquired by `owner`.

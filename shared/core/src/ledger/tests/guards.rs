@@ -4,19 +4,6 @@ use super::clauses::{Because::*, check_clauses};
 use super::fixtures::*;
 use crate::ledger::*;
 
-fn slot_item(rev: i64, committed: Option<i64>) -> Item {
-    let Observed::NewHead { write, .. } =
-        observe(&slot_id(), None, &object("a.csv", "v1", 10), NOW, 0)
-    else {
-        panic!("the first version is a new head");
-    };
-    let item = with(write.apply(None, "earlier").unwrap(), &[("rev", rev.into())]);
-    match committed {
-        Some(generation) => with(item, &[("committed_gen", generation.into())]),
-        None => item,
-    }
-}
-
 fn new_head(observed: Observed) -> Write {
     match observed {
         Observed::NewHead { write, .. } => *write,

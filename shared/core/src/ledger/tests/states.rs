@@ -1,12 +1,18 @@
 //! Each transition from each state it is allowed in, and its refusal in every other.
 
 use super::fixtures::*;
+use super::own_write::all_writes;
 use crate::ledger::*;
 
 struct Row {
     write: fn(&Job) -> Write,
     from: &'static [JobState],
     to: JobState,
+}
+
+/// The wish of an operator to bring the job back that was read in `state`, whatever is stored by now.
+fn brought_back(job: &Job, state: JobState, plan: Option<PlanRef>) -> Write {
+    redrive_job(&Job { state, plan, ..job.clone() }, NOW).unwrap()
 }
 
 /// The decision of an operator on the HELD job, whatever is stored by now.
@@ -64,6 +70,13 @@ fn job_rows() -> Vec<Row> {
             from: &[Planning, Running],
             to: Failed,
         },
+        Row { write: |job| brought_back(job, Blocked, None), from: &[Blocked], to: Running },
+        Row { write: |job| brought_back(job, Failed, None), from: &[Failed], to: Planning },
+        Row {
+            write: |job| brought_back(job, Failed, Some(plan_ref("p"))),
+            from: &[Failed],
+            to: Running,
+        },
     ]
 }
 
@@ -118,7 +131,7 @@ fn a_job_superseded_at_birth_is_in_no_index() {
 
 #[test]
 fn decisions_and_only_decisions_raise_the_revision() {
-    let deciding = ["begin_commit", "hold", "approve", "discard", "fail"];
+    let deciding = ["begin_commit", "hold", "approve", "discard", "fail", "redrive_job"];
     for row in job_rows() {
         let before = job_item(row.from[0], 4);
         let write = (row.write)(&Job::from_item(&before).unwrap());
@@ -150,6 +163,7 @@ fn no_write_sets_and_removes_one_attribute() {
     }
     let job = job_in(JobState::Committing, 0);
     writes.push(commit_slot(&job, "manifest"));
+    writes.extend(all_writes().into_iter().map(|sent| sent.write));
     let store = Store::default();
     for who in [worker("a"), worker_of("a", "r")] {
         writes.push(try_acquire(&store, &chunk_id(0), &who, NOW).0);
@@ -165,11 +179,19 @@ fn every_state_has_one_name() {
     for state in JOB_STATES {
         assert_eq!(JobState::parse(state.as_str()), Some(state));
     }
-    for state in [ChunkState::Ready, ChunkState::Leased, ChunkState::Done, ChunkState::Failed] {
+    use ChunkState::*;
+    for state in [Ready, Leased, Done, Failed, Split] {
         assert_eq!(ChunkState::parse(state.as_str()), Some(state));
+    }
+    for stage in [Stage::Reading, Stage::Decoding, Stage::Sinking] {
+        assert_eq!(Stage::parse(stage.as_str()), Some(stage));
     }
     assert_eq!(JobState::parse("running"), None);
     assert_eq!(ChunkState::parse(""), None);
+}
+
+fn halves() -> Value {
+    stored(&cut(&range(0, 2)).unwrap())
 }
 
 /// What may be stored about chunk 0 when the holder of epoch 1, `ann`, writes: name, item.
@@ -187,6 +209,12 @@ fn chunk_rows() -> Vec<(&'static str, Option<Item>)> {
         ("done", Some(chunk_item(Done, 1, "ann", live))),
         ("done by a successor", Some(chunk_item(Done, 2, "bob", live))),
         ("failed", Some(chunk_item(Failed, 1, "ann", past))),
+        ("ready by a redrive", Some(chunk_item(Ready, 2, "ann", past))),
+        ("split", Some(with(chunk_item(Split, 1, "ann", past), &[("split", halves())]))),
+        (
+            "split by a successor",
+            Some(with(chunk_item(Split, 2, "bob", live), &[("split", halves())])),
+        ),
     ]
 }
 
@@ -205,6 +233,7 @@ fn the_holder_of_a_lease_writes_only_while_nobody_took_it_over() {
         (give_back(&lease), ChunkState::Ready),
         (complete(&lease, &outcome("o")), ChunkState::Done),
         (give_up(&lease, &failure("poison"), NOW), ChunkState::Failed),
+        (split(&lease, &cut(&range(0, 2)).unwrap()), ChunkState::Split),
     ];
     for (write, to) in writes {
         for (name, before) in chunk_rows() {
@@ -251,7 +280,8 @@ fn an_acquisition_decided_on_one_state_is_refused_on_every_other_epoch() {
         };
         for (name, stored) in chunk_rows() {
             let epoch = |item: &Option<Item>| item.as_ref().map(|item| item["epoch"].clone());
-            if epoch(&stored) != epoch(&read) || name.starts_with("done") || name == "failed" {
+            let over = ["done", "failed", "split"].iter().any(|state| name.starts_with(state));
+            if epoch(&stored) != epoch(&read) || over {
                 assert_eq!(write.apply(stored.as_ref(), "new"), None, "{name}");
             }
         }
