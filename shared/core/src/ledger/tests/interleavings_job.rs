@@ -1,8 +1,9 @@
 //! Observers, planners, operators and committers in any order over one slot.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::fixtures::*;
+use super::interleavings_replay::{OF_RECOVERY, check_index, check_lock};
 use super::random::{Chance, Network};
 use crate::ids::JobId;
 use crate::ledger::*;
@@ -10,19 +11,22 @@ use crate::ledger::*;
 /// From and to, by name.
 type Step = (&'static str, &'static str);
 
-struct World {
-    store: Store,
+pub(super) struct World {
+    pub(super) store: Store,
     network: Network,
-    chance: Chance,
-    jobs: BTreeSet<JobId>,
+    pub(super) chance: Chance,
+    pub(super) jobs: BTreeSet<JobId>,
     versions: i64,
     steps: BTreeSet<Step>,
+    /// Kinds of decisions that stood.
+    stood: BTreeMap<&'static str, usize>,
 }
 
 impl World {
-    fn send(&mut self, write: &Write) -> Option<bool> {
-        let answer = self.network.send(&mut self.store, write, &mut self.chance);
-        answer.map(|performed| performed.stands())
+    pub(super) fn send(&mut self, write: &Write) -> Option<bool> {
+        let answer = self.network.send(&mut self.store, write, &mut self.chance)?;
+        *self.stood.entry(write.name).or_default() += usize::from(answer.stands());
+        Some(answer.stands())
     }
 
     /// HEAD of one of two keys: usually the current version, now and then a new one.
@@ -44,12 +48,21 @@ impl World {
                 }
                 generation
             }
+            Observed::IsHead { .. }
+                if slot.as_ref().is_some_and(|slot| slot.reverted.is_some()) =>
+            {
+                return self.create_reverted();
+            }
+            Observed::Reverted => return self.create_reverted(),
             Observed::IsHead { generation, .. } => generation,
-            Observed::Older | Observed::Reverted => return,
+            Observed::Older => return,
         };
-        let facts = facts_of(object, generation);
+        self.create(&facts_of(object, generation));
+    }
+
+    pub(super) fn create(&mut self, facts: &JobFacts) {
         self.jobs.insert(facts.job.clone());
-        self.send(&create(&facts, NOW));
+        self.send(&create(facts, NOW));
     }
 
     /// Reads a job and does whatever one may do about it, whoever else is doing so.
@@ -62,13 +75,20 @@ impl World {
             self.send(&supersede(id, NOW));
             return;
         }
+        if self.chance.once_in(10) {
+            self.send(&postpone_job(&job, NOW));
+            return;
+        }
         match job.state {
             JobState::Planning => self.plan(&job),
             JobState::Running => self.run(&job),
+            JobState::Held if self.chance.once_in(2) => self.replay(&job),
             JobState::Held => self.decide(&job, slot.generation),
             JobState::Committing => self.publish(&job),
+            JobState::Committed if self.chance.once_in(2) => self.replay(&job),
             JobState::Committed => drop(self.send(&settle_slot(&job))),
-            JobState::Blocked | JobState::Superseded | JobState::Failed => {}
+            JobState::Superseded => self.replay(&job),
+            JobState::Blocked | JobState::Failed => self.bring_back(&job),
         }
     }
 
@@ -86,7 +106,7 @@ impl World {
         let write = match self.chance.below(8) {
             0 => hold(job, HoldReason::Rejected, "too many", "totals", NOW),
             1 => hold(job, HoldReason::Unbalanced, "a bug", "totals", NOW),
-            2 if self.chance.once_in(4) => block(&job.facts.job, &failure("poison"), NOW),
+            2 | 3 if self.chance.once_in(2) => block(&job.facts.job, &failure("poison"), NOW),
             // Another revision freezes another list.
             _ => begin_commit(job, &plan_ref(&format!("list at {}", job.rev)), NOW),
         };
@@ -104,12 +124,13 @@ impl World {
     }
 
     fn publish(&mut self, job: &Job) {
-        let Some(published) = self.send(&commit_slot(job, &job.facts.job.0)) else {
+        let manifest = format!("{}-0", job.facts.job);
+        let Some(published) = self.send(&commit_slot(job, &manifest)) else {
             return;
         };
         let id = &job.facts.job;
         match published {
-            true => self.send(&end_commit(job, &id.0, NOW)),
+            true => self.send(&end_commit(job, &manifest, NOW)),
             false => self.send(&supersede_committing(id, NOW)),
         };
     }
@@ -120,12 +141,14 @@ impl World {
         assert!(slot.committed_generation >= before.committed_generation);
         if slot.committed_generation == before.committed_generation {
             assert_eq!(slot.committed_job, before.committed_job);
-            assert_eq!(slot.manifest, before.manifest);
+            assert!(revision(&slot) >= revision(before), "a manifest was taken back");
         }
-        let same_key = slot.head_uri == before.head_uri;
+        let named = slot.manifest.as_ref().zip(slot.committed_job.as_ref());
+        assert!(named.is_none_or(|(manifest, job)| manifest.starts_with(&job.0)));
+        let same_key = slot.head_uri == before.head_uri || slot.reverted.is_some();
         assert!(same_key || slot.head_modified >= before.head_modified);
         assert!(slot.committed_generation <= slot.generation);
-        let settled = slot.committed_job.as_ref() == Some(&slot.head_job);
+        let settled = self.store.job(&slot.head_job).is_some();
         let due = self.store.items[&Slot::key(&slot_id())].contains_key("due_shard");
         assert!(due || settled, "unfinished, and in no index");
     }
@@ -134,6 +157,8 @@ impl World {
         let job = self.store.job(&before.facts.job).unwrap();
         assert_eq!(job.facts, before.facts);
         assert!(job.rev >= before.rev, "a revision fell");
+        check_lock(before, &job);
+        check_index(&job, &self.store.items[&Job::key(&job.facts.job)]);
         for (was, is) in [(&before.plan, &job.plan), (&before.intent, &job.intent)] {
             assert!(was.is_none() || was == is, "a sealed document changed");
         }
@@ -152,10 +177,18 @@ impl World {
             let hold = job.hold.as_ref();
             hold.is_some_and(|hold| hold.reason == HoldReason::Unbalanced)
         };
-        if before.state == JobState::Held && unbalanced(before) && !unbalanced(&job) {
+        let replayed = before.replay.is_some() && job.replay.is_none();
+        if unbalanced(before) && !unbalanced(&job) && !replayed && job.state != JobState::Superseded
+        {
             assert_eq!(job.state, JobState::Failed, "unbalanced books were approved");
         }
     }
+}
+
+/// The revision of the manifest that a slot shows.
+fn revision(slot: &Slot) -> Option<u32> {
+    let (_, revision) = slot.manifest.as_ref()?.split_once('-')?;
+    revision.parse().ok()
 }
 
 /// Every step a job may take; nothing leaves COMMITTED or SUPERSEDED.
@@ -165,8 +198,8 @@ fn allowed() -> BTreeSet<Step> {
         (Planning, vec![Running, Held, Failed, Superseded]),
         (Running, vec![Committing, Held, Blocked, Superseded]),
         (Held, vec![Planning, Running, Failed, Superseded]),
-        (Blocked, vec![Superseded]),
-        (Failed, vec![Superseded]),
+        (Blocked, vec![Running, Superseded]),
+        (Failed, vec![Planning, Running, Superseded]),
         (Committing, vec![Committed, Superseded]),
     ];
     let steps = steps.into_iter();
@@ -178,6 +211,7 @@ fn allowed() -> BTreeSet<Step> {
 #[test]
 fn a_slot_goes_forward_in_any_order_of_observers_operators_and_committers() {
     let (mut steps, mut late, mut committed) = (BTreeSet::new(), 0, 0);
+    let mut stood = BTreeMap::new();
     for seed in 0..120 {
         let mut world = World {
             store: Store::default(),
@@ -186,12 +220,14 @@ fn a_slot_goes_forward_in_any_order_of_observers_operators_and_committers() {
             jobs: BTreeSet::new(),
             versions: 1,
             steps: BTreeSet::new(),
+            stood: BTreeMap::new(),
         };
         for turn in 0..160 {
             let before = world.store.items.clone();
             let known: Vec<JobId> = world.jobs.iter().cloned().collect();
             match turn % 2 {
                 0 if known.is_empty() || world.chance.once_in(5) => world.observe(),
+                0 if world.chance.once_in(12) => world.go_back(),
                 0 => {
                     let at = world.chance.below(known.len());
                     world.work(&known[at]);
@@ -213,7 +249,13 @@ fn a_slot_goes_forward_in_any_order_of_observers_operators_and_committers() {
         late += world.network.landed_late;
         committed += usize::from(world.store.slot().is_some_and(|s| s.committed_generation > 1));
         steps.append(&mut world.steps);
+        for (name, times) in world.stood {
+            *stood.entry(name).or_insert(0) += times;
+        }
     }
     assert_eq!(steps, allowed());
     assert!(late > 1_000 && committed > 20, "{late} {committed}");
+    for name in OF_RECOVERY {
+        assert!(stood.get(name).is_some_and(|times| *times >= 20), "{name} {stood:?}");
+    }
 }
