@@ -38,7 +38,7 @@ pub enum HeaderError {
         /// The limit.
         max: usize,
     },
-    /// Longer than `record_bytes_max`.
+    /// Longer than `record_bytes_max`, or with more bytes before it.
     #[error("no end of the header within {max} bytes; check source.csv.quote and skip_lines")]
     TooLong {
         /// The limit, in bytes.
@@ -81,8 +81,11 @@ pub fn header(
         match skip_line(prefix.get(at..).unwrap_or(&[]), last) {
             Skipped::Ended { next, .. } => at += next,
             // Lines that nobody reads may hold anything.
-            Skipped::Open { .. } => return need_more(prefix, prefix.len(), limits),
+            Skipped::Open { .. } => {
+                return within(prefix.len(), limits).map(|()| HeaderRead::NeedMore);
+            }
         }
+        within(at, limits)?;
     }
     if !dialect.header {
         return Ok(HeaderRead::Read { names: None, data_start: at });
@@ -98,15 +101,11 @@ fn after_bom(prefix: &[u8], last: bool) -> Option<usize> {
     (!undecided).then_some(0)
 }
 
-/// More bytes may help, unless what stands from `from` on is no text or the limit is reached.
-fn need_more(prefix: &[u8], from: usize, limits: &Limits) -> Result<HeaderRead, HeaderError> {
-    if let Some(at) = not_text(prefix, from, false) {
-        return Err(HeaderError::NotText { at });
-    }
-    if prefix.len() > limits.record_bytes_max.saturating_add(1) {
-        return Err(HeaderError::TooLong { max: limits.record_bytes_max });
-    }
-    Ok(HeaderRead::NeedMore)
+/// Refuses a header that starts behind the limit. Like the splitter's verdict on the header itself, this
+/// does not depend on how many bytes have been seen.
+fn within(start: usize, limits: &Limits) -> Result<(), HeaderError> {
+    let max = limits.record_bytes_max;
+    if start > max { Err(HeaderError::TooLong { max }) } else { Ok(()) }
 }
 
 /// The first byte from `from` that is no text; with `whole`, a character cut short at the end counts.
@@ -141,7 +140,10 @@ fn names(
             }
         };
         match splitter.step(prefix, last, &mut cursor, at, take) {
-            Step::Blank { next } => at = next,
+            Step::Blank { next } => {
+                at = next;
+                within(at, limits)?;
+            }
             Step::Record { end, next, bad } => {
                 if let Some(at) = not_text(prefix.get(..end).unwrap_or(&[]), at, true) {
                     return Err(HeaderError::NotText { at });
@@ -159,13 +161,21 @@ fn names(
                 let names = Some(unique(texts(dialect, prefix, &fields))?);
                 return Ok(HeaderRead::Read { names, data_start: next });
             }
-            Step::TooLong | Step::More => return need_more(prefix, at, limits),
+            undecided @ (Step::TooLong | Step::More) => {
+                if let Some(at) = not_text(prefix, at, false) {
+                    return Err(HeaderError::NotText { at });
+                }
+                if undecided == Step::TooLong {
+                    return Err(HeaderError::TooLong { max: limits.record_bytes_max });
+                }
+                return Ok(HeaderRead::NeedMore);
+            }
         }
     }
-    if last {
-        return Ok(HeaderRead::Read { names: None, data_start: at });
+    match last {
+        true => Ok(HeaderRead::Read { names: None, data_start: at }),
+        false => Ok(HeaderRead::NeedMore),
     }
-    need_more(prefix, at, limits)
 }
 
 fn texts(dialect: &CsvDialect, prefix: &[u8], fields: &[Field]) -> Vec<String> {

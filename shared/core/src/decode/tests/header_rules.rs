@@ -103,6 +103,34 @@ fn lines_that_are_skipped_may_hold_anything_wherever_they_are_cut() {
 }
 
 #[test]
+fn what_stands_before_a_header_is_bounded_wherever_it_is_cut() {
+    for (skip_lines, before, fits) in
+        [(1, 99, true), (1, 100, false), (0, 100, true), (0, 101, false), (3, 34, false)]
+    {
+        let before = match skip_lines {
+            0 => "\n".repeat(before),
+            lines => format!("{}\n", "x".repeat(before)).repeat(lines as usize),
+        };
+        let file = format!("{before}{}\n1\n", "a".repeat(100));
+        let dialect = CsvDialect { skip_lines, ..csv() };
+        for end in 0..=file.len() {
+            let format = Format::Csv(dialect.clone());
+            let read = read_header(format, &file.as_bytes()[..end], end == file.len());
+            let known = end >= if fits { before.len() + 101 } else { before.len() + 1 };
+            match read {
+                Ok(HeaderRead::Read { data_start, .. }) => {
+                    assert!(fits && data_start == before.len() + 101, "{skip_lines} {end}");
+                }
+                Ok(HeaderRead::NeedMore) => assert!(!known, "{skip_lines} {end}"),
+                Err(error) => {
+                    assert!(!fits && error == HeaderError::TooLong { max: 100 }, "{end} {error}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn a_name_in_a_message_is_escaped_and_cut() {
     let evil = "\u{1b}[31m\n\u{202e}";
     let long = "x".repeat(1 << 20);
