@@ -1,0 +1,232 @@
+//! CSV: numbers, dates, NULLs, and text that means something elsewhere.
+
+use crate::table::{ID_TEXT, archived, csv, gives, refused};
+
+/// Reads each text as one value of a type: its canonical text, or `None` for `type`.
+fn reads(source: &str, column: &str, values: &[(&str, Option<&str>)]) {
+    let feed = csv(source, &format!("v = {column}"));
+    let mut file = b"v\n".to_vec();
+    let mut expected = Vec::new();
+    for (text, value) in values {
+        let start = file.len();
+        file.extend_from_slice(text.as_bytes());
+        let rejected = || format!("!type(v)@{start}..{}", file.len());
+        expected.push(value.map_or_else(rejected, str::to_owned));
+        file.push(b'\n');
+    }
+    let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+    gives(&feed, column, &file, &expected);
+}
+
+#[test]
+fn numbers_are_exact_or_rejected() {
+    reads(
+        "",
+        "\"int64\"",
+        &[
+            ("9223372036854775807", Some("9223372036854775807")),
+            ("9223372036854775808", None),
+            ("-9223372036854775808", Some("-9223372036854775808")),
+            ("12345678901234567890123", None),
+            ("-0", Some("0")),
+            ("007", Some("7")),
+            ("1_000", None),
+            ("1 000", None),
+            ("\"1,5\"", None),
+            ("\"1,000\"", None),
+            ("1.0", None),
+            ("1e3", None),
+            ("0x10", None),
+            ("NaN", None),
+            ("inf", None),
+            (" 1", None),
+            ("１", None),
+            ("−1", None),
+            ("1\0", None),
+        ],
+    );
+    reads("", "\"uint8\"", &[("255", Some("255")), ("256", None), ("-1", None)]);
+    reads(
+        "",
+        "\"decimal(38,2)\"",
+        &[
+            (
+                "123456789012345678901234567890123456.78",
+                Some("123456789012345678901234567890123456.78"),
+            ),
+            ("1234567890123456789012345678901234567.8", None),
+            ("0.005", None),
+            ("0.10000", Some("0.10")),
+            ("-0.00", Some("0.00")),
+            ("1e400", None),
+            ("NaN", None),
+            ("\"1,5\"", None),
+            ("€1.00", None),
+            ("1.00-", None),
+            ("(1.00)", None),
+        ],
+    );
+    reads(
+        "",
+        "\"float64\"",
+        &[
+            ("1e400", None),
+            ("-1e400", None),
+            ("1e-400", Some("0")),
+            ("-0", Some("-0")),
+            ("NaN", Some("NaN")),
+            ("inf", Some("inf")),
+            ("0.1", Some("0.1")),
+            ("1_000", None),
+            ("0x10", None),
+            ("\"1,5\"", None),
+        ],
+    );
+    reads("", "\"string\"", &[("007", Some("007")), ("1e400", Some("1e400")), ("-0", Some("-0"))]);
+    reads(
+        "",
+        "\"bool\"",
+        &[("true", Some("true")), ("0", Some("false")), ("yes", None), ("2", None)],
+    );
+}
+
+#[test]
+fn days_and_times_that_never_were_are_rejected() {
+    reads(
+        "",
+        "\"date\"",
+        &[
+            ("0000-00-00", None),
+            ("2023-02-29", None),
+            ("2024-02-29", Some("2024-02-29")),
+            ("2024-02-30", None),
+            ("9999-12-31", Some("9999-12-31")),
+            ("10000-01-01", None),
+            ("24-01-31", None),
+            ("01/02/2024", None),
+            ("2024-1-2", None),
+            ("2024-01-02T00:00:00Z", None),
+            ("20240102", None),
+        ],
+    );
+    reads(
+        "",
+        "\"time\"",
+        &[
+            ("23:59:59.999999", Some("23:59:59.999999")),
+            ("24:00:00", None),
+            ("23:59:60", None),
+            ("1:00:00", None),
+        ],
+    );
+    reads(
+        "timezone = \"Europe/Berlin\"",
+        "\"timestamp\"",
+        &[
+            ("2026-03-29T01:59:59", Some("2026-03-29 00:59:59")),
+            ("2026-03-29T02:30:00", None),
+            ("2026-10-25T02:30:00", None),
+            ("2026-10-25T02:30:00+01:00", Some("2026-10-25 01:30:00")),
+            ("2016-12-31T23:59:60Z", None),
+            ("2024-01-01T24:00:00Z", None),
+            ("2024-01-01T00:00:00.0000001Z", None),
+            ("9999-12-31T23:59:59Z", Some("9999-12-31 23:59:59")),
+            ("9999-12-31T23:59:59-00:01", None),
+            ("0000-00-00 00:00:00", None),
+            ("1700000000", None),
+        ],
+    );
+    reads("", "\"timestamp\"", &[("2024-01-01T00:00:00", None)]);
+}
+
+#[test]
+fn a_date_s_order_and_century_are_declared_and_never_guessed() {
+    reads(
+        "",
+        "{ type = \"date\", format = \"%d/%m/%Y\" }",
+        &[
+            ("01/02/2024", Some("2024-02-01")),
+            ("13/02/2024", Some("2024-02-13")),
+            ("02/13/2024", None),
+            ("2024-02-01", None),
+            ("1/2/24", Some("0024-02-01")),
+        ],
+    );
+    reads(
+        "",
+        "{ type = \"date\", format = \"%m/%d/%y\" }",
+        &[
+            ("02/01/24", Some("2024-02-01")),
+            ("02/01/69", Some("2069-02-01")),
+            ("02/01/70", Some("1970-02-01")),
+            ("13/01/24", None),
+        ],
+    );
+    let half = refused("", "v = { type = \"date\", format = \"%m/%y\" }");
+    assert!(half.contains("whole date"), "{half}");
+}
+
+#[test]
+fn null_is_what_the_pipeline_file_says_and_never_what_is_quoted() {
+    let file = b"id,t\n1,\n2,\"\"\n3,NULL\n4,\"NULL\"\n5,\\N\n6,NA\n7,null\n8, \n";
+    gives(
+        &csv("", ID_TEXT),
+        "by default",
+        file,
+        &["1|<null>", "2|", "3|NULL", "4|NULL", "5|\\N", "6|NA", "7|null", "8| "],
+    );
+    let declared = "csv = { null = [\"NULL\", \"\\\\N\", \"NA\"] }";
+    gives(
+        &csv(declared, ID_TEXT),
+        "declared",
+        file,
+        &["1|", "2|", "3|<null>", "4|NULL", "5|<null>", "6|<null>", "7|null", "8| "],
+    );
+    let required = "id = \"int64\"\nt = { type = \"string\", trim = true }";
+    gives(
+        &csv("", required),
+        "not allowed",
+        b"id,t\n1,\n2,\"\"\n3, \n,x\n",
+        &["!not_null(t)@5..7", "2|", "!not_null(t)@13..16", "!not_null(id)@17..19"],
+    );
+}
+
+#[test]
+fn text_that_means_something_elsewhere_is_kept_to_the_letter() {
+    let texts = [
+        "=cmd|' /C calc'!A0",
+        "+1+1",
+        "-2+3",
+        "@SUM(A1)",
+        "<script>alert(1)</script>",
+        "'; DROP TABLE orders; --",
+        "${jndi:ldap://x}",
+        "{{7*7}}",
+        "%s%n%x",
+        "../../etc/passwd",
+        "\u{1b}[31mred\u{1b}]0;title\u{7}",
+        "\u{202e}gpj.exe",
+        "a\n{\"level\":\"ERROR\",\"message\":\"forged\"}",
+        "a\r\nSet-Cookie: x",
+        "\0",
+        "\u{feff}a",
+        "\u{fffd}",
+        "e\u{301}",
+        "👩‍👩‍👧‍👦",
+        "Z̸̧a̶l̵g̴o̷",
+        "\u{10ffff}",
+    ];
+    let (mut good, mut bad) = (b"id,t\n".to_vec(), b"id,t\n".to_vec());
+    for (id, text) in texts.iter().enumerate() {
+        let quoted = format!("\"{}\"", text.replace('"', "\"\""));
+        good.extend(format!("{id},{quoted}\n").bytes());
+        bad.extend(format!("x{id},{quoted}\n").bytes());
+    }
+    let rows: Vec<String> = (0..).zip(texts).map(|(id, text)| format!("{id}|{text}")).collect();
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    let feed = csv("", ID_TEXT);
+    gives(&feed, "loaded", &good, &rows);
+    let quoted = |(id, text): (usize, &str)| format!("x{id},\"{}\"", text.replace('"', "\"\""));
+    let raw: Vec<Option<String>> = (0..).zip(texts).map(|row| Some(quoted(row))).collect();
+    assert_eq!(archived(&feed, &bad), raw);
+}
