@@ -13,12 +13,16 @@ pub(super) struct Candidate {
     pub(super) about: String,
     /// Applied in order.
     pub(super) fixes: Vec<Fix>,
+    /// The code that it is for.
+    pub(super) code: String,
+    /// The column that it corrects.
+    pub(super) target: Option<String>,
     /// What is taken for granted, where the same texts could be read otherwise.
     pub(super) reading: Option<Reading>,
 }
 
 /// One of two ways to read the same text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reading {
     DecimalComma,
     DecimalPoint,
@@ -80,11 +84,15 @@ const DATES: [(&str, Option<Reading>); 12] = [
 const TIMES: [&str; 4] = [" %H:%M:%S", " %H:%M", "T%H:%M:%S", "T%H:%M"];
 
 /// Everything worth a try, the simplest first.
-pub(super) fn of(pipeline: &Pipeline, code: &str, column: Option<&str>) -> Vec<Candidate> {
-    let Some(selection) = selection(code, column) else { return vec![] };
+pub(super) fn of(
+    selection: &Predicate,
+    pipeline: &Pipeline,
+    code: &str,
+    column: Option<&str>,
+) -> Vec<Candidate> {
     let Some(name) = column else {
         let steps = of_records(pipeline, code).into_iter().map(|step| vec![step]);
-        return steps.filter_map(|steps| candidate(&selection, None, &steps)).collect();
+        return steps.filter_map(|steps| candidate(selection, (code, None), &steps)).collect();
     };
     let Some(column) = pipeline.columns.iter().find(|column| column.name == name) else {
         return vec![];
@@ -110,17 +118,22 @@ pub(super) fn of(pipeline: &Pipeline, code: &str, column: Option<&str>) -> Vec<C
     if matches!(code, "type" | "one_of" | "pattern" | "length") {
         all.extend(no_value(column, pipeline).map(|step| vec![step]));
     }
-    all.iter().filter_map(|steps| candidate(&selection, Some(name), steps)).collect()
+    all.iter().filter_map(|steps| candidate(selection, (code, Some(name)), steps)).collect()
 }
 
-fn selection(code: &str, column: Option<&str>) -> Option<Predicate> {
+/// The rows of a code and column.
+pub(super) fn selection(code: &str, column: Option<&str>) -> Option<Predicate> {
     let text = |text: &str| format!("'{}'", text.replace('\'', "''"));
     let column = column.map(|column| format!(" AND column = {}", text(column)));
     let where_ = format!("error_code = {}{}", text(code), column.unwrap_or_default());
     Predicate::parse(&where_).ok()
 }
 
-fn candidate(selection: &Predicate, column: Option<&str>, steps: &[Step]) -> Option<Candidate> {
+fn candidate(
+    selection: &Predicate,
+    (code, column): (&str, Option<&str>),
+    steps: &[Step],
+) -> Option<Candidate> {
     let mut fixes = Vec::with_capacity(steps.len());
     for step in steps {
         let mut fix = Fix::new(selection.clone(), column, step.operation.clone());
@@ -130,7 +143,9 @@ fn candidate(selection: &Predicate, column: Option<&str>, steps: &[Step]) -> Opt
     let mut words: Vec<&str> = steps.iter().map(|step| step.about).collect();
     words.dedup();
     let reading = steps.iter().find_map(|step| step.reading);
-    Some(Candidate { about: words.join(", then "), fixes, reading })
+    let target = column.map(str::to_owned);
+    let code = code.to_owned();
+    Some(Candidate { about: words.join(", then "), fixes, code, target, reading })
 }
 
 fn step(about: &'static str, operation: Operation) -> Step {

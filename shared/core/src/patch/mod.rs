@@ -56,6 +56,7 @@ mod read;
 mod record;
 mod render;
 mod restore;
+mod search;
 mod shape;
 #[cfg(test)]
 mod tests;

@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 
 use arrow_schema::ArrowError;
 
-use super::candidates::{self, Candidate};
-use super::{Fix, Judge, Patch, field_text, shape::shape};
+use super::{Fix, Judge, Patch, field_text, search, shape::shape};
 use crate::archive::{ArchivedRow, visible_bytes};
 use crate::block::Layout;
 use crate::check::ColumnProblem;
@@ -20,15 +19,13 @@ const SHAPES_MAX: usize = 200;
 const SHAPE_SAMPLES_MAX: usize = 20;
 /// Rows of one code and column that candidates are tried on.
 const SAMPLES_MAX: usize = 1000;
-/// Proposals for one code and column.
-const PROPOSALS_MAX: usize = 4;
 
 /// What rows of one job are read with.
 #[derive(Debug)]
 pub struct Feed {
-    pipeline: Pipeline,
+    pub(super) pipeline: Pipeline,
     layout: Layout,
-    judge: Judge,
+    pub(super) judge: Judge,
 }
 
 impl Feed {
@@ -50,6 +47,26 @@ impl Feed {
         &self.pipeline.name
     }
 
+    /// The row's record as far as the archive shows it.
+    pub(super) fn start(row: &ArchivedRow) -> Option<Vec<u8>> {
+        visible_bytes(row).map(std::borrow::Cow::into_owned)
+    }
+
+    /// The record after the fixes; `None` where they change nothing or cannot be applied.
+    pub(super) fn corrected(
+        &self,
+        fixes: &[Fix],
+        row: &ArchivedRow,
+        record: &[u8],
+    ) -> Option<Vec<u8>> {
+        let patch = Patch {
+            file: String::new(),
+            pipeline: self.pipeline.name.clone(),
+            fixes: fixes.to_vec(),
+        };
+        patch.apply(&self.pipeline, &self.layout, row, record).ok().flatten()
+    }
+
     /// For each row its corrected record, if the fixes make it good. Rows whose bytes the archive does not
     /// show stay bad.
     pub(super) fn gained(
@@ -57,7 +74,8 @@ impl Feed {
         fixes: &[Fix],
         rows: &[&ArchivedRow],
     ) -> Result<Vec<Option<Vec<u8>>>, ArrowError> {
-        let mut records = self.corrected(fixes, rows);
+        let record = |row: &&ArchivedRow| self.corrected(fixes, row, &Feed::start(row)?);
+        let mut records: Vec<_> = rows.iter().map(record).collect();
         let verdicts = {
             let texts: Vec<&[u8]> = records.iter().flatten().map(Vec::as_slice).collect();
             self.judge.judge(&texts)?
@@ -70,19 +88,6 @@ impl Feed {
         }
         Ok(records)
     }
-
-    fn corrected(&self, fixes: &[Fix], rows: &[&ArchivedRow]) -> Vec<Option<Vec<u8>>> {
-        let patch = Patch {
-            file: String::new(),
-            pipeline: self.pipeline.name.clone(),
-            fixes: fixes.to_vec(),
-        };
-        let record = |row: &&ArchivedRow| {
-            let bytes = visible_bytes(row)?;
-            patch.apply(&self.pipeline, &self.layout, row, &bytes).ok().flatten()
-        };
-        rows.iter().map(record).collect()
-    }
 }
 
 /// Rejected rows by code, column and shape.
@@ -91,20 +96,21 @@ pub struct Survey {
     groups: BTreeMap<(String, Option<String>), Group>,
 }
 
+/// Rows of one code and column.
 #[derive(Debug, Default)]
-struct Group {
-    rows: u64,
-    shapes: BTreeMap<Option<String>, u64>,
+pub(super) struct Group {
+    pub(super) shapes: BTreeMap<Option<String>, u64>,
     other_shapes: u64,
-    samples: Vec<Sample>,
+    pub(super) samples: Vec<Sample>,
 }
 
+/// A row that candidates are tried on.
 #[derive(Debug)]
-struct Sample {
+pub(super) struct Sample {
     /// Number of the feed.
-    feed: usize,
-    shape: Option<String>,
-    row: ArchivedRow,
+    pub(super) feed: usize,
+    pub(super) shape: Option<String>,
+    pub(super) row: ArchivedRow,
 }
 
 /// Rows of one shape.
@@ -116,7 +122,7 @@ pub struct ShapeCount {
     pub rows: u64,
 }
 
-/// A fix that gains rows of one code and column.
+/// Fixes that together gain rows of one code and column.
 #[derive(Debug, Clone)]
 pub struct Proposal {
     /// Code of the rows.
@@ -138,7 +144,6 @@ impl Survey {
         let shape = text.as_deref().map(shape);
         let key = (row.error_code.clone(), row.column.clone());
         let group = self.groups.entry(key).or_default();
-        group.rows += 1;
         let full = group.shapes.len() >= SHAPES_MAX;
         let seen = match group.shapes.get_mut(&shape) {
             Some(rows) => {
@@ -171,122 +176,16 @@ impl Survey {
         (shapes, group.other_shapes)
     }
 
-    /// What would gain rows, by code and column. `feeds` are those that the rows were counted with.
+    /// What would gain rows, at most one proposal for each code and column. `feeds` are those that the rows
+    /// were counted with.
     ///
     /// # Errors
     /// When Arrow cannot hold the values.
     pub fn propose(&self, feeds: &[Feed]) -> Result<Vec<Proposal>, ArrowError> {
         let mut proposals = Vec::new();
         for ((code, column), group) in &self.groups {
-            let Some(feed) = group.samples.first().and_then(|sample| feeds.get(sample.feed)) else {
-                continue;
-            };
-            let all = candidates::of(&feed.pipeline, code, column.as_deref());
-            for (candidate, other) in group.chosen(&all, feeds)? {
-                let reading = other.and_then(|other| Some((other.reading?.about(), other)));
-                proposals.push(Proposal {
-                    code: code.clone(),
-                    column: column.clone(),
-                    about: candidate.about.clone(),
-                    fixes: candidate.fixes.clone(),
-                    other: reading.map(|(about, other)| (about, other.fixes.clone())),
-                });
-            }
+            proposals.extend(search::proposal(code, column.as_deref(), group, feeds)?);
         }
         Ok(proposals)
     }
-}
-
-/// A candidate, and the best one that reads the same texts the other way.
-type Choice<'a> = (&'a Candidate, Option<&'a Candidate>);
-
-impl Group {
-    /// The candidates that gain most together, the best first.
-    fn chosen<'a>(
-        &self,
-        all: &'a [Candidate],
-        feeds: &[Feed],
-    ) -> Result<Vec<Choice<'a>>, ArrowError> {
-        let weights = self.weights();
-        let weight = |gained: &[bool]| -> u64 {
-            let both = gained.iter().zip(&weights).filter(|(gained, _)| **gained);
-            both.map(|(_, weight)| weight).sum()
-        };
-        let gains = all.iter().map(|candidate| self.gained(&candidate.fixes, feeds));
-        let gains = gains.collect::<Result<Vec<_>, _>>()?;
-        let mut chosen: Vec<Choice<'a>> = Vec::new();
-        let mut fixes: Vec<Fix> = Vec::new();
-        let mut covered = vec![false; self.samples.len()];
-        while chosen.len() < PROPOSALS_MAX {
-            // The first of those that gain most: it is the simplest.
-            let mut best: Option<(u64, &Candidate, &[bool])> = None;
-            for (candidate, gained) in all.iter().zip(&gains) {
-                let contradicts = chosen.iter().any(|(taken, _)| {
-                    taken.reading.is_some_and(|taken| candidate.reading == Some(taken.other()))
-                });
-                let new: Vec<bool> = gained
-                    .iter()
-                    .zip(&covered)
-                    .map(|(gained, covered)| *gained && !covered)
-                    .collect();
-                let new = weight(&new);
-                if !contradicts && new > best.map_or(0, |(most, ..)| most) {
-                    best = Some((new, candidate, gained));
-                }
-            }
-            let Some((_, candidate, gained)) = best else { break };
-            let together = [fixes.as_slice(), &candidate.fixes].concat();
-            let now = self.gained(&together, feeds)?;
-            if weight(&now) <= weight(&covered) {
-                break;
-            }
-            chosen.push((candidate, twin(candidate, gained, all, &gains)));
-            (fixes, covered) = (together, now);
-        }
-        Ok(chosen)
-    }
-
-    /// For each sample the rows that it stands for, in thousandths.
-    fn weights(&self) -> Vec<u64> {
-        let mut sampled: BTreeMap<&Option<String>, u64> = BTreeMap::new();
-        for sample in &self.samples {
-            *sampled.entry(&sample.shape).or_default() += 1;
-        }
-        let weight = |sample: &Sample| {
-            let rows = self.shapes.get(&sample.shape).copied().unwrap_or_default();
-            rows.saturating_mul(1000) / sampled.get(&sample.shape).copied().unwrap_or(1).max(1)
-        };
-        self.samples.iter().map(weight).collect()
-    }
-
-    fn gained(&self, fixes: &[Fix], feeds: &[Feed]) -> Result<Vec<bool>, ArrowError> {
-        let mut gained = vec![false; self.samples.len()];
-        for (number, feed) in feeds.iter().enumerate() {
-            let own = || self.samples.iter().enumerate().filter(|(_, s)| s.feed == number);
-            let rows: Vec<_> = own().map(|(_, sample)| &sample.row).collect();
-            if rows.is_empty() {
-                continue;
-            }
-            for ((place, _), row_gained) in own().zip(feed.gained(fixes, &rows)?) {
-                if let Some(gained) = gained.get_mut(place) {
-                    *gained = row_gained.is_some();
-                }
-            }
-        }
-        Ok(gained)
-    }
-}
-
-/// The candidate that reads most of the same texts the other way.
-fn twin<'a>(
-    candidate: &Candidate,
-    gained: &[bool],
-    all: &'a [Candidate],
-    gains: &[Vec<bool>],
-) -> Option<&'a Candidate> {
-    let other = candidate.reading?.other();
-    let both = |gains: &[bool]| gains.iter().zip(gained).filter(|(a, b)| **a && **b).count();
-    let others = all.iter().zip(gains).filter(|(twin, _)| twin.reading == Some(other));
-    let others = others.map(|(twin, gains)| (both(gains), twin)).filter(|(rows, _)| *rows > 0);
-    others.max_by_key(|(rows, _)| *rows).map(|(_, twin)| twin)
 }

@@ -134,6 +134,17 @@ fn dates_and_timestamps_in_other_formats_are_recognised() {
 }
 
 #[test]
+fn a_row_with_several_things_wrong_is_taken_from_one_to_the_next() {
+    let record = "1,\"1.234,56\",eur,23.11.2026,23.11.2026 13:05,n/a".to_owned();
+    let found = measured(&orders(), &vec![record; 6]);
+    assert_eq!((found.gained, found.proposals.len()), (6, 1));
+    let fixes = &found.proposals[0].0.fixes;
+    let columns: Vec<_> = fixes.iter().filter_map(|fix| fix.column.as_deref()).collect();
+    assert_eq!(columns, ["amount", "day", "at", "currency", "currency"]);
+    assert!(found.proposals[0].0.about.contains("decimal comma, then dates"));
+}
+
+#[test]
 fn values_of_a_list_are_recognised_in_another_case() {
     let record = |currency: &str| format!("1,2,{currency},2026-01-01,2026-01-01T00:00:00Z,");
     let records: Vec<_> = ["eur", "Usd", " EUR ", "euro"].map(record).to_vec();
