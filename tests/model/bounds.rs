@@ -44,6 +44,12 @@ pub(crate) mod may {
     pub(crate) const WORN: u32 = 1 << 18;
     /// The first job is planned already.
     pub(crate) const PLANNED: u32 = 1 << 19;
+    /// Operators bring back what failed (T13).
+    pub(crate) const REDRIVE: u32 = 1 << 20;
+    /// Workers renew in time: a lease is over only when its worker is gone. With `HONEST`.
+    pub(crate) const PROMPT: u32 = 1 << 22;
+    /// The sink goes away and comes back; `deeds` counts how often.
+    pub(crate) const OUTAGE: u32 = 1 << 21;
 }
 
 /// The bounds of a model.
@@ -65,6 +71,12 @@ pub(crate) struct Bounds {
     pub(crate) epochs: u8,
     /// Length of the object that is a chain; 0 for ranges.
     pub(crate) chain: u8,
+    /// Records of each chunk, where they are counted; 0 where they are not.
+    pub(crate) rows: u8,
+    /// Records of the first chunk that kill their worker, by bit.
+    pub(crate) poison: u8,
+    /// Replays that are asked for, by bit.
+    pub(crate) replays: u8,
     pub(crate) may: u32,
 }
 
@@ -79,8 +91,20 @@ impl Bounds {
         plans: 1,
         epochs: 2,
         chain: 0,
+        rows: 0,
+        poison: 0,
+        replays: 0,
         may: 0,
     };
+
+    /// Workers that died of the first chunk of a worn job, and the one that has it next.
+    pub(crate) fn deaths(&self) -> i64 {
+        use rowproof_core::ledger::{ATTEMPTS_MAX, ISOLATIONS_MAX};
+        match self.rows {
+            0 => ATTEMPTS_MAX + ISOLATIONS_MAX,
+            _ => ATTEMPTS_MAX,
+        }
+    }
 
     pub(crate) fn allows(&self, what: u32) -> bool {
         self.may & what == what

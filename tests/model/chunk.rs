@@ -1,8 +1,9 @@
 //! One chunk, as a worker does it: T4, renewals, T6, T7, T8; and the chain from chunk to chunk.
 
 use rowproof_core::ledger::{
-    self, Acquire, ChainStart, Chunk, ChunkId, ChunkState, Lease, OutcomeRef, Stage, Worker,
+    self, Acquire, ChainStart, Chunk, ChunkId, ChunkState, Lease, OutcomeRef, Split, Stage, Worker,
 };
+use rowproof_core::plan::PlannedChunk;
 use rowproof_core::time::EpochSeconds;
 
 use crate::bounds::may;
@@ -23,11 +24,46 @@ enum Way {
     /// The object cannot be loaded.
     Refuse,
     GiveUp,
+    /// T9.
+    Split,
+    /// A record of the chunk kills its worker.
+    Die,
+}
+
+/// What a part is a half of, and whether it is the second one.
+fn parent_of(part: u8) -> (u8, bool) {
+    let code = (part >> 3) + 1;
+    (part & 7 | ((code >> 1) - 1) << 3, code & 1 == 1)
+}
+
+/// The halves of a chunk, or of a part.
+pub(crate) fn halves_of(chunk: u8) -> [u8; 2] {
+    let code = (chunk >> 3) + 1;
+    [0, 1].map(|half| chunk & 7 | (code * 2 + half - 1) << 3)
+}
+
+/// Where a chunk is cut.
+fn halves(held: Held) -> Split {
+    let half = |first: u8, rows: u8| PlannedChunk {
+        start: first.into(),
+        end: (first + rows).into(),
+        first_row: first.into(),
+        rows: rows.into(),
+    };
+    let first = held.rows / 2;
+    Split {
+        halves: [half(held.start, first), half(held.start + first, held.rows - first)],
+        next: None,
+        end_of_object: false,
+        packed_bytes: None,
+    }
 }
 
 impl Machine {
     pub(crate) fn chunk_id(&self, job: u8, chunk: u8) -> ChunkId {
-        ChunkId { job: self.world.job_id(job), chunk: chunk.into() }
+        // The upper bits count the parts: none, `0`, `1`, `00`, `01` and so on.
+        let part = format!("{:b}", (chunk >> 3) + 1)[1..].to_owned();
+        ChunkId { job: self.world.job_id(job), chunk: (chunk & 7).into(), part }
     }
 
     pub(crate) fn chunk_key(&self, job: u8, chunk: u8) -> u8 {
@@ -58,6 +94,8 @@ impl Machine {
             epoch: held.epoch.into(),
             owner: Machine::owner(state, worker).1,
             attempts: held.attempts.into(),
+            seconds: ledger::LEASE_SECONDS,
+            isolate: held.isolate,
         }
     }
 
@@ -71,13 +109,25 @@ impl Machine {
     }
 
     pub(crate) fn start_chunk(&self, state: &mut State, worker: u8, job: u8, chunk: u8) {
-        match self.chain_start(state, job, chunk) {
-            Some(start) => self.take(state, worker, job, chunk, start),
+        match self.place_of(state, job, chunk) {
+            Some(place) => self.take(state, worker, job, chunk, place),
             None => state.rest(worker),
         }
     }
 
-    fn take(&self, state: &mut State, worker: u8, job: u8, chunk: u8, start: u8) {
+    /// Where a chunk begins, and how many records it has; `None` before its turn.
+    fn place_of(&self, state: &State, job: u8, chunk: u8) -> Option<(u8, u8)> {
+        if chunk < 8 {
+            return Some((self.chain_start(state, job, chunk)?, self.bounds.rows));
+        }
+        let (parent, second) = parent_of(chunk);
+        let split = self.chunk(state, job, parent)?.split?;
+        let half = split.halves[usize::from(second)];
+        Some((u8::try_from(half.first_row).ok()?, u8::try_from(half.rows).ok()?))
+    }
+
+    fn take(&self, state: &mut State, worker: u8, job: u8, chunk: u8, place: (u8, u8)) {
+        let (start, rows) = place;
         let key = self.chunk_key(job, chunk);
         let stored = state.item(key);
         let (number, owner) = Machine::owner(state, worker);
@@ -85,27 +135,30 @@ impl Machine {
         let decision = self.world.decide(memo, || {
             let parsed = self.parsed(stored);
             let read = parsed.as_deref().and_then(Parsed::chunk);
-            let who = Worker { owner, run: None };
+            let who = Worker { owner, run: None, lease_seconds: ledger::LEASE_SECONDS };
             let small = |number| u8::try_from(number).expect("few epochs");
             match ledger::acquire(&self.chunk_id(job, chunk), read, &who, self.clock()) {
                 Acquire::Try(write, lease) => Decision::Lease {
                     write: self.world.number_write(*write),
                     epoch: small(lease.epoch),
                     attempts: small(lease.attempts),
+                    isolate: lease.isolate,
                 },
                 Acquire::GiveUp(lease) => {
                     Decision::GiveUp { epoch: small(lease.epoch), attempts: small(lease.attempts) }
                 }
-                Acquire::Done(_) | Acquire::Busy(_) | Acquire::Failed => Decision::Nothing,
+                Acquire::Done(_) | Acquire::Split(_) | Acquire::Busy(_) | Acquire::Failed => {
+                    Decision::Nothing
+                }
             }
         });
         match decision {
-            Decision::Lease { write, epoch, attempts } => {
-                let held = Held { job, chunk, epoch, attempts, start };
+            Decision::Lease { write, epoch, attempts, isolate } => {
+                let held = Held { job, chunk, epoch, attempts, isolate, start, rows };
                 state.ask(worker, Op::Write(write), Pc::Taking(held));
             }
             Decision::GiveUp { epoch, attempts } => {
-                self.give_up(state, worker, Held { job, chunk, epoch, attempts, start });
+                self.give_up(state, worker, Held { job, chunk, epoch, attempts, isolate: false, start, rows });
             }
             _ => state.rest(worker),
         }
@@ -129,8 +182,7 @@ impl Machine {
         make: impl FnOnce() -> ledger::Write,
     ) -> Id {
         let key = self.chunk_key(held.job, held.chunk);
-        let of =
-            u32::from(held.epoch) << 16 | u32::from(held.attempts) << 8 | u32::from(held.start);
+        let of = u32::from(held.epoch) << 16 | u32::from(held.attempts) << 8 | u32::from(held.start);
         let owner = Machine::owner(state, worker).0;
         self.world.write_of((name, key.into(), of, owner.into()), make)
     }
@@ -139,14 +191,15 @@ impl Machine {
         if self.bounds.allows(may::RENEW) && !renewed {
             return vec![Way::Renew];
         }
+        if self.bounds.rows > 0 {
+            return vec![self.with_records(held)];
+        }
         let mut ways = match self.bounds.chain {
             0 => vec![Way::Complete(0)],
             // Chunks of a chain end where their worker's limits say, which need not be the same.
-            length => (1..=2)
-                .map(|cut| held.start + cut)
-                .filter(|end| *end <= length)
-                .map(Way::Complete)
-                .collect(),
+            length => {
+                (1..=2).map(|cut| held.start + cut).filter(|end| *end <= length).map(Way::Complete).collect()
+            }
         };
         for (what, way) in [
             (may::GIVE_BACK, Way::GiveBack),
@@ -158,6 +211,17 @@ impl Machine {
             }
         }
         ways
+    }
+
+    /// What a chunk of counted records does to its worker.
+    fn with_records(&self, held: Held) -> Way {
+        let records = ((1_u16 << held.rows) - 1) << held.start;
+        match held.isolate {
+            true if held.rows > 1 => Way::Split,
+            true => Way::Complete(1),
+            false if records & u16::from(self.bounds.poison) != 0 => Way::Die,
+            false => Way::Complete(0),
+        }
     }
 
     pub(crate) fn working_ways(&self, held: Held, renewed: bool) -> usize {
@@ -180,13 +244,8 @@ impl Machine {
                 (self.held_write("renew", state, worker, held, renew), Pc::Renewing(held))
             }
             Way::Complete(end) => {
-                let name = [
-                    "complete",
-                    "complete at 1",
-                    "complete at 2",
-                    "complete at 3",
-                    "complete at 4",
-                ][usize::from(end)];
+                let name = ["complete", "complete at 1", "complete at 2", "complete at 3", "complete at 4"]
+                    [usize::from(end)];
                 let complete = || ledger::complete(&lease, &self.outcome(held, end));
                 let write = self.held_write(name, state, worker, held, complete);
                 (write, Pc::Completing { held, end })
@@ -200,6 +259,16 @@ impl Machine {
                 (self.held_write("give back", state, worker, held, back), pc)
             }
             Way::GiveUp => return self.give_up(state, worker, held),
+            Way::Split => {
+                let split = || ledger::split(&lease, &halves(held));
+                (self.held_write("split", state, worker, held, split), Pc::Last)
+            }
+            Way::Die => {
+                let worker = state.worker(worker);
+                worker.pc = Pc::Idle;
+                worker.life += 1;
+                return;
+            }
         };
         state.ask(worker, Op::Write(write), pc);
     }
@@ -207,6 +276,14 @@ impl Machine {
     /// Attempts may differ in what they find, so every one has an outcome of its own.
     pub(crate) fn outcome(&self, held: Held, end: u8) -> OutcomeRef {
         let name = format!("{}c{}e{}-{}-{end}", held.job, held.chunk, held.epoch, held.start);
+        let name = match self.bounds.replays {
+            0 => name,
+            _ => crate::replay::outcome_name(held.job, held.chunk, 0, 0),
+        };
+        let name = match self.bounds.rows > 0 && end == 1 {
+            true => format!("poison-{}", held.start),
+            false => name,
+        };
         let goes_on = end < self.bounds.chain;
         OutcomeRef {
             key: format!("_staging/{name}"),
@@ -232,7 +309,7 @@ impl Machine {
             return self.count(state, worker, held.job, held.chunk + 1);
         }
         if held.chunk + 1 < self.bounds.chunks {
-            return self.take(state, worker, held.job, held.chunk + 1, end);
+            return self.take(state, worker, held.job, held.chunk + 1, (end, 0));
         }
         state.rest(worker);
     }
@@ -240,9 +317,9 @@ impl Machine {
     /// The end of a chain is known: so is its number of chunks.
     pub(crate) fn count(&self, state: &mut State, worker: u8, job: u8, count: u8) {
         let memo = ("count", job.into(), count.into(), 0);
-        let write = self
-            .world
-            .write_of(memo, || ledger::set_chunk_count(&self.world.job_id(job), count.into()));
+        let write = self.world.write_of(memo, || {
+            ledger::set_chunk_count(&self.world.job_id(job), count.into())
+        });
         state.ask(worker, Op::Write(write), Pc::Counting);
     }
 
@@ -253,9 +330,24 @@ impl Machine {
         state.rest(worker);
     }
 
+    /// Every chunk and part of a job that is or may be stored.
+    pub(crate) fn leaves(&self, state: &State, job: u8) -> Vec<u8> {
+        let mut found: Vec<u8> = (0..self.bounds.chunks).rev().collect();
+        let mut leaves = vec![];
+        while let Some(chunk) = found.pop() {
+            leaves.push(chunk);
+            let split = self.bounds.rows > 0
+                && self.chunk(state, job, chunk).is_some_and(|c| c.state == ChunkState::Split);
+            if split {
+                found.extend(halves_of(chunk).iter().rev());
+            }
+        }
+        leaves
+    }
+
     /// Whether somebody could take the chunk.
     pub(crate) fn is_open(&self, state: &State, job: u8, chunk: u8) -> bool {
-        if self.chain_start(state, job, chunk).is_none() {
+        if self.place_of(state, job, chunk).is_none() {
             return false;
         }
         match self.chunk(state, job, chunk) {
@@ -264,7 +356,7 @@ impl Machine {
                 let free = match chunk.state {
                     ChunkState::Ready => true,
                     ChunkState::Leased => chunk.lease_until < self.clock(),
-                    ChunkState::Done | ChunkState::Failed => false,
+                    ChunkState::Done | ChunkState::Failed | ChunkState::Split => false,
                 };
                 free && chunk.epoch < self.bounds.epochs.into()
             }

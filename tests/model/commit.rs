@@ -1,6 +1,6 @@
 //! T10 and T11, as a worker does them: outcomes, intent, publish, manifest, slot, pointer, removal, end.
 
-use rowproof_core::ledger::{self, Chunk, ChunkState, HoldReason, JobState, PlanRef};
+use rowproof_core::ledger::{self, Chunk, HoldReason, JobState, PlanRef};
 use rowproof_core::names;
 
 use crate::fixed::NOW;
@@ -10,13 +10,19 @@ use crate::rules;
 use crate::state::{Op, Pc, Publish, State};
 use crate::world::{Document, Id};
 
+fn list_sha256(list: Id) -> String {
+    format!("list {list}")
+}
+
 impl Machine {
-    fn intent_name(&self, job: u8, read: Id) -> Id {
-        let memo = ("intent", job.into(), 0, 0);
-        self.world.named(memo, || self.with_job(read, |job| names::intent(&job.facts)))
+    /// The list's name ends in its hash: two lists of one job stand beside each other.
+    fn intent_name(&self, job: u8, read: Id, list: Id) -> Id {
+        let memo = ("intent", job.into(), list.into(), 0);
+        let sha256 = list_sha256(list);
+        self.world.named(memo, || self.with_job(read, |job| names::intent(&job.facts, &sha256)))
     }
 
-    fn manifest_name(&self, job: u8, read: Id, revision: u32) -> Id {
+    pub(crate) fn manifest_name(&self, job: u8, read: Id, revision: u32) -> Id {
         let memo = ("manifest", job.into(), revision, 0);
         self.world.named(memo, || self.with_job(read, |job| names::manifest(&job.facts, revision)))
     }
@@ -54,27 +60,40 @@ impl Machine {
         let (job, read, at, mut got) = scan;
         let count = self.chunk_count(read).unwrap_or(0);
         let item = state.item(self.chunk_key(job, at));
-        let done = self.chunk(state, job, at).is_some_and(|chunk| chunk.state == ChunkState::Done);
-        if !done {
+        if !self.is_done(state, job, at) {
             return state.rest(worker);
         }
         got[usize::from(at)] = item;
+        if self.bounds.rows > 0 {
+            // One query of a small group.
+            let leaves = self.leaves(state, job);
+            for (got, leaf) in got.iter_mut().zip(leaves) {
+                *got = state.item(self.chunk_key(job, leaf));
+            }
+        }
         if at + 1 < count {
             state.worker(worker).pc = Pc::Scanning { job, read, at: at + 1, got };
             return;
         }
-        let memo = ("close", job.into(), count.into(), 0);
+        let memo = ("close", u32::from(job) << 8 | u32::from(count), got[1].into(), got[2].into());
         let write = self.world.write_of(memo, || {
-            let chunks: Vec<Chunk> = self.got(&got);
             let id = self.world.job_id(job);
+            let chunks = self.got_with_ids(job, &got);
             ledger::close_group(&id, 0, count.into(), &chunks).expect("every chunk is DONE")
         });
         state.ask(worker, Op::Write(write), Pc::Closing { job, read, got });
     }
 
-    fn got(&self, got: &[Id; 3]) -> Vec<Chunk> {
-        let chunk = |item: &Id| self.parsed(*item).and_then(|item| item.chunk().cloned());
-        got.iter().filter_map(chunk).collect()
+    fn got_with_ids(&self, job: u8, got: &[Id; 3]) -> Vec<(ledger::ChunkId, Chunk)> {
+        let of = |item: &Id| {
+            let fields = self.world.item(*item);
+            let fields = ledger::Fields(&fields);
+            let chunk = u32::try_from(fields.number("chunk")?).ok()?;
+            let part = fields.text("part").unwrap_or_default().to_owned();
+            let id = ledger::ChunkId { job: self.world.job_id(job), chunk, part };
+            Some((id, self.parsed(*item)?.chunk()?.clone()))
+        };
+        got.iter().filter(|item| **item != 0).filter_map(of).collect()
     }
 
     /// The outcome list, under its name, which only one content may ever have.
@@ -82,27 +101,27 @@ impl Machine {
         let memo = ("list", u32::from(job) << 16 | u32::from(got[0]), got[1].into(), got[2].into());
         let list = self.world.number(memo, || {
             let facts = self.with_job(read, |job| job.facts.clone());
-            let chunks = self.got(&got);
-            let outcomes: Vec<String> =
-                chunks.into_iter().filter_map(|chunk| chunk.outcome).map(|o| o.sha256).collect();
-            let mut files = 0;
-            for (chunk, sha256) in (0..).zip(&outcomes) {
-                files |= 1 << self.world.file(&names::published("t", &[], &facts, chunk, sha256));
+            let (mut outcomes, mut files) = (vec![], 0);
+            for (id, chunk) in self.got_with_ids(job, &got) {
+                let Some(outcome) = chunk.outcome else { continue };
+                let name = names::published("t", &[], &facts, &id, &outcome.sha256);
+                files |= 1 << self.world.file(&name);
+                outcomes.push(outcome.sha256);
             }
             let generation = facts.generation;
             let list = Document::List { job, generation, revision: 1, outcomes, files };
             self.world.document(&list).into()
         });
         let list = Id::try_from(list).expect("documents fit");
-        let name = self.intent_name(job, read);
+        let name = self.intent_name(job, read, list);
         state.ask(worker, Op::Put { name, document: list }, Pc::Listing { job, read, list });
     }
 
     /// T14, or T11a.
     pub(crate) fn begin(&self, state: &mut State, worker: u8, job: u8, read: Id, list: Id) {
         let intent = PlanRef {
-            key: self.world.text_of_name(self.intent_name(job, read)),
-            sha256: format!("list {list}"),
+            key: self.world.text_of_name(self.intent_name(job, read, list)),
+            sha256: list_sha256(list),
         };
         let parsed = self.parsed(read);
         let item = parsed.as_deref().and_then(Parsed::job).expect("a job was read");
@@ -120,14 +139,17 @@ impl Machine {
 
     /// From the intent that the ledger names: whoever finds a job COMMITTING goes on here.
     fn publish(&self, state: &mut State, worker: u8, job: u8, read: Id) {
-        let list = state.document(self.intent_name(job, read));
+        let intent = self.with_job(read, |job| job.intent.clone()).map_or(0, |intent| {
+            self.world.name(&intent.key)
+        });
+        let list = state.document(intent);
         let step = Publish::Copy(0);
         self.publish_step(state, worker, (job, list, step, false));
     }
 
     fn files_of(&self, list: Id) -> u64 {
         self.world.number(("files", list.into(), 0, 0), || match self.world.read_document(list) {
-            Document::List { files, .. } => files,
+            Document::List { files, .. } | Document::Changes { files, .. } => files,
             Document::Current { .. } => 0,
         })
     }
@@ -226,7 +248,7 @@ impl Machine {
         self.world.write_of(memo, || self.with_job(read, ledger::settle_slot))
     }
 
-    fn pointer(&self, job: u8, read: Id, list: Id) -> Id {
+    pub(crate) fn pointer(&self, job: u8, read: Id, list: Id) -> Id {
         let pointer = self.world.number(("pointer", list.into(), 0, 0), || {
             let Document::List { generation, revision, .. } = self.world.read_document(list) else {
                 return 0;
@@ -241,14 +263,12 @@ impl Machine {
     /// The pointer that belongs to the slot's committed job, as the slot says now.
     fn winner(&self, state: &State) -> Id {
         let parsed = self.parsed(state.item(self.slot_key()));
-        let committed = parsed.as_deref().and_then(Parsed::slot).map_or(0, |slot| slot.committed);
-        if committed == 0 {
-            return 0;
-        }
-        let read = self.job_item(state, committed);
-        match state.document(self.manifest_name(committed, read, 1)) {
+        let Some(slot) = parsed.as_deref().and_then(Parsed::slot) else { return 0 };
+        let Some(manifest) = &slot.slot.manifest else { return 0 };
+        let read = self.job_item(state, slot.committed);
+        match state.document(self.world.name(manifest)) {
             0 => 0,
-            list => self.pointer(committed, read, list),
+            list => self.pointer(slot.committed, read, list),
         }
     }
 
@@ -262,7 +282,7 @@ impl Machine {
                 Document::Current { generation, revision, .. } => {
                     u64::try_from(generation).expect("from 1") << 32 | u64::from(revision)
                 }
-                Document::List { .. } => 0,
+                Document::List { .. } | Document::Changes { .. } => 0,
             }
         })
     }

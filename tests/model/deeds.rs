@@ -26,6 +26,10 @@ impl Machine {
             faults: bounds.faults,
             deeds: bounds.deeds,
             discarded: 0,
+            asked: 0,
+            replays: bounds.replays,
+            marked: 0,
+            told: 0,
             broken: 0,
         };
         if !bounds.allows(may::ARRIVE) {
@@ -36,7 +40,7 @@ impl Machine {
         if bounds.allows(may::PLANNED) {
             let job = self.planned(&mut state);
             if bounds.allows(may::WORN) {
-                for attempt in 1..ledger::ATTEMPTS_MAX {
+                for attempt in 1..self.bounds.deaths() {
                     self.acquired(&mut state, job, 0, &format!("dead {attempt}"));
                     self.expire(&mut state, self.chunk_key(job, 0));
                 }
@@ -69,16 +73,16 @@ impl Machine {
         let key = self.chunk_key(job, chunk);
         let parsed = self.parsed(state.item(key));
         let read = parsed.as_deref().and_then(Parsed::chunk);
-        let who = Worker { owner: owner.to_owned(), run: None };
+        let who = Worker { owner: owner.to_owned(), run: None, lease_seconds: ledger::LEASE_SECONDS };
         let acquire = ledger::acquire(&self.chunk_id(job, chunk), read, &who, FAST);
         let Acquire::Try(write, lease) = acquire else {
             state.broken |= rules::ALARM;
-            return Held { job, chunk, epoch: 0, attempts: 0, start: 0 };
+            return Held { job, chunk, epoch: 0, attempts: 0, isolate: false, start: 0, rows: 0 };
         };
         self.at_once(state, self.world.number_write(*write));
         let small = |number| u8::try_from(number).expect("few attempts");
-        let (epoch, attempts) = (small(lease.epoch), small(lease.attempts));
-        Held { job, chunk, epoch, attempts, start: 0 }
+        let (epoch, attempts): (u8, u8) = (small(lease.epoch), small(lease.attempts));
+        Held { job, chunk, epoch, attempts, isolate: false, start: 0, rows: 0 }
     }
 
     /// The next version, with all its chunks DONE.
@@ -92,6 +96,8 @@ impl Machine {
                 epoch: held.epoch.into(),
                 owner: "arrival".into(),
                 attempts: held.attempts.into(),
+                seconds: ledger::LEASE_SECONDS,
+                isolate: false,
             };
             let complete = ledger::complete(&lease, &self.outcome(held, 0));
             self.at_once(state, self.world.number_write(complete));
@@ -107,29 +113,28 @@ impl Machine {
         let parsed = self.parsed(state.item(self.slot_key()));
         let head = parsed.as_deref().and_then(Parsed::slot).map_or(0, |slot| slot.head);
         for (job, is) in self.jobs(state) {
-            let mut offer = |deed| {
+            if may(may::REDRIVE) && self.may_ask(state, job, is) {
+                actions.push(Action::Ask(job));
+            }
+            let mut offer = |deed: Deed| {
                 if self.deed(state, deed, job).is_some() {
                     actions.push(Action::Do(deed, job));
                 }
             };
-            let before_end =
-                !matches!(is, JobState::Committing | JobState::Committed | JobState::Superseded);
+            let before_end = !matches!(
+                is,
+                JobState::Committing | JobState::Committed | JobState::Superseded
+            );
             if may(may::SUPERSEDE) && job != head && before_end {
                 offer(Deed::Supersede);
             }
-            let failed =
-                |n| self.chunk(state, job, n).is_some_and(|c| c.state == ChunkState::Failed);
-            if is == JobState::Running && (0..self.bounds.chunks).any(failed) {
+            let failed = |n| self.chunk(state, job, n).is_some_and(|c| c.state == ChunkState::Failed);
+            if is == JobState::Running && self.leaves(state, job).into_iter().any(failed) {
                 offer(Deed::Block);
             }
-            if state.deeds > 0 && may(may::DECIDE) && is == JobState::Held {
-                offer(Deed::Approve);
-                offer(Deed::Discard);
-            }
-            let fails = matches!(is, JobState::Planning | JobState::Running);
-            if state.deeds > 0 && may(may::FAIL) && fails {
-                offer(Deed::Fail);
-            }
+        }
+        if may(may::OUTAGE) && (state.deeds > 0 || Machine::is_away(state)) {
+            actions.push(Action::Toggle);
         }
         if may(may::HONEST) {
             self.expiries(state, actions);
@@ -145,8 +150,18 @@ impl Machine {
     }
 
     fn expiries(&self, state: &State, actions: &mut Vec<Action>) {
+        let may = |what| self.bounds.allows(what);
         for (key, item) in &state.items {
-            if rules::is_held(&self.world.parsed(*item)) {
+            let works = |worker: &WorkerState| match worker.pc {
+                Pc::Working { held, .. } | Pc::Renewing(held) | Pc::Completing { held, .. } => {
+                    self.chunk_key(held.job, held.chunk) == *key
+                }
+                Pc::Taking(held) => self.chunk_key(held.job, held.chunk) == *key,
+                Pc::Last => true,
+                _ => false,
+            };
+            let alive = may(may::PROMPT) && state.workers.iter().any(works);
+            if rules::is_held(&self.world.parsed(*item)) && !alive {
                 actions.push(Action::Expire(*key));
             }
         }
@@ -154,7 +169,7 @@ impl Machine {
 
     /// The write of a deed, made from what is stored now; `None` when it is under way already, or when
     /// the ledger refuses to make it.
-    fn deed(&self, state: &State, deed: Deed, job: u8) -> Option<Op> {
+    pub(crate) fn deed(&self, state: &State, deed: Deed, job: u8) -> Option<Op> {
         let read = self.job_item(state, job);
         let slot = self.parsed(state.item(self.slot_key()));
         let generation =
@@ -185,9 +200,6 @@ impl Machine {
 
     pub(crate) fn perform(&self, state: &mut State, deed: Deed, job: u8) {
         let op = self.deed(state, deed, job).expect("the deed was on offer");
-        if matches!(deed, Deed::Approve | Deed::Discard | Deed::Fail) {
-            state.deeds -= 1;
-        }
         state.send(op, NOBODY);
     }
 

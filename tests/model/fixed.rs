@@ -47,6 +47,8 @@ pub(crate) fn facts(object: ObjectVersion, generation: i64) -> JobFacts {
         object,
         captures: BTreeMap::new(),
         created_at: NOW,
+        replay: None,
+        reverts: None,
     }
 }
 

@@ -82,17 +82,15 @@ pub(crate) fn in_parallel<T: Sync, R: Send>(things: &[T], each: impl Fn(&T) -> R
     let results: Mutex<Vec<(usize, R)>> = Mutex::new(vec![]);
     std::thread::scope(|scope| {
         for _ in 0..2 {
-            scope.spawn(|| {
-                loop {
-                    let at = {
-                        let mut next = next.lock().unwrap();
-                        *next += 1;
-                        *next - 1
-                    };
-                    let Some(thing) = things.get(at) else { return };
-                    let result = each(thing);
-                    results.lock().unwrap().push((at, result));
-                }
+            scope.spawn(|| loop {
+                let at = {
+                    let mut next = next.lock().unwrap();
+                    *next += 1;
+                    *next - 1
+                };
+                let Some(thing) = things.get(at) else { return };
+                let result = each(thing);
+                results.lock().unwrap().push((at, result));
             });
         }
     });

@@ -11,27 +11,23 @@ use crate::world::{Id, World};
 /// What an idle worker may begin. Messages are hints: any worker may begin anything at any time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Task {
-    Observe {
-        key: u8,
-        how: How,
-    },
+    Observe { key: u8, how: How },
     /// Read a job in PLANNING, and end its planning in one of several ways.
-    Plan {
-        job: u8,
-        way: u8,
-    },
-    Chunk {
-        job: u8,
-        chunk: u8,
-    },
-    Commit {
-        job: u8,
-    },
+    Plan { job: u8, way: u8 },
+    Chunk { job: u8, chunk: u8 },
+    Commit { job: u8 },
     /// The end of a chain was found, and the finder died before saying so.
-    Count {
-        job: u8,
-        count: u8,
-    },
+    Count { job: u8, count: u8 },
+    /// An operator decides, or T16.
+    Decide(Deed, u8),
+    /// T13, which somebody asked for.
+    Redrive(u8),
+    /// A replay of this request is planned.
+    Replay(u8),
+    /// A replay that somebody left behind is taken on.
+    Resume(u8),
+    /// A worker tries the sink.
+    Sink,
     /// T11f, for a slot that nobody publishes to.
     Reconcile,
 }
@@ -64,6 +60,10 @@ pub(crate) enum Action {
     Arrive,
     /// A lease ends.
     Expire(u8),
+    /// An operator asks to have a job brought back.
+    Ask(u8),
+    /// The sink goes away, or comes back.
+    Toggle,
     Do(Deed, u8),
 }
 
@@ -186,6 +186,15 @@ impl Model for Machine {
             Action::Store(key) => next.source[usize::from(key)] += 1,
             Action::Arrive => self.arrive(&mut next),
             Action::Expire(key) => self.expire(&mut next, key),
+            Action::Ask(job) => {
+                next.deeds -= 1;
+                next.asked |= 1 << job;
+            }
+            Action::Toggle => {
+                let sink = &mut next.source[crate::outage::SINK];
+                next.deeds -= u8::from(*sink % 2 == 0);
+                *sink += 1;
+            }
             Action::Do(deed, job) => self.perform(&mut next, deed, job),
         }
         Some(next)

@@ -12,10 +12,8 @@ pub(crate) enum Part {
     Guard,
     /// A clause of what tells that the effect stands already.
     Effect,
-    /// All of what tells that the effect stands already.
-    WholeEffect,
-    /// That the write's own id is recognised.
-    OwnWrite,
+    /// The judgement of a refusal: it is taken at its word.
+    Judgement,
 }
 
 /// One clause of one write, wherever its shape occurs.
@@ -36,8 +34,7 @@ impl fmt::Display for Clause {
         match self.part {
             Part::Guard => write!(f, "{} without `{}`", self.write, self.text),
             Part::Effect => write!(f, "{} stands without `{}`", self.write, self.text),
-            Part::WholeEffect => write!(f, "{} never stands by its effect", self.write),
-            Part::OwnWrite => write!(f, "{} forgets its own write", self.write),
+            Part::Judgement => write!(f, "{} takes a refusal at its word", self.write),
         }?;
         match self.part {
             Part::Guard if self.shape != self.text => write!(f, " in `{}`", self.shape),
@@ -50,8 +47,9 @@ impl fmt::Display for Clause {
 pub(crate) type Mutant = Clause;
 
 impl Clause {
-    pub(crate) fn forgets_own_writes_of(&self, write: &str) -> bool {
-        self.part == Part::OwnWrite && self.write == write
+    /// Whether a refusal of this write is not judged by what is stored.
+    pub(crate) fn is_naive_about(&self, write: &str) -> bool {
+        self.part == Part::Judgement && self.write == write
     }
 }
 
@@ -64,12 +62,8 @@ pub(crate) fn clauses_of(write: &Write) -> Vec<Clause> {
             found.push(Clause { write: write.name, part, shape: shape.clone(), at, text });
         }
     }
-    let whole =
-        |part, shape: String| Clause { write: write.name, part, shape, at: 0, text: String::new() };
-    if write.effect != Guard::Never {
-        found.push(whole(Part::WholeEffect, text(&write.effect)));
-    }
-    found.push(whole(Part::OwnWrite, String::new()));
+    let (part, shape, text) = (Part::Judgement, String::new(), String::new());
+    found.push(Clause { write: write.name, part, shape, at: 0, text });
     found
 }
 
@@ -85,8 +79,7 @@ pub(crate) fn mutate(write: &mut Write, mutant: &Mutant) {
     match mutant.part {
         Part::Guard => write.guard = reduced(&write.guard).unwrap_or(write.guard.clone()),
         Part::Effect => write.effect = reduced(&write.effect).unwrap_or(write.effect.clone()),
-        Part::WholeEffect => write.effect = Guard::Never,
-        Part::OwnWrite => {}
+        Part::Judgement => {}
     }
 }
 

@@ -63,6 +63,7 @@ impl Machine {
                     Decision::IsHead { generation: small(generation) }
                 }
                 Observed::Older => Decision::Older,
+                Observed::Reverted => Decision::Nothing,
             }
         });
         if let Decision::NewHead { generation, .. } | Decision::IsHead { generation } = decision {
@@ -79,6 +80,7 @@ impl Machine {
                 let old = parsed.as_deref().and_then(Parsed::slot).map_or(0, |slot| slot.head);
                 state.ask(worker, Op::Write(write), Pc::Swapping { seen, old });
             }
+            Decision::Nothing => state.rest(worker),
             _ => self.create(state, worker, seen),
         }
     }
@@ -124,7 +126,8 @@ impl Machine {
     /// Ways in which a planner may end its turn.
     pub(crate) fn plan_ways(&self, job: &Job) -> u8 {
         let otherwise = self.bounds.allows(crate::bounds::may::PLAN_OTHERWISE);
-        match job.planning.is_none() && otherwise {
+        let more = job.planning.as_deref() != Some("most");
+        match more && otherwise {
             true => self.bounds.plans + 2,
             false => self.bounds.plans,
         }
@@ -147,7 +150,10 @@ impl Machine {
             };
             match way.checked_sub(self.bounds.plans) {
                 None => ledger::seal_plan(job, &fixed::plan_ref(way), count, NOW),
-                Some(0) => ledger::save_planning(job, "half", NOW),
+                Some(0) => {
+                    let progress = if job.planning.is_none() { "half" } else { "most" };
+                    ledger::save_planning(job, progress, NOW)
+                }
                 Some(_) => ledger::hold(job, ledger::HoldReason::Drift, "header", "header", NOW),
             }
         })
@@ -159,14 +165,15 @@ impl Machine {
         let (decision, seen) = self.observe(state, key, slot, How::Observe);
         match decision {
             Decision::NewHead { .. } => true,
+            Decision::Nothing => false,
             _ => state.item(self.job_key(self.job_of(seen))) == 0,
         }
     }
 
-    /// Jobs in the ledger, by number, with their state.
+    /// Jobs of objects in the ledger, by number, with their state.
     pub(crate) fn jobs(&self, state: &State) -> Vec<(u8, JobState)> {
         let job = |item: &Id| match &*self.world.parsed(*item) {
-            Parsed::Job(job) => Some((job.index, job.job.state)),
+            Parsed::Job(job) if job.job.facts.replay.is_none() => Some((job.index, job.job.state)),
             _ => None,
         };
         state.items.iter().filter_map(|(_, item)| job(item)).collect()

@@ -10,6 +10,7 @@ pub(crate) enum Parsed {
     Slot(SlotItem),
     Job(JobItem),
     Chunk(Chunk),
+    /// A group, or the mark of an outage.
     Group,
     /// A mutant stored something that production could not read.
     Unreadable,
@@ -49,7 +50,7 @@ impl Parsed {
                 Parsed::Job(JobItem { job, index, is_due })
             }),
             Some("C") => Chunk::from_item(item).map(Parsed::Chunk),
-            Some("G") => Ok(Parsed::Group),
+            Some("G" | "P") => Ok(Parsed::Group),
             _ => return Parsed::Unreadable,
         };
         parsed.unwrap_or(Parsed::Unreadable)

@@ -1,9 +1,10 @@
 //! Who may begin what, and what comes next for whom.
 
-use rowproof_core::ledger::JobState;
+use rowproof_core::ledger::{ChunkState, JobState};
 
 use crate::bounds::may;
-use crate::machine::{Machine, Task};
+use crate::chunk::halves_of;
+use crate::machine::{Deed, Machine, Task};
 use crate::parsed::Parsed;
 use crate::rules;
 use crate::state::{How, NOBODY, Op, Pc, State};
@@ -28,6 +29,22 @@ impl Machine {
         for (job, is) in self.jobs(state) {
             self.tasks_of_job(state, job, is, &mut found);
         }
+        for (job, _) in self.jobs(state) {
+            if state.asked & (1 << job) != 0 {
+                found(Task::Redrive(job));
+            }
+        }
+        for request in 0..8 {
+            if state.replays & (1 << request) != 0 && self.replayable(state).is_some() {
+                found(Task::Replay(request));
+            }
+        }
+        for replay in self.open_replays(state) {
+            found(Task::Resume(replay));
+        }
+        if may(may::OUTAGE) && self.has_sink_news(state) {
+            found(Task::Sink);
+        }
         if may(may::RECONCILE) && self.replaced(state) & state.files != 0 {
             found(Task::Reconcile);
         }
@@ -40,9 +57,23 @@ impl Machine {
             let ways = self.with_job(read, |job| self.plan_ways(job));
             (0..ways).for_each(|way| found(Task::Plan { job, way }));
         }
+        if state.deeds > 0 {
+            let mut offer = |deed| {
+                if self.deed(state, deed, job).is_some() {
+                    found(Task::Decide(deed, job));
+                }
+            };
+            if may(may::DECIDE) && is == JobState::Held {
+                offer(Deed::Approve);
+                offer(Deed::Discard);
+            }
+            if may(may::FAIL) && matches!(is, JobState::Planning | JobState::Running) {
+                offer(Deed::Fail);
+            }
+        }
         let takes = matches!(is, JobState::Running | JobState::Blocked) && may(may::CHUNK);
         if takes {
-            for chunk in 0..self.bounds.chunks {
+            for chunk in self.leaves(state, job) {
                 if self.is_open(state, job, chunk) {
                     found(Task::Chunk { job, chunk });
                 }
@@ -59,7 +90,8 @@ impl Machine {
         }
         if may(may::COMMIT) {
             let ready = is == JobState::Running
-                && count.is_some_and(|count| (0..count).all(|n| self.is_done(state, job, n)));
+                && count.is_some()
+                && (0..count.unwrap_or(0)).all(|chunk| self.is_done(state, job, chunk));
             if ready || is == JobState::Committing {
                 found(Task::Commit { job });
             }
@@ -67,8 +99,13 @@ impl Machine {
     }
 
     pub(crate) fn is_done(&self, state: &State, job: u8, chunk: u8) -> bool {
-        use rowproof_core::ledger::ChunkState::Done;
-        self.chunk(state, job, chunk).is_some_and(|chunk| chunk.state == Done)
+        match self.chunk(state, job, chunk).map(|chunk| chunk.state) {
+            Some(ChunkState::Done) => true,
+            Some(ChunkState::Split) => {
+                halves_of(chunk).iter().all(|half| self.is_done(state, job, *half))
+            }
+            _ => false,
+        }
     }
 
     pub(crate) fn start(&self, state: &mut State, worker: u8, task: Task) {
@@ -78,6 +115,15 @@ impl Machine {
             Task::Chunk { job, chunk } => self.start_chunk(state, worker, job, chunk),
             Task::Commit { job } => self.start_commit(state, worker, job),
             Task::Count { job, count } => self.count(state, worker, job, count),
+            Task::Decide(deed, job) => {
+                let op = self.deed(state, deed, job).expect("the deed was on offer");
+                state.deeds -= 1;
+                state.ask(worker, op, Pc::Last);
+            }
+            Task::Redrive(job) => self.redrive(state, worker, job, 0),
+            Task::Replay(request) => self.start_replay(state, worker, request),
+            Task::Resume(replay) => self.resume_replay(state, worker, replay),
+            Task::Sink => self.try_sink(state, worker),
             Task::Reconcile => {
                 let files = self.replaced(state);
                 state.ask(worker, Op::Delete(files), Pc::Last);
@@ -121,8 +167,22 @@ impl Machine {
             }
             Pc::Counting => self.answered_count(state, worker, stands),
             Pc::Refusing { job } => {
-                let write = self.fail(self.job_item(state, job));
-                state.ask(worker, Op::Write(write), Pc::Last);
+                let read = self.job_item(state, job);
+                match self.with_job(read, |job| job.state) {
+                    JobState::Planning | JobState::Running => {
+                        state.ask(worker, Op::Write(self.fail(read)), Pc::Last);
+                    }
+                    _ => state.rest(worker),
+                }
+            }
+            Pc::Redriving { job, asked } => self.redrive(state, worker, job, asked),
+            Pc::Reviving { job } => self.revived(state, worker, job, stands),
+            Pc::Marking => {
+                state.told += u8::from(stands);
+                state.rest(worker);
+            }
+            Pc::Replaying { replay, parent, list, step } => {
+                self.replayed(state, worker, (replay, parent, list, step), stands);
             }
             Pc::GivingUp { job } if stands => {
                 state.ask(worker, Op::Write(self.block(job)), Pc::Last);
@@ -182,12 +242,24 @@ impl Machine {
 
     /// What a rule needs to know beyond the item itself.
     fn after_write(&self, state: &mut State, write: Id, before: Id, after: Id) {
+        if self.world.name_of(write) == "mark_unavailable" {
+            state.marked += 1;
+            if self.is_marked(before) {
+                state.broken |= rules::TOLD_TWICE;
+            }
+        }
+        if self.world.name_of(write) == "give_up"
+            && !self.bounds.allows(may::GIVE_UP)
+            && self.parsed(before).is_some_and(|before| rules::is_fresh(&before))
+        {
+            state.broken |= rules::GIVEN_UP_EARLY;
+        }
         let after = self.world.parsed(after);
         if let Parsed::Job(job) = &*after {
             let bit = 1 << job.index;
             match self.world.name_of(write) {
                 "discard" => state.discarded |= bit,
-                "redrive_job" => state.discarded &= !bit,
+                "redrive_job" if state.discarded & bit != 0 => state.discarded &= !bit,
                 "begin_commit" if state.discarded & bit != 0 => {
                     state.broken |= rules::DISCARDED_COMMITS;
                 }

@@ -6,8 +6,10 @@ use crate::bounds::may;
 use crate::machine::Machine;
 use crate::parsed::Parsed;
 use crate::rules::RULES;
-use crate::state::State;
+use crate::state::{Pc, State};
 use crate::world::Document;
+
+const STATES: usize = 12;
 
 /// Whether a property holds in a state.
 pub(crate) type Holds = fn(&Machine, &State) -> bool;
@@ -18,9 +20,9 @@ macro_rules! rules {
     };
 }
 
-const OF_WRITES: [(&str, Holds); RULES.len()] = rules!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17);
+const OF_WRITES: [(&str, Holds); RULES.len()] = rules!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19);
 
-const OF_STATES: [(&str, Holds); 8] = [
+const OF_STATES: [(&str, Holds); STATES] = [
     ("what is committed is complete, and as its chunks say", |machine, state| {
         machine.committed_is_complete(state)
     }),
@@ -31,7 +33,8 @@ const OF_STATES: [(&str, Holds); 8] = [
     ("a COMMITTED job had the slot", |machine, state| {
         let committed = machine.committed(state).1;
         machine.all_jobs(state, |job| {
-            job.state != JobState::Committed || job.facts.generation <= committed
+            let is_over = job.state == JobState::Committed && job.facts.replay.is_none();
+            !is_over || job.facts.generation <= committed
         })
     }),
     ("the slot's committed job is COMMITTING or COMMITTED", |machine, state| {
@@ -49,6 +52,22 @@ const OF_STATES: [(&str, Holds); 8] = [
         !undisturbed || publishing || state.files == machine.shown_files(state)
     }),
     ("the chunks of a chain tile it", |machine, state| machine.chains_tile(state)),
+    ("two workers never hold one epoch of a chunk", |_, state| {
+        let held = |worker: &crate::state::Worker| match worker.pc {
+            Pc::Working { held, .. } => Some((held.job, held.chunk, held.epoch)),
+            _ => None,
+        };
+        let all: Vec<_> = state.workers.iter().filter_map(held).collect();
+        all.iter().enumerate().all(|(at, held)| !all[..at].contains(held))
+    }),
+    ("the parts of a chunk tile it", |machine, state| machine.parts_tile(state)),
+    ("only a poison record is archived as one", |machine, state| {
+        machine.bounds.poison == 0 || machine.poisoned(state) & !machine.bounds.poison == 0
+    }),
+    ("an outage is told unless its teller died", |machine, state| {
+        let undisturbed = state.crashes == machine.bounds.crashes && state.is_quiet();
+        state.told <= state.marked && (!undisturbed || state.told == state.marked)
+    }),
     ("everything in the ledger can be read", |machine, state| {
         let readable = |item| !matches!(&*machine.world.parsed(item), Parsed::Unreadable);
         state.items.iter().all(|(_, item)| readable(*item))
@@ -56,8 +75,8 @@ const OF_STATES: [(&str, Holds); 8] = [
 ];
 
 /// All properties, in order.
-pub(crate) const PROPERTIES: [(&str, Holds); RULES.len() + 8] = {
-    let mut all = [OF_WRITES[0]; RULES.len() + 8];
+pub(crate) const PROPERTIES: [(&str, Holds); RULES.len() + STATES] = {
+    let mut all = [OF_WRITES[0]; RULES.len() + STATES];
     let mut at = 0;
     while at < all.len() {
         all[at] = if at < RULES.len() { OF_WRITES[at] } else { OF_STATES[at - RULES.len()] };
@@ -94,14 +113,17 @@ impl Machine {
         let Document::List { outcomes, job: of, .. } = self.world.read_document(list) else {
             return false;
         };
-        let count = self.chunk_count(self.job_item(state, job)).unwrap_or(0);
-        let as_stored = (0..count).zip(&outcomes).all(|(chunk, outcome)| {
-            self.chunk(state, job, chunk).is_some_and(|chunk| {
-                chunk.state == ChunkState::Done
-                    && chunk.outcome.is_some_and(|stored| stored.sha256 == *outcome)
-            })
-        });
-        of == job && outcomes.len() == usize::from(count) && as_stored
+        let stored: Option<Vec<String>> = self
+            .leaves(state, job)
+            .into_iter()
+            .filter_map(|leaf| self.chunk(state, job, leaf))
+            .filter(|chunk| chunk.state != ChunkState::Split)
+            .map(|chunk| chunk.outcome.filter(|_| chunk.state == ChunkState::Done))
+            .map(|outcome| outcome.map(|outcome| outcome.sha256))
+            .collect();
+        // Under a replay's lock the outcomes run ahead of the manifest.
+        let locked = self.with_job(self.job_item(state, job), |job| job.replay.is_some());
+        of == job && (locked || stored.is_some_and(|stored| stored == outcomes))
     }
 
     /// Files that a reader who goes through the pointer is sent to.
@@ -133,6 +155,37 @@ impl Machine {
         self.jobs(state).iter().all(|(job, _)| self.chain_tiles(state, *job))
     }
 
+    /// I10: the halves of a split chunk hold its records, each once.
+    fn parts_tile(&self, state: &State) -> bool {
+        let rows = self.bounds.rows;
+        rows == 0 || self.jobs(state).iter().all(|(job, _)| self.tiles(state, *job, 0, (0, rows)))
+    }
+
+    fn tiles(&self, state: &State, job: u8, chunk: u8, of: (u8, u8)) -> bool {
+        let Some(split) = self.chunk(state, job, chunk).and_then(|chunk| chunk.split) else {
+            return true;
+        };
+        let [first, second] = split.halves.map(|half| (half.first_row, half.rows));
+        let tiled = first.0 == u64::from(of.0)
+            && second.0 == first.0 + first.1
+            && first.1 + second.1 == u64::from(of.1)
+            && first.1 > 0
+            && second.1 > 0;
+        let small = |part: (u64, u64)| (part.0 as u8, part.1 as u8);
+        let [a, b] = crate::chunk::halves_of(chunk);
+        tiled && self.tiles(state, job, a, small(first)) && self.tiles(state, job, b, small(second))
+    }
+
+    /// Records that were archived as poison, by bit.
+    fn poisoned(&self, state: &State) -> u8 {
+        let of_chunk = |(_, item): &(u8, crate::world::Id)| {
+            let parsed = self.world.parsed(*item);
+            let outcome = parsed.chunk().and_then(|chunk| chunk.outcome.clone())?;
+            outcome.sha256.strip_prefix("poison-")?.parse::<u8>().ok()
+        };
+        state.items.iter().filter_map(of_chunk).fold(0, |bits, row| bits | 1 << row)
+    }
+
     fn chain_tiles(&self, state: &State, job: u8) -> bool {
         let mut begins = Some(0);
         let count = self.chunk_count(self.job_item(state, job));
@@ -158,8 +211,12 @@ impl Machine {
     /// listing and the ledger of one mind. What waits for an operator has ended too.
     pub(crate) fn is_settled(&self, state: &State) -> bool {
         let may = |what| self.bounds.allows(what);
-        if !state.is_quiet() || state.broken != 0 {
+        let asked = state.asked != 0 || (state.replays != 0 && self.replayable(state).is_some());
+        if !state.is_quiet() || state.broken != 0 || asked || !self.open_replays(state).is_empty() {
             return false;
+        }
+        if may(may::OUTAGE) {
+            return !Machine::is_away(state) && !self.has_sink_news(state);
         }
         let settled = self.jobs(state).iter().all(|(job, is)| match is {
             JobState::Planning => !may(may::PLAN),
@@ -167,7 +224,7 @@ impl Machine {
                 let done = |chunk| self.is_done(state, *job, chunk);
                 !may(may::COMMIT) && (!may(may::CHUNK) || (0..self.bounds.chunks).all(done))
             }
-            JobState::Blocked => (0..self.bounds.chunks).any(|chunk| {
+            JobState::Blocked => self.leaves(state, *job).into_iter().any(|chunk| {
                 self.chunk(state, *job, chunk).is_some_and(|c| c.state == ChunkState::Failed)
             }),
             JobState::Committing => false,

@@ -5,7 +5,7 @@ use rowproof_core::ledger::{Chunk, ChunkState, JobState, Write};
 use crate::parsed::{JobItem, Parsed, SlotItem};
 
 /// Rules by their bit, in order.
-pub(crate) const RULES: [&str; 18] = [
+pub(crate) const RULES: [&str; 20] = [
     "a DONE chunk keeps its state and outcome",
     "a FAILED chunk comes back only by a redrive",
     "an epoch is given once, and never falls",
@@ -24,6 +24,8 @@ pub(crate) const RULES: [&str; 18] = [
     "a worker that renews in time keeps its chunk",
     "the head never goes back to an older file",
     "no worker meets what must not be",
+    "one outage is told once",
+    "a chunk is given up only when its attempts are used up",
 ];
 
 pub(crate) const DONE_CHANGED: u32 = 1;
@@ -44,6 +46,8 @@ pub(crate) const TWO_CONTENTS: u32 = 1 << 14;
 pub(crate) const ROBBED: u32 = 1 << 15;
 pub(crate) const HEAD_BACK: u32 = 1 << 16;
 pub(crate) const ALARM: u32 = 1 << 17;
+pub(crate) const TOLD_TWICE: u32 = 1 << 18;
+pub(crate) const GIVEN_UP_EARLY: u32 = 1 << 19;
 
 /// The rules that a write broke by turning `before` into `after`.
 pub(crate) fn broken(write: &Write, before: Option<&Parsed>, after: &Parsed) -> u32 {
@@ -66,7 +70,7 @@ fn chunk(write: &Write, before: &Chunk, after: &Chunk) -> u32 {
     let new_owner = after.owner != before.owner && after.epoch <= before.epoch;
     flag(DONE_CHANGED, is_done && changed && write.name != "swap_outcome")
         | flag(FAILED_BACK, failed_back && write.name != "redrive_chunk")
-        | flag(EPOCH_TWICE, after.epoch < before.epoch || new_owner)
+        | flag(EPOCH_TWICE, after.epoch < before.epoch || after.fix < before.fix || new_owner)
 }
 
 fn job(write: &Write, before: &JobItem, after: &JobItem) -> u32 {
@@ -78,11 +82,13 @@ fn job(write: &Write, before: &JobItem, after: &JobItem) -> u32 {
         || (before.job.chunk_count.is_some() && after.job.chunk_count != before.job.chunk_count);
     let decides = write.set.contains_key("rev");
     let decided = decides && write.name != "create" && after.job.rev != before.job.rev + 1;
-    let may_lift = ["approve", "discard", "supersede"].contains(&write.name);
+    let may_lift = ["approve", "discard", "supersede", "unlock_after_replay"].contains(&write.name);
     let commits = is == JobState::Committing && was != is;
+    let lost_progress =
+        before.job.planning.as_deref() == Some("most") && after.job.planning.as_deref() == Some("half");
     flag(SETTLED_CHANGED, settled)
         | flag(PUBLISHING_LEFT, published)
-        | flag(PLAN_CHANGED, plan)
+        | flag(PLAN_CHANGED, plan || lost_progress)
         | flag(TWO_DECISIONS, decided)
         | flag(CREATED_TWICE, write.name.starts_with("create"))
         | flag(HOLD_LOST, was == JobState::Held && is != was && !may_lift)
@@ -91,7 +97,7 @@ fn job(write: &Write, before: &JobItem, after: &JobItem) -> u32 {
 
 /// Jobs whose object's tag begins with "bad" have too many rejected rows.
 pub(crate) fn is_over_limit(job: &JobItem) -> bool {
-    job.job.facts.object.etag.starts_with("bad")
+    job.job.facts.replay.is_none() && job.job.facts.object.etag.starts_with("bad")
 }
 
 fn is_approved(job: &JobItem) -> bool {
@@ -117,4 +123,10 @@ pub(crate) fn is_held(item: &Parsed) -> bool {
         chunk.state == ChunkState::Leased && chunk.lease_until == crate::fixed::LIVE
     };
     item.chunk().is_some_and(held)
+}
+
+/// A chunk whose attempts are not used up.
+pub(crate) fn is_fresh(item: &Parsed) -> bool {
+    use rowproof_core::ledger::ATTEMPTS_MAX;
+    item.chunk().is_some_and(|chunk| chunk.attempts < ATTEMPTS_MAX)
 }

@@ -135,10 +135,7 @@ fn stuck(seen: &[Seen], edges: &[(u32, u32)]) -> Vec<u32> {
         }
     }
     let stuck = (0..).zip(seen).zip(&reaches);
-    stuck
-        .filter(|((_, seen), reaches)| seen.has_slack && !**reaches)
-        .map(|((at, _), _)| at)
-        .collect()
+    stuck.filter(|((_, seen), reaches)| seen.has_slack && !**reaches).map(|((at, _), _)| at).collect()
 }
 
 /// The actions that lead to a state, in words.
@@ -166,10 +163,17 @@ fn way(machine: &Machine, seen: &[Seen], to: u32) -> Vec<String> {
 impl Machine {
     /// Whether the bounds still let everything come to an end.
     fn has_slack(&self, state: &State) -> bool {
-        use rowproof_core::ledger::ChunkState::{Done, Failed};
+        use crate::bounds::may;
+        use rowproof_core::ledger::ChunkState::{Done, Failed, Leased, Ready, Split};
         state.items.iter().all(|(_, item)| match self.world.parsed(*item).chunk() {
             Some(chunk) => {
-                matches!(chunk.state, Done | Failed) || chunk.epoch < self.bounds.epochs.into()
+                let epochs = i64::from(self.bounds.epochs);
+                match chunk.state {
+                    Done | Split => true,
+                    // Brought back, it takes an epoch, and another one to be done.
+                    Failed => chunk.epoch + 1 < epochs || !self.bounds.allows(may::REDRIVE),
+                    Ready | Leased => chunk.epoch < epochs,
+                }
             }
             None => true,
         })
