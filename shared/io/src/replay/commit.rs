@@ -84,7 +84,11 @@ async fn lock_parent(app: &App, job: &Job, parent: &Job) -> Result<Option<Replay
 async fn replan(app: &App, job: &Job) -> Result<(), StepError> {
     let request = load_request(app, job).await?;
     let stored = replay_facts(job)?.request.clone();
-    app.ledger.perform(&ledger::supersede(&job.facts.job, app.clock.now())).await?;
+    let over = ledger::supersede(&job.facts.job, app.clock.now());
+    if !app.ledger.perform(&over).await?.stands() {
+        // Somebody else took it to its end meanwhile.
+        return Ok(());
+    }
     let begun = Box::pin(begin_stored(app, &request, stored)).await?;
     info!(job = %job.facts.job, next = ?begun, "the replayed job has changed: planned anew");
     Ok(())
