@@ -125,8 +125,12 @@ fn error_text(job: &Job) -> Option<String> {
     }
 }
 
-/// The newest document with a job's totals: its manifest, or the outcome list it was judged by.
+/// The newest document with a job's totals: its manifest, or the outcome list it was judged by. A
+/// replay has none: its rows are in the totals of the job that it replayed.
 pub(crate) async fn load_manifest(app: &App, job: &Job) -> anyhow::Result<Option<Manifest>> {
+    if job.facts.replay.is_some() {
+        return Ok(None);
+    }
     let held = job.hold.as_ref().map(|hold| rowproof_core::names::intent(&job.facts, &hold.shown));
     let intent = job.intent.as_ref().map(|intent| intent.key.clone());
     let Some(key) = job.manifest.clone().or(held).or(intent) else { return Ok(None) };

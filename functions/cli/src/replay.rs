@@ -19,9 +19,12 @@ use crate::args::Out;
 use crate::outcome::load_manifest;
 use crate::progress::Progress;
 use crate::report::{counted, grouped, line, printable};
-use crate::wait::{Awaited, or_interrupted, settle};
+use crate::wait::{Awaited, HolderEnded, is_disconnect, or_interrupted, settle};
 use crate::world::World;
 use crate::{FAILED, HELD, INTERRUPTED, OK, Usage, jobs};
+
+/// Processes with the folder's local AWS that may end one after another under this one.
+const HOLDERS_MAX: u32 = 5;
 
 /// Times a replay is planned anew because its job changed meanwhile.
 const REPLANS_MAX: u32 = 20;
@@ -59,13 +62,20 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
         let text = "say which rows by --where, and how they are corrected by --patch or --fixed";
         return Err(Usage(text.into()).into());
     }
-    let world = match args.dry_run {
-        true => World::open(&args.out.dir).await?,
-        false => World::resume(&args.out.dir).await?,
-    };
-    let code = or_interrupted(Box::pin(replay(&world, &args))).await;
-    world.shutdown().await;
-    Ok(code?.unwrap_or(INTERRUPTED))
+    for _ in 0..HOLDERS_MAX {
+        let world = match args.dry_run {
+            true => World::open(&args.out.dir).await?,
+            false => World::resume(&args.out.dir).await?,
+        };
+        let code = or_interrupted(Box::pin(replay(&world, &args))).await;
+        world.shutdown().await;
+        match code {
+            // Whoever did it has gone, with the local AWS: look again what is left to do.
+            Err(error) if error.is::<HolderEnded>() || is_disconnect(&error) => {}
+            code => return Ok(code?.unwrap_or(INTERRUPTED)),
+        }
+    }
+    anyhow::bail!("other processes kept taking {} and leaving it", args.out.dir.display())
 }
 
 async fn replay(world: &World, args: &Args) -> anyhow::Result<u8> {

@@ -121,7 +121,12 @@ async fn row(app: &App, job: &Job) -> anyhow::Result<Row> {
         job: facts.job.0.clone(),
         state: job.state,
         pipeline: facts.pipeline.clone(),
-        file: facts.object.key.clone(),
+        file: match &facts.replay {
+            Some(replay) => {
+                format!("(replay of {})", replay.parent.0.chars().take(12).collect::<String>())
+            }
+            None => facts.object.key.clone(),
+        },
         rows_read: counts.map(|counts| counts.read).or((tally.done > 0).then_some(tally.rows)),
         rows_loaded: counts.map(|counts| counts.loaded),
         rows_rejected: counts.map(|counts| counts.rejected),

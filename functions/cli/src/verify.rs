@@ -80,6 +80,13 @@ fn no_receipt(jobs: &[Job]) -> String {
     match jobs {
         [job] => {
             let (id, state) = (&job.facts.job, job.state.as_str());
+            if let Some(replay) = &job.facts.replay {
+                let parent = &replay.parent;
+                return format!(
+                    "job {id} is a replay: its rows are in the receipt of job {parent}; \
+                     `rowproof verify {parent}`"
+                );
+            }
             format!("job {id} is {state} and has no receipt; see `rowproof why {id}`")
         }
         _ => "no job here has a receipt yet; see `rowproof status`".to_owned(),

@@ -151,11 +151,9 @@ async fn settle_elsewhere(
             anyhow::Ok(jobs)
         };
         let jobs = match looked.await {
-            Err(error) if is_disconnect(&error) => anyhow::bail!(
-                "the process that ran {} has ended before the job: give `rowproof run` again, or \
-                 `rowproof dev` to go on with all unfinished jobs",
-                world.dir.display()
-            ),
+            Err(error) if is_disconnect(&error) => {
+                return Err(HolderEnded(world.dir.display().to_string()).into());
+            }
             other => other?,
         };
         if jobs.iter().all(is_settled) {
@@ -163,6 +161,14 @@ async fn settle_elsewhere(
         }
     }
 }
+
+/// Another process had the folder's local AWS and has ended.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the process that ran {0} has ended before the job: give `rowproof run` again, or `rowproof dev` \
+     to go on with all unfinished jobs"
+)]
+pub(crate) struct HolderEnded(String);
 
 /// Whether nobody answers any more: the process with the servers has ended.
 pub(crate) fn is_disconnect(error: &anyhow::Error) -> bool {
