@@ -24,7 +24,7 @@ fn records(records: &[Value]) -> Value {
 fn bridge(key: &str) -> Value {
     json!({
         "version": "0", "source": "aws.s3", "detail-type": "Object Created",
-        "detail": {"version": "0", "bucket": {"name": "input"}, "object": {"key": key, "size": 3, "etag": "e"}},
+        "detail": {"bucket": {"name": "input"}, "object": {"key": key, "size": 3, "etag": "e"}},
     })
 }
 

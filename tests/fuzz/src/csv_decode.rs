@@ -40,7 +40,8 @@ pub fn check(data: &[u8]) {
     same_however_cut(&feed, shape.0, &cuts);
 }
 
-/// Whole, cut up, and as the engine writes it.
+/// Whole, cut up, and as the engine writes it. Writing files costs many times the reading, so only inputs of
+/// every fourth length are written.
 pub fn same_however_cut(feed: &Feed, file: &[u8], cuts: &[Cuts]) {
     let whole = Cuts { block: file.len().max(1), chunks: Chunks::One };
     let expected = feed.read(file, whole);
@@ -52,7 +53,9 @@ pub fn same_however_cut(feed: &Feed, file: &[u8], cuts: &[Cuts]) {
             (expected, found) => panic!("{cuts:?}: {found:?}, but whole {expected:?}"),
         }
     }
-    if let Ok(reading) = &expected {
+    if let Ok(reading) = &expected
+        && file.len().is_multiple_of(4)
+    {
         feed.books_agree(file, cuts.first().map_or(64, |cuts| cuts.block), reading);
     }
 }
