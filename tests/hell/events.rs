@@ -32,9 +32,13 @@ fn sns(inner: &Value) -> Value {
     json!({"Type": "Notification", "MessageId": "m", "Message": inner.to_string()})
 }
 
+fn sqs(id: usize, body: &str) -> Value {
+    json!({"eventSource": "aws:sqs", "messageId": id.to_string(), "body": body})
+}
+
 fn batch(bodies: &[String]) -> Value {
-    let record = |(id, body): (usize, &String)| json!({"eventSource": "aws:sqs", "messageId": id.to_string(), "body": body});
-    json!({"Records": bodies.iter().enumerate().map(record).collect::<Vec<_>>()})
+    let all: Vec<Value> = (0..).zip(bodies).map(|(id, body)| sqs(id, body)).collect();
+    records(&all)
 }
 
 /// What each message is about.
