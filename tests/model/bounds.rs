@@ -40,7 +40,8 @@ pub(crate) mod may {
     pub(crate) const FAIL: u32 = 1 << 16;
     /// A worker gives up a chunk that it holds.
     pub(crate) const GIVE_UP: u32 = 1 << 17;
-    /// The first chunk's attempts are used up but for one.
+    /// The first chunk's attempts are used up but for one: those to process it where a record kills its
+    /// workers, and those to cut it elsewhere.
     pub(crate) const WORN: u32 = 1 << 18;
     /// The first job is planned already.
     pub(crate) const PLANNED: u32 = 1 << 19;
@@ -100,9 +101,9 @@ impl Bounds {
     /// Workers that died of the first chunk of a worn job, and the one that has it next.
     pub(crate) fn deaths(&self) -> i64 {
         use rowproof_core::ledger::{ATTEMPTS_MAX, ISOLATIONS_MAX};
-        match self.rows {
-            0 => ATTEMPTS_MAX + ISOLATIONS_MAX,
-            _ => ATTEMPTS_MAX,
+        match self.rows > 0 && self.poison > 0 {
+            true => ATTEMPTS_MAX,
+            false => ATTEMPTS_MAX + ISOLATIONS_MAX,
         }
     }
 

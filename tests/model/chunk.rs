@@ -158,7 +158,11 @@ impl Machine {
                 state.ask(worker, Op::Write(write), Pc::Taking(held));
             }
             Decision::GiveUp { epoch, attempts } => {
-                self.give_up(state, worker, Held { job, chunk, epoch, attempts, isolate: false, start, rows });
+                self.give_up(
+                    state,
+                    worker,
+                    Held { job, chunk, epoch, attempts, isolate: false, start, rows },
+                );
             }
             _ => state.rest(worker),
         }
@@ -182,7 +186,8 @@ impl Machine {
         make: impl FnOnce() -> ledger::Write,
     ) -> Id {
         let key = self.chunk_key(held.job, held.chunk);
-        let of = u32::from(held.epoch) << 16 | u32::from(held.attempts) << 8 | u32::from(held.start);
+        let of =
+            u32::from(held.epoch) << 16 | u32::from(held.attempts) << 8 | u32::from(held.start);
         let owner = Machine::owner(state, worker).0;
         self.world.write_of((name, key.into(), of, owner.into()), make)
     }
@@ -197,9 +202,11 @@ impl Machine {
         let mut ways = match self.bounds.chain {
             0 => vec![Way::Complete(0)],
             // Chunks of a chain end where their worker's limits say, which need not be the same.
-            length => {
-                (1..=2).map(|cut| held.start + cut).filter(|end| *end <= length).map(Way::Complete).collect()
-            }
+            length => (1..=2)
+                .map(|cut| held.start + cut)
+                .filter(|end| *end <= length)
+                .map(Way::Complete)
+                .collect(),
         };
         for (what, way) in [
             (may::GIVE_BACK, Way::GiveBack),
@@ -244,8 +251,13 @@ impl Machine {
                 (self.held_write("renew", state, worker, held, renew), Pc::Renewing(held))
             }
             Way::Complete(end) => {
-                let name = ["complete", "complete at 1", "complete at 2", "complete at 3", "complete at 4"]
-                    [usize::from(end)];
+                let name = [
+                    "complete",
+                    "complete at 1",
+                    "complete at 2",
+                    "complete at 3",
+                    "complete at 4",
+                ][usize::from(end)];
                 let complete = || ledger::complete(&lease, &self.outcome(held, end));
                 let write = self.held_write(name, state, worker, held, complete);
                 (write, Pc::Completing { held, end })
@@ -317,9 +329,9 @@ impl Machine {
     /// The end of a chain is known: so is its number of chunks.
     pub(crate) fn count(&self, state: &mut State, worker: u8, job: u8, count: u8) {
         let memo = ("count", job.into(), count.into(), 0);
-        let write = self.world.write_of(memo, || {
-            ledger::set_chunk_count(&self.world.job_id(job), count.into())
-        });
+        let write = self
+            .world
+            .write_of(memo, || ledger::set_chunk_count(&self.world.job_id(job), count.into()));
         state.ask(worker, Op::Write(write), Pc::Counting);
     }
 

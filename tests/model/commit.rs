@@ -139,9 +139,9 @@ impl Machine {
 
     /// From the intent that the ledger names: whoever finds a job COMMITTING goes on here.
     fn publish(&self, state: &mut State, worker: u8, job: u8, read: Id) {
-        let intent = self.with_job(read, |job| job.intent.clone()).map_or(0, |intent| {
-            self.world.name(&intent.key)
-        });
+        let intent = self
+            .with_job(read, |job| job.intent.clone())
+            .map_or(0, |intent| self.world.name(&intent.key));
         let list = state.document(intent);
         let step = Publish::Copy(0);
         self.publish_step(state, worker, (job, list, step, false));
@@ -261,7 +261,7 @@ impl Machine {
     }
 
     /// The pointer that belongs to the slot's committed job, as the slot says now.
-    fn winner(&self, state: &State) -> Id {
+    pub(crate) fn winner(&self, state: &State) -> Id {
         let parsed = self.parsed(state.item(self.slot_key()));
         let Some(slot) = parsed.as_deref().and_then(Parsed::slot) else { return 0 };
         let Some(manifest) = &slot.slot.manifest else { return 0 };

@@ -28,6 +28,8 @@ impl Machine {
             discarded: 0,
             asked: 0,
             replays: bounds.replays,
+            had: 0,
+            marked_at: 0,
             marked: 0,
             told: 0,
             broken: 0,
@@ -73,7 +75,8 @@ impl Machine {
         let key = self.chunk_key(job, chunk);
         let parsed = self.parsed(state.item(key));
         let read = parsed.as_deref().and_then(Parsed::chunk);
-        let who = Worker { owner: owner.to_owned(), run: None, lease_seconds: ledger::LEASE_SECONDS };
+        let who =
+            Worker { owner: owner.to_owned(), run: None, lease_seconds: ledger::LEASE_SECONDS };
         let acquire = ledger::acquire(&self.chunk_id(job, chunk), read, &who, FAST);
         let Acquire::Try(write, lease) = acquire else {
             state.broken |= rules::ALARM;
@@ -121,14 +124,13 @@ impl Machine {
                     actions.push(Action::Do(deed, job));
                 }
             };
-            let before_end = !matches!(
-                is,
-                JobState::Committing | JobState::Committed | JobState::Superseded
-            );
+            let before_end =
+                !matches!(is, JobState::Committing | JobState::Committed | JobState::Superseded);
             if may(may::SUPERSEDE) && job != head && before_end {
                 offer(Deed::Supersede);
             }
-            let failed = |n| self.chunk(state, job, n).is_some_and(|c| c.state == ChunkState::Failed);
+            let failed =
+                |n| self.chunk(state, job, n).is_some_and(|c| c.state == ChunkState::Failed);
             if is == JobState::Running && self.leaves(state, job).into_iter().any(failed) {
                 offer(Deed::Block);
             }

@@ -5,14 +5,14 @@ use std::sync::Mutex;
 
 use crate::machine::Machine;
 use crate::models::Case;
-use crate::mutants::{Mutant, Part};
+use crate::mutants::Mutant;
 use crate::search::{Found, search};
 
 /// States after which a small case is too big.
 pub(crate) const SMALL_STATES: usize = 2_000_000;
 
 /// States up to which a case is run for every mutant.
-const HUNT_STATES: usize = 110_000;
+const HUNT_STATES: usize = 70_000;
 
 /// What became of a mutant.
 #[derive(Debug)]
@@ -82,24 +82,21 @@ pub(crate) fn in_parallel<T: Sync, R: Send>(things: &[T], each: impl Fn(&T) -> R
     let results: Mutex<Vec<(usize, R)>> = Mutex::new(vec![]);
     std::thread::scope(|scope| {
         for _ in 0..2 {
-            scope.spawn(|| loop {
-                let at = {
-                    let mut next = next.lock().unwrap();
-                    *next += 1;
-                    *next - 1
-                };
-                let Some(thing) = things.get(at) else { return };
-                let result = each(thing);
-                results.lock().unwrap().push((at, result));
+            scope.spawn(|| {
+                loop {
+                    let at = {
+                        let mut next = next.lock().unwrap();
+                        *next += 1;
+                        *next - 1
+                    };
+                    let Some(thing) = things.get(at) else { return };
+                    let result = each(thing);
+                    results.lock().unwrap().push((at, result));
+                }
             });
         }
     });
     let mut results = results.into_inner().unwrap();
     results.sort_by_key(|(at, _)| *at);
     results.into_iter().map(|(_, result)| result).collect()
-}
-
-/// Whether a mutant is one of guards, as opposed to what recognises a repeat.
-pub(crate) fn is_of_a_guard(mutant: &Mutant) -> bool {
-    mutant.part == Part::Guard
 }

@@ -11,13 +11,27 @@ use crate::world::{Id, World};
 /// What an idle worker may begin. Messages are hints: any worker may begin anything at any time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Task {
-    Observe { key: u8, how: How },
+    Observe {
+        key: u8,
+        how: How,
+    },
     /// Read a job in PLANNING, and end its planning in one of several ways.
-    Plan { job: u8, way: u8 },
-    Chunk { job: u8, chunk: u8 },
-    Commit { job: u8 },
+    Plan {
+        job: u8,
+        way: u8,
+    },
+    Chunk {
+        job: u8,
+        chunk: u8,
+    },
+    Commit {
+        job: u8,
+    },
     /// The end of a chain was found, and the finder died before saying so.
-    Count { job: u8, count: u8 },
+    Count {
+        job: u8,
+        count: u8,
+    },
     /// An operator decides, or T16.
     Decide(Deed, u8),
     /// T13, which somebody asked for.
@@ -192,7 +206,7 @@ impl Model for Machine {
             }
             Action::Toggle => {
                 let sink = &mut next.source[crate::outage::SINK];
-                next.deeds -= u8::from(*sink % 2 == 0);
+                next.deeds -= u8::from(sink.is_multiple_of(2));
                 *sink += 1;
             }
             Action::Do(deed, job) => self.perform(&mut next, deed, job),

@@ -22,7 +22,7 @@ pub(crate) struct Clause {
     pub(crate) write: &'static str,
     pub(crate) part: Part,
     /// The whole condition without its numbers and ids.
-    shape: String,
+    pub(crate) shape: String,
     /// Which of its reductions.
     at: usize,
     /// The clause without its numbers and ids.

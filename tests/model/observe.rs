@@ -126,7 +126,7 @@ impl Machine {
     /// Ways in which a planner may end its turn.
     pub(crate) fn plan_ways(&self, job: &Job) -> u8 {
         let otherwise = self.bounds.allows(crate::bounds::may::PLAN_OTHERWISE);
-        let more = job.planning.as_deref() != Some("most");
+        let more = job.planning.as_deref() != Some("3");
         match more && otherwise {
             true => self.bounds.plans + 2,
             false => self.bounds.plans,
@@ -151,8 +151,10 @@ impl Machine {
             match way.checked_sub(self.bounds.plans) {
                 None => ledger::seal_plan(job, &fixed::plan_ref(way), count, NOW),
                 Some(0) => {
-                    let progress = if job.planning.is_none() { "half" } else { "most" };
-                    ledger::save_planning(job, progress, NOW)
+                    let sealed = job.planning.as_ref().map_or(0, |sealed| {
+                        sealed.parse::<u8>().expect("the segments that are sealed")
+                    });
+                    ledger::save_planning(job, &(sealed + 1).to_string(), NOW)
                 }
                 Some(_) => ledger::hold(job, ledger::HoldReason::Drift, "header", "header", NOW),
             }

@@ -43,11 +43,13 @@ impl Machine {
             let item = self.world.item(stored);
             Outage::from_item(&item).expect("readable").expect("marked")
         };
-        let memo = |name| (name, u32::from(stored), u32::from(state.marked), 0);
+        let life = state.workers[usize::from(worker)].life;
+        let who = u32::from(life) << 8 | u32::from(worker);
+        let memo = |name| (name, u32::from(stored), u32::from(state.marked), who);
         let (write, pc) = match (Machine::is_away(state), self.is_marked(stored)) {
             (true, false) => {
-                // Two outages never begin within one second.
-                let now = NOW.plus(state.marked.into());
+                // Two marks are never made within one second.
+                let now = NOW.plus(i64::from(state.marked) << 16 | i64::from(who));
                 let mark = || ledger::mark_unavailable("orders", now);
                 (self.world.write_of(memo("mark"), mark), Pc::Marking)
             }

@@ -4,8 +4,9 @@ use rowproof_core::ledger::{Chunk, Fields, Item, Job, Slot};
 
 use crate::world::World;
 
-/// One item.
+/// One item. There are few, and each stands once.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "every one is kept behind a pointer")]
 pub(crate) enum Parsed {
     Slot(SlotItem),
     Job(JobItem),

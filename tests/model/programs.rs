@@ -244,17 +244,23 @@ impl Machine {
     fn after_write(&self, state: &mut State, write: Id, before: Id, after: Id) {
         if self.world.name_of(write) == "mark_unavailable" {
             state.marked += 1;
-            if self.is_marked(before) {
+            let away = Machine::is_away(state);
+            let since = state.source[crate::outage::SINK];
+            if self.is_marked(before) || away && state.marked_at == since {
                 state.broken |= rules::TOLD_TWICE;
             }
+            state.marked_at = if away { since } else { 0 };
         }
         if self.world.name_of(write) == "give_up"
             && !self.bounds.allows(may::GIVE_UP)
-            && self.parsed(before).is_some_and(|before| rules::is_fresh(&before))
+            && rules::is_fresh(&self.world.item(before))
         {
             state.broken |= rules::GIVEN_UP_EARLY;
         }
         let after = self.world.parsed(after);
+        if let Parsed::Slot(slot) = &*after {
+            state.had |= 1 << slot.committed;
+        }
         if let Parsed::Job(job) = &*after {
             let bit = 1 << job.index;
             match self.world.name_of(write) {

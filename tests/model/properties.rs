@@ -1,6 +1,6 @@
 //! What holds in every state.
 
-use rowproof_core::ledger::{ChunkState, Job, JobState};
+use rowproof_core::ledger::{ChunkState, JobState};
 
 use crate::bounds::may;
 use crate::machine::Machine;
@@ -20,7 +20,8 @@ macro_rules! rules {
     };
 }
 
-const OF_WRITES: [(&str, Holds); RULES.len()] = rules!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19);
+const OF_WRITES: [(&str, Holds); RULES.len()] =
+    rules!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19);
 
 const OF_STATES: [(&str, Holds); STATES] = [
     ("what is committed is complete, and as its chunks say", |machine, state| {
@@ -31,11 +32,10 @@ const OF_STATES: [(&str, Holds); STATES] = [
         state.files & shown == shown
     }),
     ("a COMMITTED job had the slot", |machine, state| {
-        let committed = machine.committed(state).1;
-        machine.all_jobs(state, |job| {
-            let is_over = job.state == JobState::Committed && job.facts.replay.is_none();
-            !is_over || job.facts.generation <= committed
-        })
+        machine
+            .jobs(state)
+            .iter()
+            .all(|(job, is)| *is != JobState::Committed || state.had & (1 << job) != 0)
     }),
     ("the slot's committed job is COMMITTING or COMMITTED", |machine, state| {
         let (committed, _) = machine.committed(state);
@@ -86,13 +86,6 @@ pub(crate) const PROPERTIES: [(&str, Holds); RULES.len() + STATES] = {
 };
 
 impl Machine {
-    fn all_jobs(&self, state: &State, holds: impl Fn(&Job) -> bool) -> bool {
-        state.items.iter().all(|(_, item)| match &*self.world.parsed(*item) {
-            Parsed::Job(job) => holds(&job.job),
-            _ => true,
-        })
-    }
-
     /// The slot's committed job and its generation.
     pub(crate) fn committed(&self, state: &State) -> (u8, i64) {
         let parsed = self.parsed(state.item(self.slot_key()));

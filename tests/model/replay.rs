@@ -52,7 +52,8 @@ impl Machine {
         let free = |job: &u8| {
             let is_shown = *job == shown;
             self.with_job(self.job_item(state, *job), |job| {
-                let rests = job.state == JobState::Held || job.state == JobState::Committed && is_shown;
+                let rests =
+                    job.state == JobState::Held || job.state == JobState::Committed && is_shown;
                 rests && job.replay.is_none()
             })
         };
@@ -62,11 +63,8 @@ impl Machine {
     fn replay_facts(&self, parent: &ledger::Job, request: u8) -> JobFacts {
         let request = PlanRef { key: format!("request {request}"), sha256: request.to_string() };
         let job = format!("replay-{}-{}-{}", request.sha256, parent.rev, parent.facts.job);
-        let replay = ReplayFacts {
-            parent: parent.facts.job.clone(),
-            parent_rev: parent.rev,
-            request,
-        };
+        let replay =
+            ReplayFacts { parent: parent.facts.job.clone(), parent_rev: parent.rev, request };
         JobFacts { job: JobId(job), replay: Some(replay), ..parent.facts.clone() }
     }
 
@@ -103,7 +101,7 @@ impl Machine {
         let facts = self.with_job(read, |job| self.replay_facts(job, request));
         let replay = self.world.job(&facts.job);
         self.create_replay(&facts, replay);
-        self.replay_step(state, worker, (replay, parent, changes, Replay::Store));
+        self.replay_step(state, worker, (replay, parent, changes, Replay::Create));
     }
 
     fn create_replay(&self, facts: &JobFacts, replay: u8) -> Id {
@@ -135,18 +133,26 @@ impl Machine {
         let (facts, intent) = self.with_job(read, |job| (job.facts.clone(), job.intent.clone()));
         let replayed = facts.replay.expect("a replay");
         let parent = self.world.job(&replayed.parent);
-        let Some(intent) = intent else {
-            // Its worker died before it froze what changes. It is planned again, unless the parent
-            // has changed since.
-            let now = self.with_job(self.job_item(state, parent), |job| job.rev);
-            let request = replayed.request.sha256.parse().expect("a request's number");
-            if now == replayed.parent_rev && self.replayable(state) == Some(parent) {
-                return self.start_replay(state, worker, request);
+        let held = self.with_job(self.job_item(state, parent), |job| job.replay.clone());
+        let mine = held.filter(|lock| lock.job == facts.job).map(|lock| lock.changes);
+        let known = |changes: &PlanRef| state.document(self.world.name(&changes.key));
+        let is_committing = intent.is_some();
+        let (changes, step) = match (&mine, is_committing) {
+            (Some(mine), true) => (known(mine), Replay::Copy(0)),
+            // Whoever locked it died before saying so in the replay's own item.
+            (Some(mine), false) => (known(mine), Replay::Begin),
+            (None, true) => (known(intent.as_ref().expect("COMMITTING")), Replay::End(true)),
+            (None, false) => {
+                let now = self.with_job(self.job_item(state, parent), |job| job.rev);
+                if now == replayed.parent_rev && self.replayable(state) == Some(parent) {
+                    let request = replayed.request.sha256.parse().expect("a request's number");
+                    return self.start_replay(state, worker, request);
+                }
+                // The parent has changed since: what is left of the wish is planned anew.
+                return state.ask(worker, Op::Write(self.supersede(replay)), Pc::Last);
             }
-            return state.ask(worker, Op::Write(self.supersede(replay)), Pc::Last);
         };
-        let list = state.document(self.world.name(&intent.key));
-        self.replay_step(state, worker, (replay, parent, list, Replay::Lock));
+        self.replay_step(state, worker, (replay, parent, changes, step));
     }
 
     fn changes(&self, state: &State, replay: u8, parent: u8, changes: Id) -> PlanRef {
@@ -194,8 +200,12 @@ impl Machine {
                 let name = self.world.name(&self.changes(state, replay, parent, changes).key);
                 Op::Put { name, document: changes }
             }
-            Replay::Create if state.item(self.job_key(replay)) != 0 => return Err(Replay::Begin),
-            Replay::Create => Op::Write(self.create_replay(&self.with_job(read, |job| job.facts.clone()), replay)),
+            Replay::Create if state.item(self.job_key(replay)) != 0 => return Err(Replay::Store),
+            Replay::Create => {
+                let facts = self.with_job(read, |job| job.facts.clone());
+                // Planned before, so that the facts are not asked for.
+                Op::Write(self.create_replay(&facts, replay))
+            }
             Replay::Begin | Replay::Lock => self.replay_begins(state, at),
             Replay::Copy(at) => match self.fresh(changes, at) {
                 Some((number, _, to)) if self.is_on_show(state, parent) => {
@@ -215,21 +225,26 @@ impl Machine {
                 Op::Put { name: self.manifest_name(parent, read, revision), document: list }
             }
             Replay::Slot => Op::Write(self.raise(read, parent, changes)),
-            Replay::Current => {
-                let target = self.pointer(parent, read, self.list_of(changes).0);
+            Replay::Current(shows) => {
+                let target = match shows {
+                    true => self.pointer(parent, read, self.list_of(changes).0),
+                    false => self.winner(state),
+                };
                 let over = state.document(self.current_name());
                 if self.rank(over) >= self.rank(target) {
-                    return Err(Replay::Unlock(true));
+                    return Err(Replay::Remove(shows));
                 }
                 Op::Swap { over, new: target }
             }
-            Replay::Remove => match self.replaced(state) {
-                0 => return Err(Replay::Unlock(false)),
+            Replay::Remove(shows) => match self.replaced(state) {
+                0 => return Err(Replay::Unlock(shows)),
                 files => Op::Delete(files),
             },
             Replay::Unlock(shows) => match self.unlock(state, at, shows) {
                 Some(write) => Op::Write(write),
-                None => return Err(Replay::End(true)),
+                None => {
+                    return Err(Replay::End(shows || !self.is_on_show(state, parent)));
+                }
             },
             Replay::End(done) => Op::Write(self.end_replay(state, replay, done)),
         })
@@ -256,7 +271,7 @@ impl Machine {
         let (number, from, to) = fresh;
         self.world.write_of(("swap", changes.into(), (*number).into(), 0), || {
             let id = self.chunk_id(parent, *number);
-            ledger::swap_outcome(&id, &outcome(from), &outcome(to), loaded(to).1)
+            ledger::swap_outcome(&id, &outcome(from), &outcome(to))
         })
     }
 
@@ -280,9 +295,10 @@ impl Machine {
         }
         let memo = ("unlock", read.into(), changes.into(), shows.into());
         Some(self.world.write_of(memo, || {
-            let (_, revision) = self.list_of(changes);
-            let name = self.world.text_of_name(self.manifest_name(parent, read, revision));
-            let manifest = shows.then_some(name.as_str());
+            let (list, revision) = self.list_of(changes);
+            let key = self.world.text_of_name(self.manifest_name(parent, read, revision));
+            let manifest = PlanRef { key, sha256: format!("list {list}") };
+            let manifest = shows.then_some(&manifest);
             self.with_job(read, |job| ledger::unlock_after_replay(job, &held, manifest, NOW))
         }))
     }
@@ -300,47 +316,37 @@ impl Machine {
     pub(crate) fn replayed(&self, state: &mut State, worker: u8, at: At, stands: bool) {
         let (replay, parent, changes, step) = at;
         let next = match step {
-            Replay::Store => Replay::Create,
-            Replay::Create => Replay::Begin,
+            Replay::Create => Replay::Store,
+            Replay::Store => Replay::Lock,
+            Replay::Lock if stands => Replay::Begin,
+            // Somebody decided about the parent, or has it.
+            Replay::Lock => {
+                return state.ask(worker, Op::Write(self.supersede(replay)), Pc::Last);
+            }
             Replay::Begin => {
                 // Whatever the answer: it goes on if the replay is on its way.
                 let is = self.with_job(self.job_item(state, replay), |job| job.state);
                 match is {
-                    JobState::Committing => Replay::Lock,
+                    JobState::Committing => Replay::Copy(0),
                     _ => return state.rest(worker),
                 }
             }
-            Replay::Lock if stands => Replay::Copy(0),
-            // Somebody decided about the parent, or has it; or this replay is over.
-            Replay::Lock => Replay::End(self.took_effect(state, parent, changes)),
             Replay::Copy(at) => Replay::Copy(at + 1),
             Replay::Swap(at) if stands => Replay::Swap(at + 1),
             // A later replay changed it further: others brought this one to its end.
-            Replay::Swap(_) => Replay::End(self.took_effect(state, parent, changes)),
+            Replay::Swap(_) => return state.rest(worker),
             Replay::Manifest => {
                 if !stands {
                     state.broken |= rules::TWO_CONTENTS;
                 }
                 Replay::Slot
             }
-            Replay::Slot if stands => Replay::Current,
-            Replay::Slot => Replay::Remove,
-            Replay::Current => Replay::Current,
-            Replay::Remove => Replay::Unlock(false),
-            Replay::Unlock(shows) => Replay::Unlock(shows),
+            Replay::Slot => Replay::Current(stands),
+            Replay::Current(shows) => Replay::Current(shows),
+            Replay::Remove(shows) | Replay::Unlock(shows) => Replay::Unlock(shows),
             Replay::End(_) => return state.rest(worker),
         };
         self.replay_step(state, worker, (replay, parent, changes, next));
-    }
-
-    /// Whether the outcomes of the parent are at least as new as the replay made them.
-    fn took_effect(&self, state: &State, parent: u8, changes: Id) -> bool {
-        let Some((number, _, to)) = self.fresh(changes, 0) else { return false };
-        let stored = self.chunk(state, parent, number).and_then(|chunk| chunk.outcome);
-        stored.is_some_and(|stored| {
-            let ((now, fix), (rows, made)) = (loaded(&stored.sha256), loaded(&to));
-            fix >= made && now & rows == rows
-        })
     }
 
     /// Replays in the ledger that are not over.

@@ -1,6 +1,6 @@
 //! What no write may do to an item, whatever is sent when: checked at every write that lands.
 
-use rowproof_core::ledger::{Chunk, ChunkState, JobState, Write};
+use rowproof_core::ledger::{Chunk, ChunkState, Fields, Item, JobState, Write};
 
 use crate::parsed::{JobItem, Parsed, SlotItem};
 
@@ -70,7 +70,7 @@ fn chunk(write: &Write, before: &Chunk, after: &Chunk) -> u32 {
     let new_owner = after.owner != before.owner && after.epoch <= before.epoch;
     flag(DONE_CHANGED, is_done && changed && write.name != "swap_outcome")
         | flag(FAILED_BACK, failed_back && write.name != "redrive_chunk")
-        | flag(EPOCH_TWICE, after.epoch < before.epoch || after.fix < before.fix || new_owner)
+        | flag(EPOCH_TWICE, after.epoch < before.epoch || new_owner)
 }
 
 fn job(write: &Write, before: &JobItem, after: &JobItem) -> u32 {
@@ -84,8 +84,7 @@ fn job(write: &Write, before: &JobItem, after: &JobItem) -> u32 {
     let decided = decides && write.name != "create" && after.job.rev != before.job.rev + 1;
     let may_lift = ["approve", "discard", "supersede", "unlock_after_replay"].contains(&write.name);
     let commits = is == JobState::Committing && was != is;
-    let lost_progress =
-        before.job.planning.as_deref() == Some("most") && after.job.planning.as_deref() == Some("half");
+    let lost_progress = after.job.planning.is_some() && after.job.planning < before.job.planning;
     flag(SETTLED_CHANGED, settled)
         | flag(PUBLISHING_LEFT, published)
         | flag(PLAN_CHANGED, plan || lost_progress)
@@ -125,8 +124,11 @@ pub(crate) fn is_held(item: &Parsed) -> bool {
     item.chunk().is_some_and(held)
 }
 
-/// A chunk whose attempts are not used up.
-pub(crate) fn is_fresh(item: &Parsed) -> bool {
-    use rowproof_core::ledger::ATTEMPTS_MAX;
-    item.chunk().is_some_and(|chunk| chunk.attempts < ATTEMPTS_MAX)
+/// A chunk, or a part of one, whose attempts are not used up.
+pub(crate) fn is_fresh(item: &Item) -> bool {
+    use rowproof_core::ledger::{ATTEMPTS_MAX, ISOLATIONS_MAX, PART_ATTEMPTS_MAX};
+    let fields = Fields(item);
+    let is_whole = fields.text("part").is_none_or(str::is_empty);
+    let tries = if is_whole { ATTEMPTS_MAX } else { PART_ATTEMPTS_MAX };
+    fields.number("attempts").unwrap_or(0) < tries + ISOLATIONS_MAX
 }

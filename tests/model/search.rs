@@ -5,7 +5,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::time::{Duration, Instant};
 
 use stateright::Model;
 
@@ -19,7 +18,6 @@ use crate::state::State;
 pub(crate) struct Found {
     pub(crate) states: usize,
     pub(crate) depth: usize,
-    pub(crate) time: Duration,
     /// The first property that a state broke, and the way there.
     pub(crate) broken: Option<(&'static str, Vec<String>)>,
     /// States with slack from which no settled state can be reached.
@@ -45,7 +43,6 @@ struct Seen {
 
 /// Every reachable state, unless a property breaks first.
 pub(crate) fn search(machine: &Machine, limit: usize) -> Found {
-    let begun = Instant::now();
     let mut numbers: HashMap<u64, u32, Fast> = HashMap::default();
     let mut seen: Vec<Seen> = vec![];
     let mut edges: Vec<(u32, u32)> = vec![];
@@ -54,14 +51,7 @@ pub(crate) fn search(machine: &Machine, limit: usize) -> Found {
     numbers.insert(fingerprint(&first), 0);
     seen.push(Seen { parent: 0, action: 0, depth: 0, is_settled: false, has_slack: true });
     queue.push_back((0, first));
-    let mut found = Found {
-        states: 0,
-        depth: 0,
-        time: Duration::ZERO,
-        broken: None,
-        stuck: 0,
-        way_to_stuck: vec![],
-    };
+    let mut found = Found { states: 0, depth: 0, broken: None, stuck: 0, way_to_stuck: vec![] };
     let mut actions = vec![];
     while let Some((number, state)) = queue.pop_front() {
         assert!(seen.len() < limit, "more than {limit} states: the bounds are too wide");
@@ -97,7 +87,6 @@ pub(crate) fn search(machine: &Machine, limit: usize) -> Found {
         found.stuck = stuck.len();
         found.way_to_stuck = stuck.first().map_or(vec![], |first| way(machine, &seen, *first));
     }
-    found.time = begun.elapsed();
     found
 }
 
@@ -135,7 +124,10 @@ fn stuck(seen: &[Seen], edges: &[(u32, u32)]) -> Vec<u32> {
         }
     }
     let stuck = (0..).zip(seen).zip(&reaches);
-    stuck.filter(|((_, seen), reaches)| seen.has_slack && !**reaches).map(|((at, _), _)| at).collect()
+    stuck
+        .filter(|((_, seen), reaches)| seen.has_slack && !**reaches)
+        .map(|((at, _), _)| at)
+        .collect()
 }
 
 /// The actions that lead to a state, in words.

@@ -53,21 +53,21 @@ pub(crate) enum Publish {
 /// How far a replay has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Replay {
-    /// The list of changes is being stored.
-    Store,
     /// The replay's own job is being created.
     Create,
-    /// The replay's own T11a.
-    Begin,
+    /// The list of changes is being stored.
+    Store,
     /// The parent is being locked.
     Lock,
+    /// The replay's own T11a.
+    Begin,
     Copy(u8),
     Swap(u8),
     Manifest,
     Slot,
-    Current,
-    Remove,
-    /// The parent is let go; whether its slot still shows it.
+    /// From here on with whether the slot still shows the parent.
+    Current(bool),
+    Remove(bool),
     Unlock(bool),
     End(bool),
 }
@@ -102,43 +102,92 @@ pub(crate) enum Pc {
     /// One answer, and it is done.
     Last,
     /// It read the slot; HEAD comes next.
-    Head { key: u8, slot: Id, how: How },
+    Head {
+        key: u8,
+        slot: Id,
+        how: How,
+    },
     /// T1 or T17 is sent; `old` was the head.
-    Swapping { seen: Seen, old: u8 },
+    Swapping {
+        seen: Seen,
+        old: u8,
+    },
     /// T12 of the old head is sent.
-    Overtaking { seen: Seen },
+    Overtaking {
+        seen: Seen,
+    },
     /// T4 is sent.
     Taking(Held),
     /// It has the chunk.
-    Working { held: Held, renewed: bool },
+    Working {
+        held: Held,
+        renewed: bool,
+    },
     /// The lease is being renewed.
     Renewing(Held),
     /// T7 is sent; on a chain the chunk ends at `end`.
-    Completing { held: Held, end: u8 },
+    Completing {
+        held: Held,
+        end: u8,
+    },
     /// The chunk is given back because the object cannot be loaded.
-    Refusing { job: u8 },
+    Refusing {
+        job: u8,
+    },
     /// T13 of a chunk is sent.
-    Redriving { job: u8, asked: u8 },
+    Redriving {
+        job: u8,
+        asked: u8,
+    },
     /// T13 of the job is sent.
-    Reviving { job: u8 },
+    Reviving {
+        job: u8,
+    },
     /// The mark of an outage is sent: whoever's stands tells the operators.
     Marking,
     /// It changes a job's outcomes, as a frozen list says.
-    Replaying { replay: u8, parent: u8, list: Id, step: Replay },
+    Replaying {
+        replay: u8,
+        parent: u8,
+        list: Id,
+        step: Replay,
+    },
     /// T8 is sent.
-    GivingUp { job: u8 },
+    GivingUp {
+        job: u8,
+    },
     /// The chunk count of a chain is sent.
     Counting,
     /// It reads chunk after chunk.
-    Scanning { job: u8, read: Id, at: u8, got: [Id; 3] },
+    Scanning {
+        job: u8,
+        read: Id,
+        at: u8,
+        got: [Id; 3],
+    },
     /// T10 is sent.
-    Closing { job: u8, read: Id, got: [Id; 3] },
+    Closing {
+        job: u8,
+        read: Id,
+        got: [Id; 3],
+    },
     /// The outcome list is being stored.
-    Listing { job: u8, read: Id, list: Id },
+    Listing {
+        job: u8,
+        read: Id,
+        list: Id,
+    },
     /// T11a is sent.
-    Beginning { job: u8 },
+    Beginning {
+        job: u8,
+    },
     /// It publishes a COMMITTING job.
-    Publishing { job: u8, list: Id, step: Publish, won: bool },
+    Publishing {
+        job: u8,
+        list: Id,
+        step: Publish,
+        won: bool,
+    },
 }
 
 /// One worker.
@@ -177,6 +226,10 @@ pub(crate) struct State {
     pub(crate) asked: u16,
     /// Replays that were asked for and not yet done, by bit.
     pub(crate) replays: u8,
+    /// Jobs that had the slot, by bit.
+    pub(crate) had: u16,
+    /// When the sink was away and marked as such last, by how often it changed.
+    pub(crate) marked_at: u8,
     /// Outages that were marked, and those that operators were told of.
     pub(crate) marked: u8,
     pub(crate) told: u8,

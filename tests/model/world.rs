@@ -138,10 +138,6 @@ impl World {
         bit
     }
 
-    pub(crate) fn file_name(&self, bit: u8) -> String {
-        self.known().files.get(Id::from(bit) + 1).clone()
-    }
-
     pub(crate) fn name(&self, name: &str) -> Id {
         self.known().names.number(&name.to_owned()).0
     }
