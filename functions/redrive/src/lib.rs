@@ -7,9 +7,8 @@ use rowproof_io::batch::{EventFailed, each_message};
 use rowproof_io::clock::Deadline;
 use rowproof_io::error::StepError;
 use rowproof_io::redrive::{Request, give_up_undelivered, redrive};
-use rowproof_io::replay::{Begun, begin_requested};
 use serde_json::Value;
-use tracing::{info, warn};
+use tracing::info;
 
 /// Handles one SQS batch: operators' requests, and what a dead-letter queue holds when it is mapped
 /// to this function.
@@ -30,20 +29,10 @@ async fn handle_message(app: &App, body: Value) -> Result<(), StepError> {
         Task::Chunk { job, chunk, part } => {
             give_up_undelivered(app, &ChunkId { job, chunk, part }).await
         }
-        Task::Replay { request } => match begin_requested(app, &request).await? {
-            Begun::Job(job) => {
-                info!(%job, "the replay is under way");
-                Ok(())
-            }
-            Begun::Nothing => {
-                info!(request, "no failed row is selected");
-                Ok(())
-            }
-            Begun::Refused(why) => {
-                warn!(request, why, "not replayed");
-                Ok(())
-            }
-        },
+        // It reads rows and writes files, which this function has no rights to.
+        task @ Task::Replay { .. } => {
+            Ok(app.queue.send(&app.settings.work_queue_url, &Message::new(task), 0).await?)
+        }
         // The ledger has them: the sweeper and the reconciler go on with what they name.
         Task::Failed { .. }
         | Task::Job { .. }

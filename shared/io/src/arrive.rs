@@ -16,6 +16,7 @@ use crate::observe::{Observation, is_still_head, observe_object};
 use crate::outage;
 use crate::pipelines::Matched;
 use crate::process::process_chunk;
+use crate::replay::{Begun, begin_requested};
 
 /// An event names an object: find its pipeline, observe it, take its job on.
 ///
@@ -117,10 +118,15 @@ async fn take_on_once(app: &App, task: Task, deadline: Deadline) -> Result<(), S
             };
             return arrived(app, &object, restart, deadline).await;
         }
-        Task::Failed { .. }
-        | Task::Replay { .. }
-        | Task::SinkUnavailable { .. }
-        | Task::Redrive { .. } => return Ok(()),
+        Task::Replay { request } => {
+            match begin_requested(app, &request).await? {
+                Begun::Job(job) => info!(%job, "the replay is under way"),
+                Begun::Nothing => info!(request, "no failed row is selected"),
+                Begun::Refused(why) => warn!(request, why, "not replayed"),
+            }
+            return Ok(());
+        }
+        Task::Failed { .. } | Task::SinkUnavailable { .. } | Task::Redrive { .. } => return Ok(()),
     };
     // A job that is not there has expired: its messages are older than all that is kept.
     let Some(job) = app.ledger.job(&id).await? else { return Ok(()) };
