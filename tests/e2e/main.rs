@@ -13,6 +13,7 @@
 mod again;
 mod bad_inputs;
 mod crash;
+mod fixing;
 mod layout;
 mod ops;
 mod ops_verbs;

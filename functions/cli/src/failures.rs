@@ -1,14 +1,15 @@
 //! `rowproof failures`: the rejected rows, where they are and why.
 
+mod analysis;
 mod select;
+mod top;
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use rowproof_core::archive::{self, ArchivedRow, Export, Wanted};
+use rowproof_core::archive::{self, ArchivedRow, Export, Predicate, Wanted};
 use rowproof_io::app::App;
 
 use crate::args::Out;
@@ -23,6 +24,9 @@ const LIST_MAX: u64 = 50;
 /// Characters of an error text that `list` shows.
 const ERROR_CHARS_MAX: usize = 160;
 
+const WHERE_HELP: &str = "For which this is true, as behind WHERE in SQL, over the archive's columns: \
+                          \"error_code = 'type' and row_number > 1000\"";
+
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -34,8 +38,8 @@ pub(crate) struct Args {
 enum Verb {
     /// List rejected rows of the current files
     List(List),
-    /// Count rejected rows by reason, most first
-    Top(Top),
+    /// Count rejected rows by reason and by what the value looks like, and say what a fix would gain
+    Top(top::Args),
     /// Show everything about one rejected row
     Show(Show),
     /// Write rejected rows to one CSV or Parquet file
@@ -54,6 +58,8 @@ struct Filter {
     /// With this column to blame
     #[arg(long)]
     column: Option<String>,
+    #[arg(long = "where", value_name = "CONDITION", help = WHERE_HELP)]
+    condition: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -66,18 +72,6 @@ struct List {
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
     /// Print one JSON object a line for each row
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Debug, clap::Args)]
-struct Top {
-    /// Of this job only (the start of its id will do)
-    #[arg(long)]
-    job: Option<String>,
-    #[command(flatten)]
-    out: Out,
-    /// Print one JSON object a line for each reason
     #[arg(long)]
     json: bool,
 }
@@ -123,7 +117,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
     let world = World::open(dir).await?;
     let done = match &args.verb {
         Verb::List(args) => list(&world.app, args).await,
-        Verb::Top(args) => top(&world.app, args).await,
+        Verb::Top(args) => top::run(&world.app, args).await,
         Verb::Show(args) => show(&world.app, args).await,
         Verb::Export(args) => export(&world.app, args).await,
     };
@@ -134,15 +128,42 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
 /// The jobs asked for, and how many of their rows the filter lets through.
 async fn filtered(app: &App, filter: &Filter) -> anyhow::Result<(Vec<Source>, Wanted, u64)> {
     let mut sources = sources(app, filter.job.as_deref()).await?;
-    let wanted =
-        Wanted { code: filter.code.clone(), column: filter.column.clone(), ..Wanted::default() };
-    let matching = |source: &Source| source.rows_with(&wanted);
-    let rows = sources.iter().map(matching).sum();
-    if rows == 0 && (wanted.code.is_some() || wanted.column.is_some()) {
+    let condition = filter.condition.as_deref().map(Predicate::parse).transpose();
+    let wanted = Wanted {
+        code: filter.code.clone(),
+        column: filter.column.clone(),
+        condition: condition.map_err(|error| Usage(format!("--where: {error}")))?,
+        ..Wanted::default()
+    };
+    sources.retain(|source| source.rows_with(&wanted) > 0);
+    let mut rows = sources.iter().map(|source| source.rows_with(&wanted)).sum();
+    if wanted.condition.is_some() {
+        rows = 0;
+        let mut matching = vec![];
+        for source in sources {
+            let own = rows_matching(app, &source, &wanted).await?;
+            rows += own;
+            if own > 0 {
+                matching.push(source);
+            }
+        }
+        sources = matching;
+    }
+    if rows == 0 && wanted != Wanted::default() {
         eprintln!("no rejected row is like that; `rowproof failures top` shows what there is");
     }
-    sources.retain(|source| matching(source) > 0);
     Ok((sources, wanted, rows))
+}
+
+/// Counts by reading: a manifest tells codes and columns only.
+async fn rows_matching(app: &App, source: &Source, wanted: &Wanted) -> anyhow::Result<u64> {
+    let mut rows = 0;
+    for file in &source.manifest.failures {
+        for batch in archive::read(archive_file(app, source, file).await?, wanted)? {
+            rows += u64::try_from(batch?.num_rows())?;
+        }
+    }
+    Ok(rows)
 }
 
 async fn list(app: &App, args: &List) -> anyhow::Result<()> {
@@ -191,35 +212,6 @@ fn print_list_end(args: &List, (rows, limit): (u64, u64), sources: &[Source]) {
         let (job, dir) = (&source.job.facts.job, args.out.dir.display());
         line(&format!("next: rowproof failures show {job}:ROW --out {dir}"));
     }
-}
-
-async fn top(app: &App, args: &Top) -> anyhow::Result<()> {
-    let sources = sources(app, args.job.as_deref()).await?;
-    let mut counts: BTreeMap<(&str, Option<&str>), (u64, u64)> = BTreeMap::new();
-    for reason in sources.iter().flat_map(|source| &source.manifest.totals.reasons) {
-        let (rows, jobs) = counts.entry((&reason.code, reason.column.as_deref())).or_default();
-        *rows += reason.rows;
-        *jobs += 1;
-    }
-    let mut counts: Vec<_> = counts.into_iter().collect();
-    counts.sort_by(|a, b| b.1.0.cmp(&a.1.0).then_with(|| a.0.cmp(&b.0)));
-    for ((code, column), (rows, jobs)) in &counts {
-        if args.json {
-            let reason =
-                serde_json::json!({ "code": code, "column": column, "rows": rows, "jobs": jobs });
-            line(&reason.to_string());
-            continue;
-        }
-        let column = column.map(|name| format!(" in {name}")).unwrap_or_default();
-        line(&format!("{:>9} {code}{column}, {}", grouped(*rows), counted(*jobs, "job")));
-    }
-    if !args.json {
-        let all: u64 = counts.iter().map(|(_, (rows, _))| rows).sum();
-        let read: u64 = sources.iter().map(|source| source.manifest.totals.counts.read).sum();
-        let jobs = counted(u64::try_from(sources.len())?, "job");
-        line(&format!("{:>9} of {} rejected in {jobs}", grouped(all), counted(read, "row")));
-    }
-    Ok(())
 }
 
 async fn show(app: &App, args: &Show) -> anyhow::Result<()> {

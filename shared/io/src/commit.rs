@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use rowproof_core::block::Layout;
 use rowproof_core::ids::{JobId, SlotId, sha256_hex};
 use rowproof_core::ledger::{self, ChunkId, HoldReason, Job, JobState, OutcomeRef, PlanRef};
 use rowproof_core::names;
@@ -281,4 +282,12 @@ pub(crate) async fn remove_replaced(app: &App, slot: &SlotId) -> Result<(), Step
         app.store.delete(bucket, &files).await?;
     }
     Ok(())
+}
+
+/// How the fields of a job's file meet the contract, as its plan says.
+///
+/// # Errors
+/// AWS does not answer, or the job has no plan that parses.
+pub async fn layout_of(app: &App, job: &Job) -> Result<Layout, StepError> {
+    Ok(load_plan(app, job).await?.layout)
 }

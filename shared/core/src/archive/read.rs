@@ -9,6 +9,7 @@ use arrow_select::filter::filter_record_batch;
 use bytes::Bytes;
 use serde::Serialize;
 
+use super::Predicate;
 use crate::table::{self, TableError};
 
 /// A rejected record as the archive has it; the fields are the columns.
@@ -75,6 +76,8 @@ pub struct Wanted {
     pub column: Option<String>,
     /// With this row number.
     pub row: Option<i64>,
+    /// For which this is true.
+    pub condition: Option<Predicate>,
 }
 
 /// The wanted records of an archive file, batch by batch; batches without one are left out.
@@ -99,7 +102,9 @@ fn select(batch: &RecordBatch, wanted: &Wanted) -> Result<RecordBatch, TableErro
         };
         let (code, column) = (view.text("error_code", row), view.text("column", row));
         let number = wanted.row.is_none_or(|number| view.number("row_number", row) == number);
-        Some(equal(&wanted.code, code) && equal(&wanted.column, column) && number)
+        let plain = equal(&wanted.code, code) && equal(&wanted.column, column) && number;
+        let condition = wanted.condition.as_ref();
+        Some(plain && condition.is_none_or(|condition| condition.matches(&view.row(row))))
     });
     let keep: BooleanArray = keep.collect();
     Ok(filter_record_batch(batch, &keep)?)

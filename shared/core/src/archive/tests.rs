@@ -294,6 +294,10 @@ fn wanted_records_come_back_as_they_were_written_and_can_be_exported() {
         numbers(&Wanted { code: Some("type".into()), row: Some(104), ..Wanted::default() }),
         [104]
     );
+    let condition = Predicate::parse("raw_data LIKE '%,z' OR row_number = 103").unwrap();
+    let both = Wanted { condition: Some(condition.clone()), ..Wanted::default() };
+    assert_eq!(numbers(&both), [103, 104]);
+    assert_eq!(numbers(&Wanted { column: Some("amount".into()), ..both }), [104; 0]);
     assert_eq!(numbers(&Wanted { code: Some("range".into()), ..Wanted::default() }), [0_i64; 0]);
     assert_eq!(all[0].raw_data.as_deref(), Some("007,a@b,x"));
     assert_eq!((all[0].job.as_str(), all[0].timestamp.as_str()), ("j1", "2026-11-23T12:00:00Z"));

@@ -83,7 +83,7 @@ pub(super) fn proposals(pipeline: &str, measured: &Measured) -> String {
     let mut text = format!(
         "# Proposed from {rows} rejected rows of pipeline {pipeline}; {gained} of them would be good.\n\
          # Read it before you use it, and look at a dry run:\n\
-         #   rowproof replay --where \"TRUE\" --patch THIS_FILE --dry-run\n\
+         #   rowproof replay --patch THIS_FILE --dry-run\n\
          version = 1\npipeline = {}\n",
         toml_string(pipeline)
     );
