@@ -160,7 +160,7 @@ async fn settle_failed(app: &App, job: &Job, open: &Open) -> Result<(), StepErro
             code: "poison".into(),
             message: format!("chunk {id} was given up"),
         });
-        let block = ledger::block(&job.facts.job, &failure, app.clock.now());
+        let block = ledger::block(job, &failure, app.clock.now());
         if app.ledger.perform(&block).await?.stands() {
             crate::queue::announce(app, &job.facts.job, Some(id), &failure.code).await?;
         }

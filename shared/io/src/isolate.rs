@@ -16,7 +16,7 @@ use crate::clock::Deadline;
 use crate::error::StepError;
 use crate::lease::{fenced, watched};
 use crate::pipelines::Ready;
-use crate::process::{Leased, finish_chunk, note_end};
+use crate::process::{Leased, finish_chunk, note_end, run_leased};
 use crate::source::TextSource;
 
 /// Bytes read at a time.
@@ -57,6 +57,10 @@ pub(crate) async fn isolate(
     };
     match halves(&found.records) {
         Some(halves) => split(app, job, plan, lease, &found, halves).await,
+        // Too few deaths to blame the record: it is tried like any other chunk.
+        None if !lease.condemns() => {
+            run_leased(app, job, ready, plan, lease, None, deadline).await
+        }
         None => archive(app, job, lease, work, &found, deadline).await,
     }
 }

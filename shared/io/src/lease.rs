@@ -64,7 +64,9 @@ async fn give_up(app: &App, lease: &Lease) -> Result<(), StepError> {
     };
     let now = app.clock.now();
     if app.ledger.perform(&ledger::give_up(lease, &failure, now)).await?.stands() {
-        app.ledger.perform(&ledger::block(&lease.id.job, &failure, now)).await?;
+        if let Some(job) = app.ledger.job(&lease.id.job).await? {
+            app.ledger.perform(&ledger::block(&job, &failure, now)).await?;
+        }
         crate::queue::announce(app, &lease.id.job, Some(&lease.id), &failure.code).await?;
         warn!(job = %lease.id.job, chunk = %lease.id, "chunk given up");
     }

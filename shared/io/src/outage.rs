@@ -31,7 +31,9 @@ pub(crate) async fn note(
             app.ledger.perform(&ledger::extend_outage(pipeline, outage, now)).await?;
         }
         None => {
-            if app.ledger.perform(&ledger::mark_unavailable(pipeline, now)).await?.stands() {
+            let mark = uuid::Uuid::new_v4().to_string();
+            let write = ledger::mark_unavailable(pipeline, &mark, now);
+            if app.ledger.perform(&write).await?.stands() {
                 warn!(pipeline, %error, "the sink does not answer");
                 crate::telemetry::count(pipeline, "SinkUnavailable", 1);
                 let cause = error.to_string();

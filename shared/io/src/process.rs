@@ -223,7 +223,7 @@ pub(crate) async fn note_end(app: &App, job: &Job, last_chunk: u32) -> Result<()
 }
 
 /// Steps b to g for a leased chunk.
-async fn run_leased(
+pub(crate) async fn run_leased(
     app: &App,
     job: &Job,
     ready: &Arc<Ready>,

@@ -155,7 +155,9 @@ pub async fn give_up_undelivered(app: &App, id: &ChunkId) -> Result<(), StepErro
     };
     let now = app.clock.now();
     if app.ledger.perform(&ledger::give_up(&lease, &failure, now)).await?.stands() {
-        app.ledger.perform(&ledger::block(&id.job, &failure, now)).await?;
+        if let Some(job) = app.ledger.job(&id.job).await? {
+            app.ledger.perform(&ledger::block(&job, &failure, now)).await?;
+        }
         warn!(job = %id.job, chunk = %id, "chunk given up: its message was never taken");
     }
     Ok(())

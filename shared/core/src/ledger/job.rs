@@ -382,10 +382,12 @@ pub fn supersede(job: &JobId, now: EpochSeconds) -> Write {
     write
 }
 
-/// A chunk failed for good: the job cannot commit until it is brought back.
-pub fn block(job: &JobId, failure: &Failure, now: EpochSeconds) -> Write {
-    let mut write = to_state("block", job, JobState::Blocked, now);
-    write.guard = text_eq("state", "RUNNING");
+/// A chunk failed for good: the job cannot commit until it is brought back. A late copy of this write
+/// does not block a job that was brought back since.
+pub fn block(job: &Job, failure: &Failure, now: EpochSeconds) -> Write {
+    let mut write = to_state("block", &job.facts.job, JobState::Blocked, now);
+    write.guard =
+        Guard::All(vec![text_eq("state", "RUNNING"), Guard::Eq("rev", Value::N(job.rev))]);
     write.effect = text_eq("state", "BLOCKED");
     write.set.insert("failure", json(failure));
     write

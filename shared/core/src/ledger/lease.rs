@@ -16,8 +16,12 @@ pub const ATTEMPTS_MAX: i64 = 5;
 /// Attempts of a part before it is split again.
 pub const PART_ATTEMPTS_MAX: i64 = 1;
 
+/// Deaths over a part that is one record before it is taken for poison. One or two may have other
+/// causes: a worker out of time, a clock that is wrong.
+pub const LONE_DEATHS_MIN: i64 = 3;
+
 /// Attempts to cut a chunk before it is given up: cutting it kills its workers too.
-pub const ISOLATIONS_MAX: i64 = 3;
+pub const ISOLATIONS_MAX: i64 = 5;
 
 /// Workers that may die while they write to the sink before the chunk is given up.
 pub const SINK_DEATHS_MAX: i64 = 20;
@@ -49,6 +53,13 @@ pub struct Lease {
     pub seconds: i64,
     /// The attempts to process the chunk are used up: find the record that kills its workers instead.
     pub isolate: bool,
+}
+
+impl Lease {
+    /// Whether enough workers died over the chunk to take its only record for poison.
+    pub fn condemns(&self) -> bool {
+        self.attempts > LONE_DEATHS_MIN
+    }
 }
 
 /// What an attempt to acquire a chunk should do.

@@ -20,6 +20,8 @@ pub struct Outage {
     pub retry_at: EpochSeconds,
     /// Looks in vain.
     pub looks: i64,
+    /// The mark, by its own name: two outages may begin within one second.
+    pub mark: String,
 }
 
 impl Outage {
@@ -36,19 +38,22 @@ impl Outage {
             since: EpochSeconds(since),
             retry_at: EpochSeconds(fields.need_number("retry_at")?),
             looks: fields.need_number("looks")?,
+            mark: fields.need_text("mark")?.to_owned(),
         }))
     }
 }
 
 /// The sink does not answer, and nobody has said so yet: whoever's write stands tells the operators.
-/// Nobody else's equal write counts as this one, so exactly one worker tells.
-pub fn mark_unavailable(pipeline: &str, now: EpochSeconds) -> Write {
+/// `mark` is new for every such write, so exactly one worker tells, also when its answer was lost and
+/// others have looked again since.
+pub fn mark_unavailable(pipeline: &str, mark: &str, now: EpochSeconds) -> Write {
     Write {
         name: "mark_unavailable",
         key: Outage::key(pipeline),
         guard: Guard::Missing("since"),
-        effect: Guard::Never,
+        effect: Guard::Eq("mark", Value::from(mark)),
         set: BTreeMap::from([
+            ("mark", Value::from(mark)),
             ("since", Value::N(now.0)),
             ("retry_at", Value::N(now.plus(RETRY_SECONDS).0)),
             ("looks", Value::N(1)),
@@ -65,7 +70,7 @@ pub fn extend_outage(pipeline: &str, outage: &Outage, now: EpochSeconds) -> Writ
         name: "extend_outage",
         key: Outage::key(pipeline),
         guard: Guard::All(vec![
-            Guard::Eq("since", Value::N(outage.since.0)),
+            Guard::Eq("mark", Value::from(outage.mark.as_str())),
             Guard::Eq("looks", Value::N(outage.looks)),
         ]),
         effect: Guard::Never,
@@ -82,9 +87,9 @@ pub fn end_outage(pipeline: &str, outage: &Outage) -> Write {
     Write {
         name: "end_outage",
         key: Outage::key(pipeline),
-        guard: Guard::Eq("since", Value::N(outage.since.0)),
+        guard: Guard::Eq("mark", Value::from(outage.mark.as_str())),
         effect: Guard::Missing("since"),
         set: BTreeMap::new(),
-        remove: vec!["since", "retry_at", "looks"],
+        remove: vec!["mark", "since", "retry_at", "looks"],
     }
 }

@@ -245,6 +245,11 @@ async fn swap(app: &App, parent: &Job, changes: &Changes) -> Result<(), StepErro
         let write = ledger::swap_outcome(&id, &change.from, &change.to);
         if !app.ledger.perform(&write).await?.stands() {
             let job = &parent.facts.job;
+            let now = app.ledger.job(job).await?;
+            if now.and_then(|job| job.replay) != parent.replay {
+                // Another worker took this replay to its end, and a later one changed the chunk again.
+                return Err(StepError::Fenced { id });
+            }
             return Err(StepError::Broken(format!(
                 "chunk {id} of job {job} has another outcome than its replay started from"
             )));

@@ -154,10 +154,14 @@ fn committing_a_job() {
 
 #[test]
 fn blocking_a_job() {
-    let held = Some(job_item(JobState::Held, 1));
+    let overtaken = Some(job_item(JobState::Superseded, 0));
+    let back = Some(job_item(JobState::Running, 1));
     check_clauses(
-        &block(&facts(1).job, &failure("poison"), NOW),
-        &[("state = RUNNING", Wrong(held, "the operator's decision has nothing to decide"))],
+        &block(&job_in(JobState::Running, 0), &failure("poison"), NOW),
+        &[
+            ("state = RUNNING", Wrong(overtaken, "a job that is over waits for an operator")),
+            ("rev = 0", Wrong(back, "a job that was brought back is blocked by an old death")),
+        ],
     );
 }
 

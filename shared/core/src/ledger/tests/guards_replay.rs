@@ -48,7 +48,7 @@ fn letting_a_parent_go() {
         let later = Some(locked(state, 3, &mine));
         let other = Some(locked(state, 2, &replay_lock("other")));
         check_clauses(
-            &unlock_after_replay(&parent, &mine, Some("m"), NOW),
+            &unlock_after_replay(&parent, &mine, Some(&plan_ref("m")), NOW),
             &[
                 (
                     format!("state = {}", state.as_str()).leak(),
@@ -77,7 +77,7 @@ fn nobody_decides_about_a_locked_parent() {
         begin_commit(&job, &plan_ref("i"), NOW),
         hold(&job, HoldReason::Rejected, "more", "totals", NOW),
         fail(&job, &failure("codec"), NOW),
-        block(&job.facts.job, &failure("poison"), NOW),
+        block(&job, &failure("poison"), NOW),
     ];
     for write in refused {
         assert_eq!(write.apply(Some(&held), "new"), None, "{}", write.name);

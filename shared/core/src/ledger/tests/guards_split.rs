@@ -214,7 +214,7 @@ fn swapping_an_outcome() {
     let raised = with(chunk_item(Done, 1, "ann", PAST), &other);
     let only_done = "nothing but a DONE chunk has an outcome, and it stays DONE";
     check_clauses(
-        &swap_outcome(&chunk_id(0), &from, &outcome("new"), 1),
+        &swap_outcome(&chunk_id(0), &from, &outcome("new")),
         &[
             ("state = DONE", Equivalent(only_done)),
             (

@@ -41,7 +41,7 @@ fn no_outage_is_told_of_twice_in_any_order_of_workers_and_writes() {
             match view.take() {
                 None => *view = Some(before.clone()),
                 Some(None) => {
-                    let write = mark_unavailable("orders", now);
+                    let write = mark_unavailable("orders", &format!("turn {turn}"), now);
                     let answer = network.send(&mut store, &write, &mut chance);
                     tellers += usize::from(answer.is_some_and(|answer| answer.stands()));
                 }

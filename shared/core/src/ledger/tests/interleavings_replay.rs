@@ -42,7 +42,8 @@ impl World {
                 return;
             }
         }
-        self.send(&unlock_after_replay(job, lock, raised.as_deref(), NOW));
+        let raised = raised.map(|key| PlanRef { sha256: key.clone(), key });
+        self.send(&unlock_after_replay(job, lock, raised.as_ref(), NOW));
     }
 
     /// Goes back to any committed job of the slot; or finds out that its head is in the index itself.

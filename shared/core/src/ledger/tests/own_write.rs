@@ -28,7 +28,7 @@ fn job_writes() -> Vec<Sent> {
         sent(end_commit(&read(Committing), "m", NOW), at(Committing)),
         sent(supersede_committing(&id, NOW), at(Committing)),
         sent(supersede(&id, NOW), at(Held)),
-        sent(block(&id, &failure("poison"), NOW), at(Running)),
+        sent(block(&read(Running), &failure("poison"), NOW), at(Running)),
         sent(hold(&read(Running), HoldReason::Rejected, "m", "t", NOW), at(Running)),
         sent(approve(&read(Held), "ann", "fine", 1, NOW).unwrap(), at(Held)),
         sent(discard(&read(Held), "ann", "no", NOW).unwrap(), at(Held)),
@@ -85,7 +85,7 @@ fn chunk_writes() -> Vec<Sent> {
         sent(give_up(&lease, &failure("poison"), NOW), leased()),
         sent(split(&lease, &halves), leased()),
         sent(redrive, Some(failed)),
-        sent(swap_outcome(&chunk_id(0), &outcome("o"), &outcome("p"), 1), swapped),
+        sent(swap_outcome(&chunk_id(0), &outcome("o"), &outcome("p")), swapped),
         sent(close_group(&facts(1).job, 0, 1, &[(chunk_id(0), done)]).unwrap(), None),
     ]
 }
@@ -98,7 +98,7 @@ fn redrive_and_replay_writes() -> Vec<Sent> {
     let locked = |state| with(job_item(state, 1), &[("replay", stored(&lock))]);
     let unlock = |state| {
         let parent = Job::from_item(&locked(state)).unwrap();
-        sent(unlock_after_replay(&parent, &lock, Some("m"), NOW), Some(locked(state)))
+        sent(unlock_after_replay(&parent, &lock, Some(&plan_ref("m")), NOW), Some(locked(state)))
     };
     vec![
         sent(redrive_job(&read(Blocked), NOW).unwrap(), at(Blocked)),
@@ -115,7 +115,7 @@ fn redrive_and_replay_writes() -> Vec<Sent> {
 }
 
 fn outage_writes() -> Vec<Sent> {
-    let mark = mark_unavailable("orders", NOW);
+    let mark = mark_unavailable("orders", "m1", NOW);
     let item = mark.apply(None, "earlier").unwrap();
     let outage = Outage::from_item(&item).unwrap().unwrap();
     let end = end_outage("orders", &outage);
@@ -133,8 +133,8 @@ pub(super) fn all_writes() -> Vec<Sent> {
     [old.concat(), redrive_and_replay_writes(), outage_writes()].concat()
 }
 
-/// Writes that one worker alone may count as its own: it tells the operators, or doubles the wait.
-const ALONE: [&str; 2] = ["mark_unavailable", "extend_outage"];
+/// Writes that one worker alone may count as its own: it doubles the wait.
+const ALONE: [&str; 1] = ["extend_outage"];
 
 #[test]
 fn a_write_whose_answer_was_lost_stands_when_sent_again() {

@@ -69,7 +69,7 @@ fn nothing_sent_before_a_redrive_takes_effect_after_it() {
             | Acquire::Failed) => panic!("{other:?}"),
         }
     };
-    let dead = Lease { epoch: 8, ..fixed_lease("dead") };
+    let dead = Lease { epoch: ATTEMPTS_MAX + ISOLATIONS_MAX, ..fixed_lease("dead") };
     let late = [
         unowned(&store, "late"),
         give_up(&dead, &failure("poison"), now),
@@ -84,7 +84,8 @@ fn nothing_sent_before_a_redrive_takes_effect_after_it() {
         store.must_refuse(write);
     }
     let lease = hold_lease(&mut store, &chunk_id(0), &worker("bob"), now);
-    assert_eq!((lease.epoch, lease.attempts, lease.isolate), (10, 1, false));
+    let epoch = ATTEMPTS_MAX + ISOLATIONS_MAX + 2;
+    assert_eq!((lease.epoch, lease.attempts, lease.isolate), (epoch, 1, false));
     for write in &late {
         store.must_refuse(write);
     }
@@ -121,7 +122,7 @@ fn blocked(store: &mut Store, approved: bool) -> Job {
         store.must(&hold(&job(store), HoldReason::Rejected, "too many", "totals", NOW));
         store.must(&approve(&job(store), "ann", "fine", 1, NOW).unwrap());
     }
-    store.must(&block(&facts(1).job, &failure("poison"), NOW));
+    store.must(&block(&job(store), &failure("poison"), NOW));
     job(store)
 }
 
@@ -140,20 +141,29 @@ fn a_job_that_comes_back_is_judged_anew() {
     store.must(&redrive_job(&job, NOW).unwrap());
     assert_eq!(store.job(&job.facts.job).unwrap().rev, job.rev + 1);
     // It is blocked again: the old request does nothing.
-    store.must(&block(&job.facts.job, &failure("poison"), NOW));
+    let back = store.job(&job.facts.job).unwrap();
+    store.must(&block(&back, &failure("poison"), NOW));
     store.must_refuse(&redrive_job(&job, NOW).unwrap());
 }
 
 #[test]
-fn a_block_that_lands_late_is_lifted_like_any_other() {
+fn a_block_that_lands_late_does_not_block_a_job_that_came_back() {
     let mut store = Store::default();
     let job = blocked(&mut store, false);
-    let late = block(&job.facts.job, &failure("poison"), NOW);
+    let late = block(&job, &failure("poison"), NOW);
     store.must(&redrive_job(&job, NOW).unwrap());
-    store.must(&late);
-    let again = store.job(&job.facts.job).unwrap();
-    assert_eq!((again.state, again.rev), (JobState::Blocked, job.rev + 1));
-    store.must(&redrive_job(&again, NOW).unwrap());
+    store.must_refuse(&late);
+    assert_eq!(store.job(&job.facts.job).unwrap().state, JobState::Running);
+}
+
+#[test]
+fn a_worker_whose_mark_was_answered_late_still_tells_when_others_have_looked_since() {
+    let mut store = Store::default();
+    let mark = mark_unavailable("orders", "mine", NOW);
+    assert!(store.send(&mark, "w1").stands());
+    store.must(&extend_outage("orders", &outage(&store).unwrap(), NOW));
+    assert!(store.send(&mark, "w1").stands(), "its answer was lost: it is sent again");
+    store.must_refuse(&mark_unavailable("orders", "other", NOW));
 }
 
 #[test]
@@ -197,7 +207,8 @@ fn outage(store: &Store) -> Option<Outage> {
 fn of_many_that_find_a_sink_dead_one_tells_whatever_answers_are_lost() {
     // Each worker's write is sent up to three times under its id; the answers of all but the last
     // send are lost. Every order of the sends of three workers:
-    let writes: Vec<Write> = (0..3).map(|n| mark_unavailable("orders", NOW.plus(n % 2))).collect();
+    let writes: Vec<Write> =
+        (0..3).map(|n| mark_unavailable("orders", &format!("m{n}"), NOW.plus(n % 2))).collect();
     let mut orders = vec![vec![]];
     for _ in 0..5 {
         let longer = orders
@@ -224,7 +235,7 @@ fn of_many_that_find_a_sink_dead_one_tells_whatever_answers_are_lost() {
 fn of_looking_again_and_ending_an_outage_both_orders_end_it() {
     for end_first in [true, false] {
         let mut store = Store::default();
-        store.must(&mark_unavailable("orders", NOW));
+        store.must(&mark_unavailable("orders", "m", NOW));
         let seen = outage(&store).unwrap();
         let (extend, end) = (extend_outage("orders", &seen, NOW), end_outage("orders", &seen));
         if end_first {
@@ -238,7 +249,7 @@ fn of_looking_again_and_ending_an_outage_both_orders_end_it() {
         store.must(&end);
         store.must_refuse(&extend);
         // The next outage is told of again, and nothing of the last one touches it.
-        store.must(&mark_unavailable("orders", NOW.plus(500)));
+        store.must(&mark_unavailable("orders", "next", NOW.plus(500)));
         store.must_refuse(&extend);
         store.must_refuse(&end);
         let next = outage(&store).unwrap();
@@ -249,7 +260,7 @@ fn of_looking_again_and_ending_an_outage_both_orders_end_it() {
 #[test]
 fn the_wait_between_two_looks_doubles_to_four_minutes_and_two_lookers_count_once() {
     let mut store = Store::default();
-    store.must(&mark_unavailable("orders", NOW));
+    store.must(&mark_unavailable("orders", "m", NOW));
     let wait = |store: &Store, now: EpochSeconds| outage(store).unwrap().retry_at.0 - now.0;
     let mut waits = vec![wait(&store, NOW)];
     for _ in 0..20 {
@@ -267,8 +278,8 @@ fn the_wait_between_two_looks_doubles_to_four_minutes_and_two_lookers_count_once
 #[test]
 fn outages_of_two_pipelines_are_apart() {
     let mut store = Store::default();
-    store.must(&mark_unavailable("orders", NOW));
-    store.must(&mark_unavailable("returns", NOW));
+    store.must(&mark_unavailable("orders", "m", NOW));
+    store.must(&mark_unavailable("returns", "m", NOW));
     store.must(&end_outage("orders", &outage(&store).unwrap()));
     assert!(store.items[&Outage::key("returns")].contains_key("since"));
 }

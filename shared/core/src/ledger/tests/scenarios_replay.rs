@@ -52,12 +52,12 @@ fn a_committed_job_is_changed_by_one_replay_at_a_time() {
     let locked = store.job(&job.facts.job).unwrap();
     store.must_refuse(&lock(&locked, "second"));
     // A replay that never had the lock finds itself let go, and takes nothing from who has it.
-    store.must(&unlock_after_replay(&locked, &replay_lock("second"), Some("m2"), NOW));
+    store.must(&unlock_after_replay(&locked, &replay_lock("second"), Some(&plan_ref("m2")), NOW));
     assert_eq!(store.job(&job.facts.job).as_ref(), Some(&locked));
-    store.must(&unlock_after_replay(&locked, &replay_lock("first"), Some("m1"), NOW));
+    store.must(&unlock_after_replay(&locked, &replay_lock("first"), Some(&plan_ref("m1")), NOW));
     let job = store.job(&job.facts.job).unwrap();
     assert_eq!((job.state, job.rev), (JobState::Committed, 3));
-    assert_eq!((job.manifest.as_deref(), job.replay.clone()), (Some("m1"), None));
+    assert_eq!((job.manifest.as_deref(), job.replay.clone()), (Some("_plans/m1"), None));
     assert!(!store.items[&Job::key(&job.facts.job)].contains_key("due_shard"));
     // The lock of a replay that is over, and one that was planned before it, land too late.
     store.must_refuse(&lock_for_replay(&job, 1, &replay_lock("first")));
@@ -117,19 +117,19 @@ fn an_outcome_is_swapped_only_for_the_one_it_was_made_from() {
     let mut store = Store::default();
     let id = chunk_id(0);
     let lease = hold_lease(&mut store, &id, &worker("ann"), NOW);
-    store.must_refuse(&swap_outcome(&id, &outcome("o"), &outcome("o1"), 1));
+    store.must_refuse(&swap_outcome(&id, &outcome("o"), &outcome("o1")));
     store.must(&complete(&lease, &outcome("o")));
-    let first = swap_outcome(&id, &outcome("o"), &outcome("o1"), 1);
-    let rival = swap_outcome(&id, &outcome("o"), &outcome("rival"), 1);
+    let first = swap_outcome(&id, &outcome("o"), &outcome("o1"));
+    let rival = swap_outcome(&id, &outcome("o"), &outcome("rival"));
     store.must(&first);
     store.must(&first);
     store.must_refuse(&rival);
-    store.must(&swap_outcome(&id, &outcome("o1"), &outcome("o2"), 2));
+    store.must(&swap_outcome(&id, &outcome("o1"), &outcome("o2")));
     store.must_refuse(&first);
     store.must_refuse(&complete(&lease, &outcome("o")));
     let chunk = store.chunk(&id).unwrap();
-    assert_eq!((chunk.outcome, chunk.fix), (Some(outcome("o2")), 2));
-    store.must_refuse(&swap_outcome(&chunk_id(1), &outcome("o"), &outcome("o1"), 1));
+    assert_eq!(chunk.outcome, Some(outcome("o2")));
+    store.must_refuse(&swap_outcome(&chunk_id(1), &outcome("o"), &outcome("o1")));
 }
 
 #[test]

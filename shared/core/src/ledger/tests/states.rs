@@ -45,11 +45,7 @@ fn job_rows() -> Vec<Row> {
             from: &[Planning, Running, Blocked, Held, Failed],
             to: Superseded,
         },
-        Row {
-            write: |job| block(&job.facts.job, &failure("attempts"), NOW),
-            from: &[Running],
-            to: Blocked,
-        },
+        Row { write: |job| block(job, &failure("attempts"), NOW), from: &[Running], to: Blocked },
         Row {
             write: |job| hold(job, HoldReason::Rejected, "too many", "totals", NOW),
             from: &[Planning, Running],
