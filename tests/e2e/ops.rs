@@ -58,6 +58,27 @@ async fn a_job_whose_messages_are_all_lost_goes_on_after_a_sweep() {
 }
 
 #[tokio::test]
+async fn a_job_that_waits_for_its_sink_is_taken_on_when_that_may_be_tried() {
+    let (_folder, cloud) = cloud(10).await;
+    let file = orders(40);
+    cloud.put(KEY, &file).await;
+    cloud.tell(KEY).await;
+    cloud.deliver("uploads").await;
+    cloud.purge().await;
+    let down = ledger::mark_unavailable("orders", cloud.later.clock.now().plus(600));
+    assert!(cloud.app.ledger.perform(&down).await.unwrap().stands());
+    let swept = cloud.sweep_later().await;
+    assert_eq!((&swept["jobs"], cloud.depth("work")), (&json!(0), 0), "{swept}");
+    let outage = cloud.app.ledger.outage("orders").await.unwrap().unwrap();
+    assert!(
+        cloud.app.ledger.perform(&ledger::end_outage("orders", &outage)).await.unwrap().stands()
+    );
+    assert_eq!(cloud.duty(&cloud.app, json!({ "duty": "sweep", "all": true })).await["jobs"], 1);
+    cloud.settle().await;
+    is_loaded(&cloud, &file).await;
+}
+
+#[tokio::test]
 async fn two_sweepers_at_once_do_no_harm() {
     let (_folder, cloud) = cloud(10).await;
     let file = orders(90);

@@ -132,12 +132,19 @@ async fn look_at_job(app: &App, mut job: Job, which: Which) -> Result<Done, Step
         return Ok(Done::Nothing);
     }
     // Messages for every chunk again, each time that a long job is looked at, would be many.
-    if which == Which::Due && is_worked_on(app, &job).await? {
+    if which == Which::Due && (is_worked_on(app, &job).await? || waits_for_sink(app, &job).await?) {
         return Ok(Done::Nothing);
     }
     send(app, Task::Job { job: id }).await?;
     let seconds = now.0.saturating_sub(job.updated_at.0);
     Ok(Done::Job(u64::try_from(seconds).unwrap_or(0)))
+}
+
+/// Whether the job's sink is down and not to be tried yet. The time of the next try does not move while
+/// nobody tries, so a job whose messages are lost is taken on then.
+async fn waits_for_sink(app: &App, job: &Job) -> Result<bool, StepError> {
+    let outage = app.ledger.outage(&job.facts.pipeline).await?;
+    Ok(crate::outage::wait_seconds(app, outage.as_ref()).is_some())
 }
 
 /// Whether a worker holds a chunk of the job.
