@@ -47,6 +47,10 @@ pub(crate) mod may {
     pub(crate) const PLANNED: u32 = 1 << 19;
     /// Operators bring back what failed (T13).
     pub(crate) const REDRIVE: u32 = 1 << 20;
+    /// Operators go back to an earlier job's rows.
+    pub(crate) const REVERT: u32 = 1 << 23;
+    /// The sweeper takes what is listed elsewhere off the index of unfinished work.
+    pub(crate) const REST: u32 = 1 << 24;
     /// Workers renew in time: a lease is over only when its worker is gone. With `HONEST`.
     pub(crate) const PROMPT: u32 = 1 << 22;
     /// The sink goes away and comes back; `deeds` counts how often.

@@ -115,6 +115,14 @@ impl Machine {
         }
         let parsed = self.parsed(state.item(self.slot_key()));
         let head = parsed.as_deref().and_then(Parsed::slot).map_or(0, |slot| slot.head);
+        let slot = parsed.as_deref().and_then(Parsed::slot);
+        let rests = may(may::REST) && slot.is_some_and(|slot| slot.is_due);
+        if rests
+            && self.deed(state, Deed::RestSlot, head).is_some()
+            && self.job_item(state, head) != 0
+        {
+            actions.push(Action::Do(Deed::RestSlot, head));
+        }
         for (job, is) in self.jobs(state) {
             if may(may::REDRIVE) && self.may_ask(state, job, is) {
                 actions.push(Action::Ask(job));
@@ -176,11 +184,20 @@ impl Machine {
         let slot = self.parsed(state.item(self.slot_key()));
         let generation =
             slot.as_deref().and_then(Parsed::slot).map_or(0, |slot| slot.slot.generation);
-        let memo = ("deed", read.into(), deed as u32, generation.unsigned_abs() as u32);
+        // What became of the slot matters to the decisions that read it.
+        let of_slot = u32::from(state.item(self.slot_key()));
+        let of_slot = if deed == Deed::RestSlot { of_slot } else { 0 };
+        let memo =
+            ("deed", read.into(), (deed as u32) << 16 | of_slot, generation.unsigned_abs() as u32);
         let decision = self.world.decide(memo, || {
             let write = match deed {
                 Deed::Supersede => return Decision::Send(self.supersede(job)),
                 Deed::Block => return Decision::Send(self.block(job)),
+                Deed::RestSlot => {
+                    let slot = slot.as_deref().and_then(Parsed::slot);
+                    slot.map(|slot| ledger::rest_slot(&slot.slot))
+                }
+                Deed::RestJob => Some(self.with_job(read, ledger::rest_job)),
                 Deed::Fail => return Decision::Send(self.fail(read)),
                 Deed::Approve => self.with_job(read, |job| {
                     ledger::approve(job, "ann", "fine", generation, NOW).ok()

@@ -34,6 +34,8 @@ pub(crate) enum Task {
     },
     /// An operator decides, or T16.
     Decide(Deed, u8),
+    /// An operator goes back to the rows of an earlier job.
+    Revert(u8),
     /// T13, which somebody asked for.
     Redrive(u8),
     /// A replay of this request is planned.
@@ -51,6 +53,10 @@ pub(crate) enum Task {
 pub(crate) enum Deed {
     Supersede,
     Block,
+    /// The slot leaves the index, for its head's job is there.
+    RestSlot,
+    /// A BLOCKED job leaves the index.
+    RestJob,
     Approve,
     Discard,
     Fail,

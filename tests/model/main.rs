@@ -54,6 +54,7 @@ mod properties;
 mod redrive;
 mod replay;
 mod report;
+mod revert;
 mod rules;
 mod search;
 mod state;
@@ -73,8 +74,9 @@ fn is_full() -> bool {
 fn every_model_keeps_its_promises_and_comes_to_an_end() {
     let wanted = |size| is_full() || size == Size::Smoke;
     let cases: Vec<_> = cases().into_iter().filter(|case| wanted(case.size)).collect();
+    report::print_heads();
     let rows = in_parallel(&cases, report::check);
-    report::print(&rows);
+    report::print_sums(&rows);
     report::assert_as_expected(&rows);
 }
 

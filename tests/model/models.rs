@@ -64,7 +64,7 @@ const PUBLISH: u32 = may::ARRIVE | may::COMMIT | may::SUPERSEDE | may::RECONCILE
 const DECIDE: u32 = PUBLISH | may::DECIDE | may::FAIL;
 const WORN: u32 = may::PLANNED | may::CHUNK | may::WORN;
 const PROMPT: u32 = WORN | may::HONEST | may::PROMPT;
-const REDRIVE: u32 = WORK | may::GIVE_UP | may::REDRIVE;
+const REDRIVE: u32 = WORK | may::GIVE_UP | may::REDRIVE | may::REST;
 const PLANS: u32 =
     may::OBSERVE | may::PLAN | may::PLAN_OTHERWISE | may::DECIDE | may::FAIL | may::REDRIVE;
 
@@ -168,6 +168,17 @@ fn slots() -> Vec<Case> {
         smoke("slots: a, b, a", Bounds { versions: BACK_AGAIN, may: may::OBSERVE, ..CALM }),
         small("slots: run again", Bounds { versions: TWO, deeds: 1, may: may::OBSERVE | may::RESTART, ..DEATH }),
         smoke("slots: two keys", Bounds { versions: TWO_KEYS, may, ..CALM }),
+        smoke("slots: gone back", Bounds {
+            versions: TWO, deeds: 1, may: may::OBSERVE | may::REVERT | may::REST, ..CALM
+        }),
+        small("slots: gone back, a fault", Bounds {
+            versions: TWO, deeds: 1, may: may::OBSERVE | may::REVERT, ..FAULT
+        }),
+        small("slots: gone back, a, b, a", Bounds {
+            versions: BACK_AGAIN, deeds: 1, may: may::OBSERVE | may::REVERT | may::REST, ..CALM
+        }),
+        small("slots: run again, a fault", Bounds { deeds: 1, may: may::OBSERVE | may::RESTART, ..FAULT }),
+        small("slots: two keys, a fault", Bounds { versions: TWO_KEYS, may: may::OBSERVE, ..FAULT }),
         small("slots: forced", Bounds { versions: ONE_SECOND, deeds: 1, may: may::OBSERVE | may::FORCE, ..CALM }),
         full("slots: events again", Bounds { versions: TWO_KEYS, may: may | may::REPEAT, ..DEATH }),
         full("slots: a, b, a, run again", Bounds {

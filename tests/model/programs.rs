@@ -57,6 +57,9 @@ impl Machine {
             let ways = self.with_job(read, |job| self.plan_ways(job));
             (0..ways).for_each(|way| found(Task::Plan { job, way }));
         }
+        if state.deeds > 0 && may(may::REVERT) && self.may_revert(state, job) {
+            found(Task::Revert(job));
+        }
         if state.deeds > 0 {
             let mut offer = |deed| {
                 if self.deed(state, deed, job).is_some() {
@@ -120,6 +123,7 @@ impl Machine {
                 state.deeds -= 1;
                 state.ask(worker, op, Pc::Last);
             }
+            Task::Revert(to) => self.revert(state, worker, to),
             Task::Redrive(job) => self.redrive(state, worker, job, 0),
             Task::Replay(request) => self.start_replay(state, worker, request),
             Task::Resume(replay) => self.resume_replay(state, worker, replay),
@@ -156,6 +160,10 @@ impl Machine {
         match state.worker(worker).pc {
             Pc::Idle | Pc::Last => state.rest(worker),
             Pc::Swapping { seen, old } => self.answered_swap(state, worker, seen, old, stands),
+            Pc::Reverting { to, generation } if stands => {
+                self.create_revert(state, worker, to, generation);
+            }
+            Pc::Reverting { .. } => state.rest(worker),
             Pc::Overtaking { seen } => self.create(state, worker, seen),
             Pc::Taking(held) | Pc::Renewing(held) if stands => {
                 let renewed = matches!(state.worker(worker).pc, Pc::Renewing(_));

@@ -21,7 +21,7 @@ macro_rules! rules {
 }
 
 const OF_WRITES: [(&str, Holds); RULES.len()] =
-    rules!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19);
+    rules!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20);
 
 const OF_STATES: [(&str, Holds); STATES] = [
     ("what is committed is complete, and as its chunks say", |machine, state| {
@@ -133,7 +133,10 @@ impl Machine {
 
     fn unfinished_is_due(&self, state: &State) -> bool {
         state.items.iter().all(|(_, item)| match &*self.world.parsed(*item) {
-            Parsed::Slot(slot) => slot.is_due || slot.head == slot.committed,
+            Parsed::Slot(slot) => {
+                let is_found = self.job_item(state, slot.head) != 0;
+                slot.is_due || slot.head == slot.committed || is_found
+            }
             Parsed::Job(job) => job.is_due || job.job.state.is_settled(),
             _ => true,
         })

@@ -11,11 +11,16 @@ use crate::search::search;
 /// States after which a case that is searched for liveness is too big.
 const STATES_MAX: usize = 2_000_000;
 
+/// Steps after which Stateright leaves a case, whose nearest states it has seen then; a `+` says so.
+const EXPLORED_MAX: usize = 16_000_000;
+
 /// What a case came to.
 #[derive(Debug)]
 pub(crate) struct Row {
     case: Case,
     states: usize,
+    /// Whether there are more.
+    is_cut: bool,
     depth: usize,
     time: Duration,
     /// The first property that was broken, and the way there.
@@ -31,6 +36,7 @@ pub(crate) fn check(case: &Case) -> Row {
     let mut row = Row {
         case: *case,
         states: 0,
+        is_cut: false,
         depth: 0,
         time: Duration::ZERO,
         broken: None,
@@ -48,14 +54,17 @@ pub(crate) fn check(case: &Case) -> Row {
         row.way_to_stuck = found.way_to_stuck;
     }
     row.time = begun.elapsed();
+    row.print();
     row
 }
 
 /// A world's numbers are given in the order in which things turn up, so one thread explores it; other
 /// threads have other cases.
 fn explore(row: &mut Row) {
-    let checker = Machine::new(row.case.bounds, None).checker().threads(1).spawn_bfs().join();
+    let checker = Machine::new(row.case.bounds, None).checker();
+    let checker = checker.threads(1).target_state_count(EXPLORED_MAX).spawn_bfs().join();
     row.states = checker.unique_state_count();
+    row.is_cut = checker.state_count() >= EXPLORED_MAX;
     row.depth = checker.max_depth();
     row.broken = checker.discoveries().into_iter().next().map(|(name, path)| {
         let told = path.into_actions().iter().map(|action| format!("{action:?}")).collect();
@@ -63,19 +72,27 @@ fn explore(row: &mut Row) {
     });
 }
 
-/// Prints a table of what was found, and the sums.
-pub(crate) fn print(rows: &[Row]) {
-    println!("{:<36} {:>10} {:>6} {:>9}  violations, stuck", "model", "states", "depth", "seconds");
-    for row in rows {
-        let violations = usize::from(row.broken.is_some());
-        let stuck = row.stuck.map_or("-".to_owned(), |stuck| stuck.to_string());
-        let (name, seconds) = (row.case.name, row.time.as_secs_f32());
-        let open = row.case.open.map_or(String::new(), |open| format!("  open: {open}"));
+impl Row {
+    fn print(&self) {
+        let violations = usize::from(self.broken.is_some());
+        let stuck = self.stuck.map_or("-".to_owned(), |stuck| stuck.to_string());
+        let cut = if self.is_cut { "+" } else { " " };
+        let (name, seconds) = (self.case.name, self.time.as_secs_f32());
+        let open = self.case.open.map_or(String::new(), |open| format!("  open: {open}"));
         println!(
-            "{name:<36} {:>10} {:>6} {seconds:>9.1}  {violations}, {stuck}{open}",
-            row.states, row.depth
+            "{name:<36} {:>9}{cut} {:>5} {seconds:>8.1}  {violations}, {stuck}{open}",
+            self.states, self.depth
         );
     }
+}
+
+/// The heads of the table whose rows are printed as they come.
+pub(crate) fn print_heads() {
+    println!("{:<36} {:>9}  {:>5} {:>8}  violations, stuck", "model", "states", "depth", "seconds");
+}
+
+/// Prints the sums.
+pub(crate) fn print_sums(rows: &[Row]) {
     let closed = || rows.iter().filter(|row| row.case.open.is_none());
     let states: usize = rows.iter().map(|row| row.states).sum();
     let violations = closed().filter(|row| row.broken.is_some()).count();

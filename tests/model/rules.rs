@@ -5,7 +5,7 @@ use rowproof_core::ledger::{Chunk, ChunkState, Fields, Item, JobState, Write};
 use crate::parsed::{JobItem, Parsed, SlotItem};
 
 /// Rules by their bit, in order.
-pub(crate) const RULES: [&str; 20] = [
+pub(crate) const RULES: [&str; 21] = [
     "a DONE chunk keeps its state and outcome",
     "a FAILED chunk comes back only by a redrive",
     "an epoch is given once, and never falls",
@@ -26,6 +26,7 @@ pub(crate) const RULES: [&str; 20] = [
     "no worker meets what must not be",
     "one outage is told once",
     "a chunk is given up only when its attempts are used up",
+    "a version that an operator went back from does not take the slot back",
 ];
 
 pub(crate) const DONE_CHANGED: u32 = 1;
@@ -48,6 +49,7 @@ pub(crate) const HEAD_BACK: u32 = 1 << 16;
 pub(crate) const ALARM: u32 = 1 << 17;
 pub(crate) const TOLD_TWICE: u32 = 1 << 18;
 pub(crate) const GIVEN_UP_EARLY: u32 = 1 << 19;
+pub(crate) const REVERTED_BACK: u32 = 1 << 20;
 
 /// The rules that a write broke by turning `before` into `after`.
 pub(crate) fn broken(write: &Write, before: Option<&Parsed>, after: &Parsed) -> u32 {
@@ -113,7 +115,11 @@ fn slot(write: &Write, before: &SlotItem, after: &SlotItem) -> u32 {
             && is.committed_job != was.committed_job);
     let rank = |slot: &rowproof_core::ledger::Slot| (slot.head_modified, slot.head_uri.clone());
     let back = write.name == "observe" && rank(is) < rank(was);
-    flag(SLOT_BACK, fell) | flag(HEAD_BACK, back)
+    let from = was.reverted.as_ref().map(|from| (&from.from_uri, &from.from_version));
+    let again = from == Some((&is.head_uri, &is.head_version));
+    flag(REVERTED_BACK, write.name == "observe" && again)
+        | flag(SLOT_BACK, fell)
+        | flag(HEAD_BACK, back)
 }
 
 /// A chunk whose worker holds a live lease.

@@ -112,6 +112,11 @@ pub(crate) enum Pc {
         seen: Seen,
         old: u8,
     },
+    /// The swap to an earlier job's rows is sent; the job of this generation brings them back.
+    Reverting {
+        to: u8,
+        generation: u8,
+    },
     /// T12 of the old head is sent.
     Overtaking {
         seen: Seen,
