@@ -67,6 +67,18 @@ impl Patch {
         row: &ArchivedRow,
         raw: &[u8],
     ) -> Result<Option<Vec<u8>>, PatchError> {
+        self.apply_noting(pipeline, layout, row, raw, |_| {})
+    }
+
+    /// As [`Patch::apply`]; tells the index of each fix that changes the record.
+    pub(super) fn apply_noting(
+        &self,
+        pipeline: &Pipeline,
+        layout: &Layout,
+        row: &ArchivedRow,
+        raw: &[u8],
+        mut note: impl FnMut(usize),
+    ) -> Result<Option<Vec<u8>>, PatchError> {
         let mut record: Option<Vec<u8>> = None;
         let mut last = 0;
         for (number, fix) in (1..).zip(&self.fixes) {
@@ -75,7 +87,9 @@ impl Patch {
             }
             let old = record.as_deref().unwrap_or(raw);
             let new = fix.apply(pipeline, layout, old);
-            if let Some(new) = new.map_err(|trouble| PatchError::new(number, trouble))? {
+            let new = new.map_err(|trouble| PatchError::new(number, trouble))?;
+            if let Some(new) = new.filter(|new| new != old) {
+                note(number - 1);
                 record = Some(new);
                 last = number;
             }

@@ -21,6 +21,8 @@ pub struct Coverage {
 #[derive(Debug)]
 pub struct Measure {
     proposals: Vec<(Proposal, Coverage)>,
+    /// For each proposal which of its fixes good rows need.
+    used: Vec<Vec<bool>>,
     all: Vec<Fix>,
     rows: u64,
     gained: u64,
@@ -41,8 +43,9 @@ impl Measure {
     /// Nothing seen yet.
     pub fn new(proposals: Vec<Proposal>) -> Measure {
         let all = proposals.iter().flat_map(|proposal| proposal.fixes.clone()).collect();
+        let used = proposals.iter().map(|proposal| vec![false; proposal.fixes.len()]).collect();
         let proposals = proposals.into_iter().map(|proposal| (proposal, Coverage::default()));
-        Measure { proposals: proposals.collect(), all, rows: 0, gained: 0 }
+        Measure { proposals: proposals.collect(), used, all, rows: 0, gained: 0 }
     }
 
     /// Applies the proposals to rows of one feed.
@@ -50,7 +53,7 @@ impl Measure {
     /// # Errors
     /// When Arrow cannot hold the values.
     pub fn add(&mut self, feed: &Feed, rows: &[ArchivedRow]) -> Result<(), ArrowError> {
-        for (proposal, coverage) in &mut self.proposals {
+        for ((proposal, coverage), used) in self.proposals.iter_mut().zip(&mut self.used) {
             let own = |row: &&ArchivedRow| {
                 row.error_code == proposal.code && row.column == proposal.column
             };
@@ -58,6 +61,12 @@ impl Measure {
             let gained = feed.gained(&proposal.fixes, &own)?;
             coverage.rows += count(own.len());
             coverage.gained += count(gained.iter().flatten().count());
+            for (row, _) in own.iter().zip(&gained).filter(|(_, record)| record.is_some()) {
+                if used.iter().all(|used| *used) {
+                    break;
+                }
+                feed.mark_used(&proposal.fixes, row, used);
+            }
             if let Some((_, other)) = &proposal.other {
                 let also = feed.gained(other, &own)?;
                 let both = gained.iter().zip(&also);
@@ -73,9 +82,13 @@ impl Measure {
         Ok(())
     }
 
-    /// The figures; proposals that gain nothing are left out.
+    /// The figures; proposals that gain nothing are left out, and so are fixes that no good row needs.
     pub fn finish(self) -> Measured {
         let mut proposals = self.proposals;
+        for ((proposal, _), used) in proposals.iter_mut().zip(self.used) {
+            let mut used = used.into_iter();
+            proposal.fixes.retain(|_| used.next().unwrap_or(true));
+        }
         proposals.retain(|(_, coverage)| coverage.gained > 0);
         proposals.sort_by_key(|(_, coverage)| std::cmp::Reverse(coverage.gained));
         Measured { proposals, rows: self.rows, gained: self.gained }

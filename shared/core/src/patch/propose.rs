@@ -52,6 +52,12 @@ impl Feed {
         visible_bytes(row).map(std::borrow::Cow::into_owned)
     }
 
+    /// The fixes as a patch for this pipeline.
+    fn patch(&self, fixes: &[Fix]) -> Patch {
+        let pipeline = self.pipeline.name.clone();
+        Patch { file: String::new(), pipeline, fixes: fixes.to_vec() }
+    }
+
     /// The record after the fixes; `None` where they change nothing or cannot be applied.
     pub(super) fn corrected(
         &self,
@@ -59,12 +65,20 @@ impl Feed {
         row: &ArchivedRow,
         record: &[u8],
     ) -> Option<Vec<u8>> {
-        let patch = Patch {
-            file: String::new(),
-            pipeline: self.pipeline.name.clone(),
-            fixes: fixes.to_vec(),
+        self.patch(fixes).apply(&self.pipeline, &self.layout, row, record).ok().flatten()
+    }
+
+    /// Marks the fixes that change the row's record.
+    pub(super) fn mark_used(&self, fixes: &[Fix], row: &ArchivedRow, used: &mut [bool]) {
+        let Some(record) = Feed::start(row) else { return };
+        let mark = |index: usize| {
+            if let Some(used) = used.get_mut(index) {
+                *used = true;
+            }
         };
-        patch.apply(&self.pipeline, &self.layout, row, record).ok().flatten()
+        // Whether it can be applied is known by now.
+        let patch = self.patch(fixes);
+        drop(patch.apply_noting(&self.pipeline, &self.layout, row, &record, mark));
     }
 
     /// For each row its corrected record, if the fixes make it good. Rows whose bytes the archive does not
