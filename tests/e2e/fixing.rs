@@ -156,6 +156,10 @@ fn the_proposed_patch_gains_what_it_says_and_the_rest_is_corrected_by_hand() {
     };
     let dry = replay(&["--patch", "fixes.toml", "--dry-run"]);
     assert_eq!((&dry["selected"], &dry["loaded"]), (&21.into(), &18.into()), "{dry}");
+    let shown = folder.ok(&["replay", "--job", job, "--patch", "fixes.toml", "--dry-run"]).out;
+    assert!(shown.contains("  - 600,7,Ana,\"1.234,56\",EUR,paid,"), "{shown}");
+    assert!(shown.contains("  + 600,7,Ana,\"1234.56\",EUR,paid,"), "{shown}");
+    assert!(!shown.contains("a600@b.example"), "{shown}");
     let done = replay(&["--patch", "fixes.toml"]);
     assert_eq!((&done["loaded"], &done["rows_rejected"]), (&18.into(), &3.into()), "{done}");
     assert_eq!((&done["balanced"], &done["rows_loaded"]), (&true.into(), &618.into()));

@@ -49,7 +49,7 @@ use parquet::errors::ParquetError;
 use sha2::{Digest as _, Sha256};
 
 pub use self::export::{Export, ExportError};
-pub use self::original::record_bytes;
+pub use self::original::{record_bytes, shown};
 pub use self::predicate::{Predicate, PredicateError};
 pub use self::read::{ArchivedRow, Wanted, read, rows};
 

@@ -1,9 +1,13 @@
 //! An archived record back to its bytes, where the archive holds them.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use super::raw::RAW_BYTES_MAX;
+use super::raw::{RAW_BYTES_MAX, raw_data};
 use super::{ArchivedRow, RejectCode};
+use crate::block::{Layout, Limits};
+use crate::check::{Contract, Reject};
+use crate::decode::{Budget, Decoder};
 use crate::pipeline::{ArchivePolicy, ArchiveRaw, Pipeline};
 
 /// The record's bytes, or `None` when the archive holds less than them: values masked, the text cut, or
@@ -29,6 +33,24 @@ pub fn record_bytes<'a>(pipeline: &Pipeline, row: &'a ArchivedRow) -> Option<Cow
 pub(crate) fn visible_bytes(row: &ArchivedRow) -> Option<Cow<'_, [u8]>> {
     let text = row.raw_data.as_deref().filter(|text| text.len() < RAW_BYTES_MAX)?;
     Some(unescaped(row, text))
+}
+
+/// A record's text as the archive would show it; `None` where its values must not be shown.
+pub fn shown(
+    pipeline: &Pipeline,
+    contract: &Contract,
+    layout: &Layout,
+    record: &[u8],
+) -> Option<String> {
+    let mut decoder = Decoder::new(pipeline, Arc::new(layout.clone()), &Limits::default());
+    let decoded = decoder.decode(record.to_vec(), true, Budget::UNLIMITED);
+    let (record, row) = match decoded.records.first() {
+        Some(record) => (*record, Some(0)),
+        None => (decoded.defects.first()?.record, None),
+    };
+    let code = RejectCode::Type;
+    let reject = Reject { record, code, column: None, row, fields_found: None, earlier: 0 };
+    raw_data(contract, layout, &decoded, &reject)
 }
 
 /// The bytes that a text in the form of `row`'s `raw_data` stands for.
@@ -71,8 +93,25 @@ fn hex(digit: u8) -> Option<u8> {
 mod tests {
     use super::*;
     use crate::archive::fixture::archived;
-    use crate::check::fixture::{column, pipeline};
+    use crate::check::fixture::{column, layout, pipeline};
     use crate::pipeline::ColumnType;
+
+    #[test]
+    fn a_corrected_record_is_shown_as_the_archive_shows_records() {
+        let mut pipeline =
+            pipeline(vec![column("id", ColumnType::Int(64)), column("email", ColumnType::String)]);
+        let seen = |pipeline: &Pipeline, record: &[u8]| {
+            let contract = Contract::compile(pipeline).unwrap();
+            shown(pipeline, &contract, &layout(2), record)
+        };
+        assert_eq!(seen(&pipeline, b"1,\"a@b\"").unwrap(), "1,\"a@b\"");
+        assert_eq!(seen(&pipeline, b"1,\"a\"b").unwrap(), "1,\"a\"b");
+        pipeline.columns[1].archive = ArchivePolicy::Mask;
+        assert_eq!(seen(&pipeline, b"1,\"a@b\"").unwrap(), "1,\"***\"");
+        assert_eq!(seen(&pipeline, b"1,\"a\"b"), None);
+        pipeline.errors.archive_raw = ArchiveRaw::Pointer;
+        assert_eq!(seen(&pipeline, b"1,a@b"), None);
+    }
 
     #[test]
     fn a_record_comes_back_as_its_bytes_or_not_at_all() {

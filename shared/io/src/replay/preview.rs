@@ -1,7 +1,7 @@
 //! What a replay would do, without writing anything.
 
-use rowproof_core::archive::ArchivedRow;
-use rowproof_core::pipeline::{ArchivePolicy, ArchiveRaw, Pipeline};
+use rowproof_core::archive::{self, ArchivedRow};
+use rowproof_core::block::Layout;
 use rowproof_core::replay::{Candidate, Fate, ReplayRequest, ReplayTally, Replayer};
 
 use super::chunk::{Work, candidates, setup};
@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::chunk_text::refuse_engine;
 use crate::commit::done_chunks;
 use crate::error::StepError;
+use crate::pipelines::Ready;
 use crate::plan::joined;
 
 /// Rows that are shown one by one.
@@ -22,7 +23,7 @@ pub struct Sample {
     pub row_number: i64,
     /// Its text in the archive; `None` where that keeps none.
     pub before: Option<String>,
-    /// Its corrected text; `None` where the pipeline hides values from people.
+    /// Its corrected text, with values masked as in the archive; `None` where their place is unknown.
     pub after: Option<String>,
     /// What would become of it.
     pub fate: Fate,
@@ -65,7 +66,8 @@ pub async fn preview_replay(app: &App, request: &ReplayRequest) -> Result<Previe
             let mut replayer = replayer.map_err(refuse_engine)?;
             let mut samples = vec![];
             for candidate in candidates {
-                let shown = shown(&ready.pipeline, &candidate).filter(|_| samples.len() < room);
+                let wanted = samples.len() < room;
+                let shown = wanted.then(|| shown(&ready, &setup.layout, &candidate)).flatten();
                 let fate = replayer.row(candidate).map_err(refuse_engine)?;
                 samples.extend(shown.map(|sample| Sample { fate, ..sample }));
             }
@@ -82,15 +84,13 @@ pub async fn preview_replay(app: &App, request: &ReplayRequest) -> Result<Previe
 }
 
 /// A row that is tried, with its texts as far as people may see them.
-fn shown(pipeline: &Pipeline, candidate: &Candidate) -> Option<Sample> {
+fn shown(ready: &Ready, layout: &Layout, candidate: &Candidate) -> Option<Sample> {
     let Candidate::Tried(row, record) = candidate else { return None };
     let ArchivedRow { row_number, raw_data, .. } = row;
-    let hides = pipeline.errors.archive_raw != ArchiveRaw::Full
-        || pipeline.columns.iter().any(|column| column.archive != ArchivePolicy::Full);
     Some(Sample {
         row_number: *row_number,
         before: raw_data.clone(),
-        after: (!hides).then(|| String::from_utf8_lossy(record).into_owned()),
+        after: archive::shown(&ready.pipeline, &ready.contract, layout, record),
         fate: Fate::Stays,
     })
 }
