@@ -2,7 +2,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | comparisons | `=`, `<>` (or `!=`), `<`, `<=`, `>`, `>=` of a column with a text in single quotes or a whole number |
+//! | comparisons | `=`, `<>` (or `!=`), `<`, `<=`, `>`, `>=`: a column with a text in single quotes or a whole number |
 //! | tests | `[NOT] IN (..)`, `[NOT] BETWEEN .. AND ..`, `[NOT] LIKE '..' [ESCAPE '.']`, `IS [NOT] NULL` |
 //! | joined by | `AND`, `OR`, `NOT`, parentheses; `TRUE` is every row |
 //!

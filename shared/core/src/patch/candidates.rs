@@ -61,7 +61,10 @@ struct Step {
     reading: Option<Reading>,
 }
 
-const CURRENCY: &str = r"^\s*(?:\p{Sc}|EUR|USD|GBP|CHF|JPY|SEK|PLN|BRL)\s*|\s*(?:\p{Sc}|EUR|USD|GBP|CHF|JPY|SEK|PLN|BRL)\s*$";
+const CURRENCY: &str = concat!(
+    r"^\s*(?:\p{Sc}|EUR|USD|GBP|CHF|JPY|SEK|PLN|BRL)\s*|",
+    r"\s*(?:\p{Sc}|EUR|USD|GBP|CHF|JPY|SEK|PLN|BRL)\s*$"
+);
 /// Words that stand for "no value" in files.
 const NOTHING: &str = r"^\s*(?i:n\.?/?a\.?|null|none|nil|nan|-+|\?+|\.)?\s*$";
 const SPACES: &str = " \u{a0}\u{202f}\u{2009}";

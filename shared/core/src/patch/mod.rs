@@ -19,15 +19,15 @@
 //!
 //! | operation | example | what it does |
 //! |---|---|---|
-//! | `replace` | `{ pattern = "^EUR ", with = "" }` | every match of the regular expression in the field's text; `${1}` is its first group |
+//! | `replace` | `{ pattern = "^EUR ", with = "" }` | every match in the text; `${1}` is the first group |
 //! | `set` | `"EUR"` | the value, also where there was none |
 //! | `set_null` | `true` | no value; the column must be nullable or have a default |
-//! | `trim` | `true`, `" \u00a0"` | drops white space of any kind at both ends (also no-break spaces), or these characters |
+//! | `trim` | `true`, `" \u00a0"` | drops blanks of any kind at both ends, or these characters |
 //! | `cast` | `{ decimal = ",", thousands = "." }` | a number written otherwise: `1.234,56` becomes `1234.56` |
 //! | `cast` | `{ date = "%d.%m.%Y" }` | a date written otherwise, to what the column's type reads |
 //! | `cast` | `{ timestamp = "%d.%m.%Y %H:%M" }` | the same for a timestamp |
 //! | `rename` | `{ from = "Betrag", to = "amount" }` | the name of a JSON field; no `column` |
-//! | `raw` | `{ pattern = ",$", with = "" }` | every match in the whole record, also one that cannot be cut into fields; no `column` |
+//! | `raw` | `{ pattern = ",$", with = "" }` | every match in the whole record, also a broken one; no `column` |
 //!
 //! `infra/patches` holds examples of all of them. What an operation cannot read, it leaves as it is: a cast
 //! never guesses.
