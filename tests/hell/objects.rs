@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rowproof_io::clients::Clients;
+use rowproof_io::clock::Clock;
 use rowproof_io::store::Store;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -168,7 +169,7 @@ impl Dev<'_> {
     }
 
     fn put(&self, file: &[u8]) {
-        let store = Store::new(self.clients.s3.clone());
+        let store = Store::new(self.clients.s3.clone(), Clock::system());
         let put = store.put("input", "incoming/a.csv", file.to_vec().into());
         self.runtime.block_on(put).unwrap();
     }

@@ -230,7 +230,8 @@ impl Feed {
         let (layout, start) = self.start(file, block).expect("a header that was read before");
         let setup = ChunkSetup {
             facts: facts(file.len()),
-            chunk: 0,
+            chunk: "0".to_owned(),
+            fix: 0,
             start: start as u64,
             first_row: 0,
             layout: Arc::new(layout),
@@ -301,5 +302,7 @@ fn facts(size: usize) -> JobFacts {
         },
         captures: Default::default(),
         created_at: EpochSeconds(0),
+        replay: None,
+        reverts: None,
     }
 }
