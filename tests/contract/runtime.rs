@@ -58,6 +58,11 @@ fn child() {
         match event["do"].as_str() {
             Some("hang") => std::thread::sleep(Duration::from_secs(600)),
             Some("exit") => std::process::exit(3),
+            Some("grow") => {
+                let grown = vec![1_u8; 256 << 20];
+                std::thread::sleep(Duration::from_secs(600));
+                drop(grown);
+            }
             Some("fail") => {
                 let error = r#"{"errorType":"Mine","errorMessage":"no"}"#;
                 call(&api, "POST", &format!("{path}/invocation/{id}/error"), error);
@@ -149,6 +154,18 @@ async fn a_process_that_ends_or_fails_says_so() {
     assert_eq!((error.kind.as_str(), error.message.as_str()), ("Mine", "no"));
     let pid = host.idle_pids();
     assert_eq!(host.invoke()(json!({})).await.unwrap()["pid"], pid[0]);
+}
+
+#[tokio::test]
+async fn a_process_that_outgrows_its_memory_is_killed() {
+    let host = host();
+    let pid = host.invoke()(json!({})).await.unwrap()["pid"].as_u64().unwrap();
+    assert_eq!(host.pids(), [u32::try_from(pid).unwrap()]);
+    let error = host.invoke()(json!({"do": "grow"})).await.unwrap_err();
+    assert_eq!(error.kind, "Runtime.OutOfMemory", "{error}");
+    assert!(!is_running(pid));
+    assert_eq!(host.pids(), []);
+    assert_eq!(host.invoke()(json!({})).await.unwrap()["count"], 1, "a fresh process");
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod again;
 mod bad_inputs;
 mod crash;
 mod fixing;
+mod kills;
 mod layout;
 mod ops;
 mod ops_verbs;

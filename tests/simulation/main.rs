@@ -14,6 +14,8 @@
 )]
 
 mod check;
+mod crash;
+mod directed;
 mod names;
 mod net;
 mod operator;

@@ -1,4 +1,4 @@
-//! What people do to the system, and what the sweeper will do: never subject to faults themselves, but
+//! What people and schedules do to the system: never subject to faults themselves, but
 //! at any moment of the workers' troubles.
 
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rowproof_core::ledger::{self, JobState};
 use rowproof_core::message::{Message, Restart, Task};
 use rowproof_io::app::App;
+use serde_json::json;
 
 use crate::plan::Action;
 use crate::setup;
@@ -22,7 +23,9 @@ pub(crate) async fn act(app: Arc<App>, action: Action) {
         Action::Discard => discard(&app).await,
         Action::Rerun { key } => observe(&app, key, Restart::Always).await,
         Action::Purge => {}
-        Action::Sweep => sweep(&app).await,
+        Action::Sweep => duty(&app, "sweep").await,
+        Action::Reconcile => duty(&app, "reconcile").await,
+        Action::Redrive => redrive(&app).await,
     }
 }
 
@@ -56,15 +59,20 @@ async fn discard(app: &App) {
     }
 }
 
-/// Every job that is not settled is taken on, every object observed.
-async fn sweep(app: &App) {
+async fn duty(app: &App, duty: &str) {
+    let deadline = app.clock.deadline_in(60);
+    rowproof_schedule::handle(app, &json!({ "duty": duty }), deadline).await.unwrap();
+}
+
+/// Each request has a name of its own: a chunk comes back once for each.
+async fn redrive(app: &App) {
     for job in app.ledger.all_jobs().await.unwrap() {
-        if !job.state.is_settled() {
-            let task = Task::Job { job: job.facts.job };
-            app.queue.send(&app.settings.work_queue_url, &Message::new(task), 0).await.unwrap();
+        if matches!(job.state, JobState::Blocked | JobState::Failed) {
+            let request = format!("at {}", app.clock.now_ms());
+            let job = job.facts.job;
+            let task = Task::Redrive { job, rev: None, cause: None, request };
+            let queue = app.settings.redrive_queue_url.as_deref().unwrap();
+            app.queue.send(queue, &Message::new(task), 0).await.unwrap();
         }
-    }
-    for key in app.store.list("input", "").await.unwrap() {
-        observe(app, key, Restart::No).await;
     }
 }

@@ -32,8 +32,11 @@ pub(crate) enum Action {
     },
     /// Every message is deleted.
     Purge,
-    /// What the sweeper and the reconciler do.
+    /// The schedule's duties.
     Sweep,
+    Reconcile,
+    /// Asks for everything that failed to go through again.
+    Redrive,
 }
 
 /// A run.
@@ -53,6 +56,10 @@ pub(crate) struct Plan {
     pub(crate) inline_chunks: u32,
     /// Hold a file with more rejected rows than 5 %.
     pub(crate) hold: bool,
+    /// A file and the byte of it that no worker survives.
+    pub(crate) poison: Option<(String, u64)>,
+    /// When the sink does not answer, in milliseconds after the begin.
+    pub(crate) outage: Option<std::ops::Range<u64>>,
     pub(crate) sabotage: Option<Sabotage>,
     /// Prints all that happens.
     pub(crate) verbose: bool,
@@ -73,6 +80,8 @@ impl Plan {
             chunk_rows: 12,
             inline_chunks: 1,
             hold: false,
+            poison: None,
+            outage: None,
             sabotage: None,
             verbose: false,
         }
@@ -120,8 +129,14 @@ impl Plan {
                 }
             }
         }
+        for action in [Action::Purge, Action::Redrive, Action::Sweep, Action::Reconcile] {
+            if rng.u8(..8) == 0 {
+                plan = plan.with(rng.u64(500..30_000), action);
+            }
+        }
         if rng.u8(..8) == 0 {
-            plan = plan.with(rng.u64(500..20_000), Action::Purge);
+            let from = rng.u64(..10_000);
+            plan.outage = Some(from..from + rng.u64(1_000..90_000));
         }
         plan
     }

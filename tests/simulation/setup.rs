@@ -19,6 +19,7 @@ pub(crate) fn settings(plan: &Plan) -> Settings {
             "ROWPROOF_FAILURES_BUCKET" => "failures".to_owned(),
             "ROWPROOF_UPLOADS_QUEUE_URL" => queue("uploads"),
             "ROWPROOF_WORK_QUEUE_URL" => queue("work"),
+            "ROWPROOF_REDRIVE_QUEUE_URL" => queue("redrive"),
             "ROWPROOF_FAILED_QUEUE_URL" => queue("work-dlq"),
             "ROWPROOF_CHUNK_ROWS" => plan.chunk_rows.to_string(),
             "ROWPROOF_BLOCK_BYTES" => "4096".to_owned(),

@@ -22,7 +22,11 @@ pub(crate) struct Watch {
     items: HashMap<String, Value>,
     /// Generation and revision of each pointer.
     pointers: HashMap<String, (i64, i64)>,
+    /// By environment: attempts of the chunk it leased last, and whether that is part of one.
+    leases: HashMap<usize, (i64, bool)>,
     pub(crate) violations: Vec<String>,
+    /// The most attempts that any chunk was charged.
+    pub(crate) attempts: i64,
 }
 
 impl Watch {
@@ -32,13 +36,16 @@ impl Watch {
             handler,
             items: HashMap::new(),
             pointers: HashMap::new(),
+            leases: HashMap::new(),
             violations: vec![],
+            attempts: 0,
         }
     }
 
     /// Looks at what a request changed.
     pub(crate) async fn after(
         &mut self,
+        from: usize,
         call: &Call,
         request: &Request<Bytes>,
         answer: &Response<Bytes>,
@@ -51,7 +58,7 @@ impl Watch {
                 let input: Value = serde_json::from_slice(request.body()).unwrap();
                 let ask = json!({ "TableName": "rowproof", "Key": input["Key"] });
                 let item = setup::ask(&self.handler, "GetItem", &ask).await["Item"].clone();
-                self.item(call.key.clone(), item);
+                self.item(from, call.key.clone(), item);
             }
             Service::S3 if call.key.starts_with("/output/current/") => {
                 let path = self.dir.join(call.key.trim_start_matches('/'));
@@ -62,11 +69,22 @@ impl Watch {
         }
     }
 
-    fn item(&mut self, key: String, now: Value) {
+    /// Whether the last lease that an environment took is one to decode a chunk, not to cut it.
+    pub(crate) fn decodes(&self, from: usize) -> bool {
+        self.leases
+            .get(&from)
+            .is_some_and(|(attempts, is_part)| *attempts <= if *is_part { 1 } else { 5 })
+    }
+
+    fn item(&mut self, from: usize, key: String, now: Value) {
         let number = |item: &Value, name: &str| {
             item[name]["N"].as_str().map_or(0, |text| text.parse::<i64>().unwrap())
         };
         let state = |item: &Value| item["state"]["S"].as_str().unwrap_or_default().to_owned();
+        if state(&now) == "LEASED" {
+            self.leases.insert(from, (number(&now, "attempts"), key.contains('.')));
+        }
+        self.attempts = self.attempts.max(number(&now, "attempts"));
         if let Some(before) = self.items.get(&key) {
             for name in RISING {
                 let (was, is) = (number(before, name), number(&now, name));

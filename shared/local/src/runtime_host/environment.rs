@@ -1,9 +1,10 @@
 //! One process of a function, and the end of it.
 
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::process::Stdio;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -18,6 +19,8 @@ use crate::{ACCESS_KEY, ACCOUNT, REGION, SECRET_KEY, clock};
 
 /// Lambda gives a function this long to ask for its first invocation.
 const INIT: Duration = Duration::from_secs(10);
+/// How often a process's memory is looked at.
+const MEMORY_LOOK: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
 pub(super) struct Environment {
@@ -26,7 +29,23 @@ pub(super) struct Environment {
     api: Api,
     alive: bool,
     arn: String,
-    peak_rss_kb: Arc<AtomicU64>,
+    memory_mb: u32,
+    census: Census,
+}
+
+/// What the host knows of its processes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Census {
+    /// The greatest resident size so far, in KiB.
+    pub(super) peak_rss_kb: Arc<AtomicU64>,
+    /// Processes that run.
+    pub(super) pids: Arc<Mutex<BTreeSet<u32>>>,
+}
+
+impl Census {
+    pub(super) fn pids(&self) -> MutexGuard<'_, BTreeSet<u32>> {
+        self.pids.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 fn error(kind: &str, message: impl Into<String>) -> InvokeError {
@@ -35,10 +54,7 @@ fn error(kind: &str, message: impl Into<String>) -> InvokeError {
 
 impl Environment {
     /// Starts a process and waits until it asks for its first invocation.
-    pub(super) async fn start(
-        function: &Function,
-        peak_rss_kb: Arc<AtomicU64>,
-    ) -> Result<Self, InvokeError> {
+    pub(super) async fn start(function: &Function, census: Census) -> Result<Self, InvokeError> {
         let broken = |what: &str, cause: std::io::Error| {
             error("Runtime.InvalidEntrypoint", format!("{what} of {}: {cause}", function.name))
         };
@@ -50,7 +66,9 @@ impl Environment {
         })?;
         let pid = child.id().unwrap_or_default();
         let arn = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{}", function.name);
-        let mut environment = Self { child, pid, api, alive: true, arn, peak_rss_kb };
+        let memory_mb = function.memory_mb;
+        census.pids().insert(pid);
+        let mut environment = Self { child, pid, api, alive: true, arn, memory_mb, census };
         environment.initialise().await?;
         Ok(environment)
     }
@@ -95,6 +113,7 @@ impl Environment {
             event: event.to_string(),
         };
         let reply = self.api.give(invocation);
+        let (pid, limit_kb) = (self.pid, u64::from(self.memory_mb) << 10);
         let outcome = tokio::select! {
             // An answer that came with the end of the process counts.
             biased;
@@ -106,6 +125,13 @@ impl Environment {
             status = self.child.wait() => {
                 self.alive = false;
                 Some(Err(exit_error(status)))
+            }
+            () = outgrown(pid, limit_kb) => {
+                self.kill().await;
+                Some(Err(error(
+                    "Runtime.OutOfMemory",
+                    format!("RequestId: {id} Error: Runtime exited with error: signal: killed"),
+                )))
             }
         };
         self.note_memory();
@@ -122,16 +148,15 @@ impl Environment {
 
     /// Remembers the greatest resident size so far. The kernel forgets it with the process.
     fn note_memory(&self) {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let peak = peak.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-        self.peak_rss_kb.fetch_max(peak.unwrap_or(0), Ordering::AcqRel);
+        let peak = memory_kb(self.pid, "VmHWM:").unwrap_or(0);
+        self.census.peak_rss_kb.fetch_max(peak, Ordering::AcqRel);
     }
 
     async fn kill(&mut self) {
         self.note_memory();
         self.alive = false;
         self.kill_group();
+        self.census.pids().remove(&self.pid);
         if let Err(error) = self.child.wait().await {
             tracing::warn!(pid = self.pid, %error, "a killed process could not be waited for");
         }
@@ -152,6 +177,21 @@ impl Drop for Environment {
     fn drop(&mut self) {
         self.note_memory();
         self.kill_group();
+        self.census.pids().remove(&self.pid);
+    }
+}
+
+/// A line of a process's memory figures, in KiB; `None` when the process is gone.
+fn memory_kb(pid: u32, name: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// Returns when a process holds more memory than it may.
+async fn outgrown(pid: u32, limit_kb: u64) {
+    while memory_kb(pid, "VmRSS:").is_none_or(|held| held <= limit_kb) {
+        tokio::time::sleep(MEMORY_LOOK).await;
     }
 }
 

@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use self::environment::Environment;
+use self::environment::{Census, Environment};
 use crate::mapping::{Invoke, InvokeError};
 
 /// Where the output of a function's processes goes.
@@ -38,7 +38,7 @@ pub struct Function {
     pub env: Vec<(String, String)>,
     /// How long one invocation may take; then its process is killed.
     pub timeout: Duration,
-    /// Told to the function; not enforced.
+    /// Resident memory of a process, in MiB. One that holds more is killed.
     pub memory_mb: u32,
     /// Most processes at once.
     pub environments_max: usize,
@@ -56,7 +56,7 @@ struct Host {
     slots: Semaphore,
     /// Warm environments, the last used on top.
     idle: Mutex<Vec<Environment>>,
-    peak_rss_kb: Arc<AtomicU64>,
+    census: Census,
     started: AtomicU64,
 }
 
@@ -66,8 +66,8 @@ impl RuntimeHost {
     pub fn start(function: Function) -> Self {
         let slots = Semaphore::new(function.environments_max.max(1));
         let idle = Mutex::default();
-        let peak_rss_kb = Arc::default();
-        Self(Arc::new(Host { function, slots, idle, peak_rss_kb, started: AtomicU64::new(0) }))
+        let census = Census::default();
+        Self(Arc::new(Host { function, slots, idle, census, started: AtomicU64::new(0) }))
     }
 
     /// The function to call, for [`crate::LocalAws::map`].
@@ -86,11 +86,17 @@ impl RuntimeHost {
         self.0.idle().iter().map(Environment::pid).collect()
     }
 
+    /// Process ids of all environments, idle or not.
+    #[must_use]
+    pub fn pids(&self) -> Vec<u32> {
+        self.0.census.pids().iter().copied().collect()
+    }
+
     /// The greatest resident memory any process of this function had, in KiB, seen at the end of
     /// its invocations.
     #[must_use]
     pub fn peak_rss_kb(&self) -> u64 {
-        self.0.peak_rss_kb.load(Ordering::Acquire)
+        self.0.census.peak_rss_kb.load(Ordering::Acquire)
     }
 
     /// How many processes were started so far.
@@ -112,7 +118,7 @@ impl Host {
             let warm = self.idle().pop();
             let Some(mut warm) = warm else {
                 self.started.fetch_add(1, Ordering::AcqRel);
-                break Environment::start(&self.function, Arc::clone(&self.peak_rss_kb)).await?;
+                break Environment::start(&self.function, self.census.clone()).await?;
             };
             if warm.is_alive() {
                 break warm;

@@ -2,25 +2,24 @@
 //! and a loop that decides what happens next. Nothing happens by itself: the loop waits until every
 //! task waits, then takes the one thing that is due first. So a seed is a run.
 
-use std::path::Path;
+mod deliver;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use hyper::Response;
 use rowproof_io::app::App;
 use rowproof_io::clock::{Clock, Timeline};
-use rowproof_local::faults::{self, Class, Faults};
+use rowproof_local::faults::{Class, Faults};
 use rowproof_local::{EventShape, LocalAws, Notification, Options, QueueOptions, Taken};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use crate::names::hash;
-use crate::net::{Net, Pending, Port, Reply};
+use crate::net::{Net, Port};
 use crate::plan::{Action, Plan};
 use crate::watch::Watch;
 use crate::{operator, setup};
@@ -33,6 +32,8 @@ const VISIBILITY: Duration = Duration::from_secs(90);
 pub(crate) const EPOCH_MS: u64 = 1_767_225_600_000;
 /// No run takes more steps than this.
 const STEPS_MAX: u64 = 60_000;
+/// Queues that a function takes messages from.
+const QUEUES: [&str; 3] = ["uploads", "work", "redrive"];
 /// Who sends what is no environment's.
 const OPERATOR: usize = 0;
 
@@ -55,6 +56,14 @@ pub(crate) struct Report {
     pub(crate) states: Vec<String>,
     /// Seconds of the simulation's time.
     pub(crate) seconds: u64,
+    /// Rows that were archived because their workers died.
+    pub(crate) poison: u64,
+    /// Messages that told of a sink that does not answer.
+    pub(crate) outages_told: u64,
+    /// The most attempts that any chunk was charged.
+    pub(crate) attempts: i64,
+    /// All was over before the last look at it began.
+    pub(crate) ended_by_itself: bool,
 }
 
 /// An execution environment of Lambda, for whichever function is called.
@@ -74,8 +83,8 @@ struct Invocation {
 
 pub(crate) struct Sim<'a> {
     plan: &'a Plan,
-    pub(crate) dir: TempDir,
-    pub(crate) timeline: &'static Timeline,
+    dir: TempDir,
+    timeline: &'static Timeline,
     local: LocalAws,
     net: Net,
     faults: Faults,
@@ -123,7 +132,7 @@ impl<'a> Sim<'a> {
             ..Options::default()
         };
         let local = LocalAws::in_process(options).unwrap();
-        for name in ["uploads", "work"] {
+        for name in QUEUES {
             let dead = format!("{name}-dlq");
             local.create_queue(&dead, &QueueOptions::default());
             let redrive = Some((dead, 6));
@@ -265,7 +274,7 @@ impl<'a> Sim<'a> {
         if free.is_empty() {
             return false;
         }
-        for queue in ["uploads", "work"] {
+        for queue in QUEUES {
             if self.local.next_message_ms(queue) != Some(0) {
                 continue;
             }
@@ -274,12 +283,13 @@ impl<'a> Sim<'a> {
             let lot = hash(self.plan.seed, &format!("who {}", self.invocations));
             let at = free[lot as usize % free.len()];
             let app = self.environments[at].app.clone();
-            let (event, uploads) = (taken.event(), queue == "uploads");
+            let event = taken.event();
             let task = self.spawn(async move {
                 let deadline = app.clock.deadline_in(TIMEOUT_SECONDS);
-                let answer = match uploads {
-                    true => rowproof_ingest::handle(&app, &event, deadline).await,
-                    false => rowproof_chunk::handle(&app, &event, deadline).await,
+                let answer = match queue {
+                    "uploads" => rowproof_ingest::handle(&app, &event, deadline).await,
+                    "work" => rowproof_chunk::handle(&app, &event, deadline).await,
+                    _ => rowproof_redrive::handle(&app, &event, deadline).await,
                 };
                 answer.ok()
             });
@@ -294,7 +304,7 @@ impl<'a> Sim<'a> {
     async fn next(&mut self) -> bool {
         let has_free = self.environments.iter().any(|environment| environment.busy.is_none());
         let now = self.timeline.now_ms();
-        let queues = ["uploads", "work"].map(|queue| self.local.next_message_ms(queue));
+        let queues = QUEUES.map(|queue| self.local.next_message_ms(queue));
         let message = queues.into_iter().flatten().min().filter(|_| has_free).map(|ms| now + ms);
         let killed = self.environments.iter().filter_map(|e| Some(e.busy.as_ref()?.until)).min();
         let (timer, request) = (self.timeline.next_ms(), self.net.next_ms());
@@ -323,128 +333,13 @@ impl<'a> Sim<'a> {
 
     async fn send(&mut self, action: Action) {
         if let Action::Purge = action {
-            self.local.purge("uploads");
-            self.local.purge("work");
+            for queue in QUEUES {
+                self.local.purge(queue);
+            }
             return;
         }
         let task = operator::act(self.operator.clone(), action);
         self.errand = Some(self.spawn(task));
-    }
-
-    /// A request reaches its service.
-    async fn deliver(&mut self, mut pending: Pending) {
-        self.report.requests += 1;
-        let from = pending.from;
-        if self.crashes(from, "before") {
-            return self.kill(from);
-        }
-        let reply = self.answer(&mut pending).await;
-        let status = match &reply {
-            Ok(answer) => answer.status().as_u16(),
-            Err(_) => 0,
-        };
-        let fault = pending.fault.map_or("", |fault| fault.class.name());
-        let line = format!("{from} {} {:x} {status} {fault}", pending.call, pending.rank);
-        self.log(&line);
-        if self.crashes(from, "applied") {
-            return self.kill(from);
-        }
-        if let Some(waiting) = pending.reply.take() {
-            // The environment may have been killed meanwhile.
-            waiting.send(reply).ok();
-        }
-        if self.crashes(from, "replied") {
-            self.kill(from);
-        }
-    }
-
-    fn log(&mut self, line: &str) {
-        let seconds = (self.timeline.now_ms() - EPOCH_MS) as f64 / 1000.0;
-        if self.plan.verbose {
-            println!("{seconds:10.3} {line}");
-        }
-        self.report.log = hash(self.report.log, &format!("{seconds} {line}"));
-    }
-
-    async fn answer(&mut self, pending: &mut Pending) -> Reply {
-        let Some(fault) = pending.fault else { return Ok(self.apply(pending).await) };
-        match fault.class {
-            Class::Refuse => Err("injected: connection refused".into()),
-            Class::Unavailable => Ok(faults::unavailable(&pending.call)),
-            Class::Throttle => Ok(faults::throttled(&pending.call)),
-            Class::Conflict => Ok(faults::conflict(&pending.call)),
-            Class::Lose => {
-                self.apply(pending).await;
-                Err("injected: connection reset".into())
-            }
-            Class::Late => {
-                self.net.push(Pending {
-                    due: self.timeline.now_ms() + fault.delay().as_millis() as u64,
-                    fault: None,
-                    reply: None,
-                    call: pending.call.clone(),
-                    request: pending.request.clone(),
-                    ..*pending
-                });
-                Err("injected: connection reset".into())
-            }
-            Class::Twice => {
-                self.apply(pending).await;
-                Ok(self.apply(pending).await)
-            }
-            Class::Truncate => {
-                let whole = self.apply(pending).await;
-                Ok(whole.map(|body| match body.len() as u64 {
-                    0 => body,
-                    len => body.slice(..(fault.chance % len) as usize),
-                }))
-            }
-            Class::Slow | Class::MessageTwice | Class::MessageLate | Class::MessageLost => {
-                Ok(self.apply(pending).await)
-            }
-        }
-    }
-
-    async fn apply(&mut self, pending: &Pending) -> Response<Bytes> {
-        let request = match self.plan.sabotage {
-            Some(sabotage) if !self.calm => sabotage.spoil(pending.request.clone()),
-            Some(_) | None => pending.request.clone(),
-        };
-        let mut answer = self.local.handler().call(request).await;
-        // What a cut-off body is recognised by.
-        if pending.call.is_download {
-            let length = answer.body().len().into();
-            answer.headers_mut().insert("content-length", length);
-        }
-        self.watch.after(&pending.call, &pending.request, &answer).await;
-        answer
-    }
-
-    fn crashes(&mut self, from: usize, stage: &str) -> bool {
-        if self.calm || from == OPERATOR {
-            return false;
-        }
-        self.report.boundaries += 1;
-        let here = self.report.boundaries;
-        self.plan.crash_at.contains(&here) || self.chance(self.plan.crash_parts, stage, here)
-    }
-
-    /// The environment's process is gone, with all it had in memory.
-    fn kill(&mut self, id: usize) {
-        let Some(at) = self.environments.iter().position(|environment| environment.id == id) else {
-            return;
-        };
-        self.report.crashes += 1;
-        self.log(&format!("{id} is killed"));
-        self.net.orphan(id);
-        if let Some(invocation) = self.environments[at].busy.take() {
-            invocation.task.abort();
-            // Lambda may find out and say so, or the message waits until its time is over.
-            if hash(self.plan.seed, &format!("found {}", self.report.crashes)).is_multiple_of(2) {
-                invocation.taken.settle(None);
-            }
-        }
-        self.restart(at);
     }
 
     /// From here on nothing goes wrong: does everything settle? Time passes in steps longer than a
@@ -452,12 +347,16 @@ impl<'a> Sim<'a> {
     async fn heal(&mut self) {
         self.calm = true;
         self.faults.stop();
-        for round in 0..16 {
-            let passes = if round % 4 == 3 { 26 * 3600 } else { 70 };
+        let open = setup::unsettled(&self.local.handler()).await;
+        self.report.ended_by_itself = open.is_empty();
+        for round in 0..24 {
+            let passes = if round % 6 == 5 { 26 * 3600 } else { 130 };
             self.timeline.set(self.timeline.now_ms() + passes * 1000);
             self.go_on().await;
-            self.send(Action::Sweep).await;
-            self.go_on().await;
+            for action in [Action::Sweep, Action::Reconcile, Action::Redrive] {
+                self.send(action).await;
+                self.go_on().await;
+            }
             let open = setup::unsettled(&self.local.handler()).await;
             if open.is_empty() && round > 0 {
                 return;
@@ -472,15 +371,16 @@ impl<'a> Sim<'a> {
         let jobs = setup::jobs(&self.local.handler()).await;
         self.report.states = jobs.iter().map(|job| job.state.clone()).collect();
         let found = crate::check::check(self.dir.path(), self.plan, &jobs);
-        self.report.violations.extend(found);
+        self.report.violations.extend(found.wrong);
+        self.report.poison = found.poison;
+        self.report.attempts = self.watch.attempts;
+        while let Some(taken) = self.local.take("work-dlq", 10, VISIBILITY) {
+            let told = taken.event().to_string().matches("sink_unavailable").count();
+            self.report.outages_told += told as u64;
+        }
         self.report.faults = Class::ALL.map(|class| self.faults.tally().of(class)).to_vec();
         self.report.seconds = (self.timeline.now_ms() - EPOCH_MS) / 1000;
         self.report
-    }
-
-    #[allow(dead_code, reason = "for a look at a failing seed")]
-    pub(crate) fn folder(&self) -> &Path {
-        self.dir.path()
     }
 }
 
