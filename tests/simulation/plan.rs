@@ -5,6 +5,7 @@ use fastrand::Rng;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::Request;
+use rowproof_io::settings::read_env;
 use rowproof_local::faults::{Class, Rates};
 use serde_json::Value;
 use std::io::Write;
@@ -83,7 +84,7 @@ impl Plan {
             poison: None,
             outage: None,
             sabotage: None,
-            verbose: false,
+            verbose: read_env("ROWPROOF_SIM_VERBOSE").is_some(),
         }
     }
 

@@ -150,8 +150,6 @@ impl<'a> Sim<'a> {
         let clock = Clock::simulated(timeline);
         let operator =
             Arc::new(App::with_clock(setup::settings(plan), &port.clients(clock), clock));
-        let mut script = plan.script.clone();
-        script.sort_by_key(|(at, _)| *at);
         let mut sim = Sim {
             plan,
             watch: Watch::new(dir.path(), local.handler()),
@@ -163,7 +161,7 @@ impl<'a> Sim<'a> {
             environments: vec![],
             operator,
             errand: None,
-            script,
+            script: vec![],
             next_id: OPERATOR + 1,
             invocations: 0,
             polls: Arc::default(),
@@ -173,6 +171,8 @@ impl<'a> Sim<'a> {
         sim.send(Action::Install { hold: plan.hold }).await;
         sim.go_on().await;
         sim.calm = false;
+        sim.script.clone_from(&plan.script);
+        sim.script.sort_by_key(|(at, _)| *at);
         for skew_ms in &plan.skews_ms {
             let environment = sim.environment(*skew_ms);
             sim.environments.push(environment);
