@@ -93,6 +93,21 @@ impl Plan {
         self
     }
 
+    /// Versions of one file that overtake each other: what the guards are for.
+    pub(crate) fn contended(seed: u64) -> Plan {
+        let mut rng = Rng::with_seed(seed ^ 0xC0DE);
+        let mut plan = Plan { skews_ms: vec![0; 4], chunk_rows: 8, ..Plan::calm(seed) };
+        plan.rates = Rates::default().with(Class::Late, 1_000).with(Class::Slow, 1_500);
+        plan.rates = plan.rates.with(Class::MessageLate, 3_000).with(Class::MessageTwice, 4_000);
+        for version in 0..4 {
+            let key = "incoming/0.csv".to_owned();
+            let rows = rng.usize(1..14);
+            let bytes = file(&mut rng, &key, 1 + version * 100, rows);
+            plan = plan.with(rng.u64(..9_000), Action::Upload { key, bytes });
+        }
+        plan
+    }
+
     /// Everything goes wrong, as the seed has it.
     pub(crate) fn of_seed(seed: u64) -> Plan {
         let mut rng = Rng::with_seed(seed ^ 0x5EED);
@@ -162,30 +177,19 @@ pub(crate) fn packed(key: &str, bytes: Vec<u8>) -> Vec<u8> {
 /// A guard that is taken out of every request on its way, to see that the layer notices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sabotage {
-    /// T7 without its fence: any worker completes a chunk.
-    CompleteUnfenced,
-    /// T11d without its generation: an older version takes the slot back.
-    CommitAnyGeneration,
     /// T1 without its revision: a stale event moves the head back.
     ObserveAnyRevision,
-    /// The pointer without its If-Match.
-    PointAnywhere,
+    /// T12 without its states: what is committed is called overtaken.
+    SupersedeAnyState,
 }
 
 impl Sabotage {
     pub(crate) fn spoil(self, request: Request<Bytes>) -> Request<Bytes> {
-        let (mut head, body) = request.into_parts();
-        if self == Sabotage::PointAnywhere {
-            if head.method == "PUT" && head.uri.path().starts_with("/output/current/") {
-                head.headers.remove("if-match");
-                head.headers.remove("if-none-match");
-            }
-            return Request::from_parts(head, body);
+        let target = request.headers().get("x-amz-target");
+        if target.is_none_or(|target| !target.as_bytes().ends_with(b"UpdateItem")) {
+            return request;
         }
-        let target = head.headers.get("x-amz-target").map(|value| value.as_bytes().to_vec());
-        if target.is_none_or(|target| !target.ends_with(b"UpdateItem")) {
-            return Request::from_parts(head, body);
-        }
+        let (head, body) = request.into_parts();
         let mut input: Value = serde_json::from_slice(&body).unwrap();
         if !self.concerns(&input) {
             return Request::from_parts(head, body);
@@ -200,12 +204,14 @@ impl Sabotage {
     fn concerns(self, input: &Value) -> bool {
         let update = input["UpdateExpression"].as_str().unwrap_or_default();
         let sets = |name: &str| update.contains(&format!("#{name} = "));
-        let is_slot = input["Key"]["sk"]["S"] == "S";
+        let item = input["Key"]["sk"]["S"].as_str().unwrap_or_default();
         match self {
-            Sabotage::CompleteUnfenced => sets("outcome"),
-            Sabotage::CommitAnyGeneration => is_slot && sets("committed_gen"),
-            Sabotage::ObserveAnyRevision => is_slot && sets("head_version"),
-            Sabotage::PointAnywhere => false,
+            Sabotage::ObserveAnyRevision => item == "S" && sets("head_version"),
+            Sabotage::SupersedeAnyState => {
+                let values = input["ExpressionAttributeValues"].as_object().unwrap();
+                let to = |value: &Value| value["S"] == "SUPERSEDED";
+                item == "J" && sets("state") && values.values().any(to) && !sets("manifest")
+            }
         }
     }
 }

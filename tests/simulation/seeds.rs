@@ -11,7 +11,7 @@ use crate::sim::{Report, run};
 /// Seeds that once failed.
 const KEPT: [u64; 0] = [];
 /// How many seeds a plain `cargo test` runs.
-const SMOKE: u64 = 40;
+const SMOKE: u64 = 12;
 
 fn number(name: &str) -> Option<u64> {
     read_env(name).map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number")))
@@ -74,7 +74,7 @@ fn print(reports: &[Report], seconds: f64) {
 
 #[test]
 fn a_seed_is_a_run_to_the_last_request() {
-    for seed in [1, 2, 3] {
+    for seed in [2, 5] {
         let runs = [0, 1].map(|_| run(&Plan::of_seed(seed)));
         let told = runs.each_ref().map(|report| (report.log, report.requests, report.seconds));
         assert_eq!(told[0], told[1], "seed {seed} went differently the second time");
@@ -84,7 +84,7 @@ fn a_seed_is_a_run_to_the_last_request() {
 /// Runs until a seed shows that a guard is missing.
 fn found(sabotage: Sabotage, seeds: u64) -> Option<(u64, String)> {
     (1..=seeds).find_map(|seed| {
-        let plan = Plan { sabotage: Some(sabotage), ..Plan::of_seed(seed) };
+        let plan = Plan { sabotage: Some(sabotage), ..Plan::contended(seed) };
         let first = run(&plan).violations.into_iter().next()?;
         Some((seed, first))
     })
@@ -92,13 +92,9 @@ fn found(sabotage: Sabotage, seeds: u64) -> Option<(u64, String)> {
 
 #[test]
 fn a_missing_guard_is_found() {
-    for sabotage in [
-        Sabotage::CompleteUnfenced,
-        Sabotage::CommitAnyGeneration,
-        Sabotage::ObserveAnyRevision,
-        Sabotage::PointAnywhere,
-    ] {
-        let found = found(sabotage, 200);
+    for sabotage in [Sabotage::ObserveAnyRevision, Sabotage::SupersedeAnyState] {
+        let found = found(sabotage, 20);
         println!("{sabotage:?}: {found:?}");
+        assert!(found.is_some(), "{sabotage:?} is not noticed");
     }
 }
