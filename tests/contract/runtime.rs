@@ -164,7 +164,7 @@ async fn a_process_that_outgrows_its_memory_is_killed() {
     let error = host.invoke()(json!({"do": "grow"})).await.unwrap_err();
     assert_eq!(error.kind, "Runtime.OutOfMemory", "{error}");
     assert!(!is_running(pid));
-    assert_eq!(host.pids(), []);
+    assert_eq!(host.pids(), Vec::<u32>::new());
     assert_eq!(host.invoke()(json!({})).await.unwrap()["count"], 1, "a fresh process");
 }
 
