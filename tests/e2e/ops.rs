@@ -267,9 +267,7 @@ async fn give_up(cloud: &Cloud, job: &Job, chunk: u32, code: &str) {
     assert!(cloud.app.ledger.perform(&write).await.unwrap().stands());
     let failure = Failure { code: code.into(), message: "its workers died".into() };
     let now = cloud.app.clock.now();
-    for write in
-        [ledger::give_up(&lease, &failure, now), ledger::block(job, &failure, now)]
-    {
+    for write in [ledger::give_up(&lease, &failure, now), ledger::block(job, &failure, now)] {
         cloud.app.ledger.perform(&write).await.unwrap();
     }
 }

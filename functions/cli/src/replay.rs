@@ -36,8 +36,8 @@ pub(crate) struct Args {
     /// only one with failed rows
     #[arg(long)]
     job: Option<String>,
-    /// Which failed rows: a condition over the archive's columns, such as "error_code = 'type' and column =
-    /// 'amount'"
+    /// Which failed rows: a SQL condition over the columns of the failure archive, such as
+    /// "column = 'amount'"; `rowproof failures list --where` takes it too
     #[arg(long = "where", value_name = "CONDITION")]
     condition: Option<String>,
     /// Correct them by a patch file; `rowproof failures top --write-patch FILE` proposes one

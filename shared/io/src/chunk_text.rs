@@ -116,8 +116,8 @@ impl Work {
         )?
     }
 
-    pub(crate) async fn text(&self, app: &App, job: &Job) -> Result<ChainText, StepError> {
-        Ok(ChainText { source: self.open(app, job).await?, block: vec![] })
+    pub(crate) async fn text(&self, app: &App, job: &Job) -> Result<Box<ChainText>, StepError> {
+        Ok(Box::new(ChainText { source: self.open(app, job).await?, block: vec![] }))
     }
 
     pub(crate) fn setup(&self, app: &App, job: &Job, id: &ChunkId) -> ChunkSetup {
@@ -145,7 +145,7 @@ pub(crate) struct Worked {
     pub(crate) open_end: bool,
     /// The object ends here: its packed bytes, with every checksum verified.
     pub(crate) packed_bytes: Option<u64>,
-    pub(crate) text: Option<ChainText>,
+    pub(crate) text: Option<Box<ChainText>>,
 }
 
 /// Runs the chunk on a thread of its own, renewing the lease meanwhile; `None` when time runs out.
@@ -154,7 +154,7 @@ pub(crate) async fn work_watched(
     job: &Job,
     lease: &Lease,
     work: Work,
-    text: ChainText,
+    text: Box<ChainText>,
     deadline: Deadline,
 ) -> Result<Option<Worked>, StepError> {
     let setup = work.setup(app, job, &lease.id);
@@ -165,7 +165,7 @@ pub(crate) async fn work_watched(
 fn work_through(
     work: &Work,
     setup: ChunkSetup,
-    mut text: ChainText,
+    mut text: Box<ChainText>,
     stop: &AtomicBool,
 ) -> Result<Option<Worked>, StepError> {
     let open_end = work.end.is_none();

@@ -192,10 +192,12 @@ impl StepError {
 
     /// A failure while rows are written: one that passes is the sink's.
     pub(crate) fn of_sink(self) -> StepError {
-        match self {
-            StepError::Aws(error) if error.class().passes() => StepError::Sink(error),
-            other => other,
+        if self.passes()
+            && let StepError::Aws(error) = self
+        {
+            return StepError::Sink(error);
         }
+        self
     }
 
     /// A lasting failure of the object.

@@ -59,7 +59,7 @@ pub(crate) async fn isolate(
         Some(halves) => split(app, job, plan, lease, &found, halves).await,
         // Too few deaths to blame the record: it is tried like any other chunk.
         None if !lease.condemns() => {
-            run_leased(app, job, ready, plan, lease, None, deadline).await
+            Box::pin(run_leased(app, job, ready, plan, lease, None, deadline)).await
         }
         None => archive(app, job, lease, work, &found, deadline).await,
     }

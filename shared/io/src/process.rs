@@ -103,7 +103,7 @@ async fn commit_if_last(app: &App, job: &Job, id: &ChunkId) -> Result<(), StepEr
 }
 
 /// `Some` beside the verdict means that a chain goes on with the next chunk, and with which text.
-type Step = (Processed, Option<Option<ChainText>>);
+type Step = (Processed, Option<Option<Box<ChainText>>>);
 
 async fn one_chunk(
     app: &App,
@@ -111,7 +111,7 @@ async fn one_chunk(
     ready: &Arc<Ready>,
     plan: &Plan,
     id: &ChunkId,
-    text: Option<ChainText>,
+    text: Option<Box<ChainText>>,
     deadline: Deadline,
 ) -> Result<Step, StepError> {
     let lease = match acquire(app, id).await? {
@@ -130,8 +130,8 @@ async fn one_chunk(
         Acquired::Over => return Ok((Processed::Over, None)),
     };
     let done = match lease.isolate {
-        true => isolate(app, job, ready, plan, &lease, deadline).await,
-        false => run_leased(app, job, ready, plan, &lease, text, deadline).await,
+        true => Box::pin(isolate(app, job, ready, plan, &lease, deadline)).await,
+        false => Box::pin(run_leased(app, job, ready, plan, &lease, text, deadline)).await,
     };
     let done = match done {
         Ok(Leased::Done(outcome, text)) => {
@@ -148,7 +148,7 @@ async fn one_chunk(
 /// What a worker made of a chunk that it holds.
 pub(crate) enum Leased {
     /// The outcome stands; on a chain, the text that goes on behind it.
-    Done(OutcomeRef, Option<ChainText>),
+    Done(OutcomeRef, Option<Box<ChainText>>),
     /// The parts stand.
     Split,
     /// Time ran out.
@@ -229,7 +229,7 @@ pub(crate) async fn run_leased(
     ready: &Arc<Ready>,
     plan: &Plan,
     lease: &Lease,
-    text: Option<ChainText>,
+    text: Option<Box<ChainText>>,
     deadline: Deadline,
 ) -> Result<Leased, StepError> {
     let work = Work::locate(app, job, &lease.id, ready, plan).await?;
@@ -258,14 +258,14 @@ pub(crate) async fn finish_chunk(
     lease: &Lease,
     mut worked: Worked,
     deadline: Deadline,
-) -> Result<Option<(OutcomeRef, Option<ChainText>)>, StepError> {
+) -> Result<Option<(OutcomeRef, Option<Box<ChainText>>)>, StepError> {
     let stored = async {
         let files = stage_chunk(app, &lease.id, take(&mut worked.product.files)).await?;
         let failures = worked.product.failures.take();
         let failures = write_rejects(app, job, &lease.id, 0, failures).await?;
         store_outcome(app, &lease.id, &worked, files, failures).await
     };
-    let stored = keeping(app, lease, Stage::Sinking, deadline, stored).await;
+    let stored = keeping(app, lease, Stage::Sinking, deadline, Box::pin(stored)).await;
     let Some(outcome) = stored.map_err(StepError::of_sink)? else { return Ok(None) };
     if !app.ledger.perform(&ledger::complete(lease, &outcome)).await?.stands() {
         return Err(fenced(lease));

@@ -55,7 +55,7 @@ pub(crate) async fn replay_chunk(
     if lease.isolate {
         return give_up(app, job, &lease).await;
     }
-    match run_leased(app, job, &lease, deadline).await {
+    match Box::pin(run_leased(app, job, &lease, deadline)).await {
         Ok(Some(_)) => commit_if_last(app, job).await,
         Ok(None) => {
             app.ledger.perform(&ledger::give_back(&lease)).await?;
@@ -123,7 +123,8 @@ async fn run_leased(
     deadline: Deadline,
 ) -> Result<Option<OutcomeRef>, StepError> {
     let work = load(app, job, &lease.id).await?;
-    let candidates = keeping(app, lease, Stage::Reading, deadline, candidates(app, &work)).await?;
+    let candidates = Box::pin(candidates(app, &work));
+    let candidates = keeping(app, lease, Stage::Reading, deadline, candidates).await?;
     let Some((candidates, mut tally)) = candidates else { return Ok(None) };
     let setup = setup(app, &work);
     let ready = work.ready.clone();
@@ -133,7 +134,8 @@ async fn run_leased(
     tally.failed += replayed.refused.iter().map(|reason| reason.rows).sum::<u64>();
     tally.add(&ReplayTally { reasons: replayed.refused.clone(), ..ReplayTally::default() });
     let stored = store(app, job, &lease.id, &work, replayed, tally);
-    let Some(outcome) = keeping(app, lease, Stage::Sinking, deadline, stored).await? else {
+    let Some(outcome) = keeping(app, lease, Stage::Sinking, deadline, Box::pin(stored)).await?
+    else {
         return Ok(None);
     };
     if !app.ledger.perform(&ledger::complete(lease, &outcome)).await?.stands() {

@@ -106,7 +106,7 @@ impl World {
         let write = match self.chance.below(8) {
             0 => hold(job, HoldReason::Rejected, "too many", "totals", NOW),
             1 => hold(job, HoldReason::Unbalanced, "a bug", "totals", NOW),
-            2 | 3 if self.chance.once_in(2) => block(&job, &failure("poison"), NOW),
+            2 | 3 if self.chance.once_in(2) => block(job, &failure("poison"), NOW),
             // Another revision freezes another list.
             _ => begin_commit(job, &plan_ref(&format!("list at {}", job.rev)), NOW),
         };
