@@ -103,7 +103,9 @@ impl Plan {
             let key = "incoming/0.csv".to_owned();
             let rows = rng.usize(1..14);
             let bytes = file(&mut rng, &key, 1 + version * 100, rows);
-            plan = plan.with(rng.u64(..9_000), Action::Upload { key, bytes });
+            // Every other seed leaves each version the time to be loaded.
+            let at = rng.u64(..9_000) + (seed % 2) * version as u64 * 45_000;
+            plan = plan.with(at, Action::Upload { key, bytes });
         }
         plan
     }
@@ -195,7 +197,7 @@ impl Sabotage {
             return Request::from_parts(head, body);
         }
         let condition = input["ConditionExpression"].as_str().unwrap();
-        let always = format!("({condition}) OR attribute_exists(#pk) OR attribute_not_exists(#pk)");
+        let always = format!("({condition}) OR attribute_exists(#pk)");
         input["ConditionExpression"] = always.into();
         input["ExpressionAttributeNames"]["#pk"] = "pk".into();
         Request::from_parts(head, Bytes::from(input.to_string()))
