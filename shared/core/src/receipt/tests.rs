@@ -1,8 +1,10 @@
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::block::Layout;
 use crate::ids::tests::{object, pipeline};
 use crate::ids::{JobId, SlotId};
-use crate::pipeline::Replaces;
+use crate::pipeline::{HoldIf, Rejected, Replaces};
 use crate::time::EpochSeconds;
 
 fn facts() -> JobFacts {
