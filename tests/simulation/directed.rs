@@ -38,8 +38,8 @@ fn a_record_that_kills_its_workers_is_archived_alone() {
     let report = run(&swept(plan.with(0, Action::Upload { key, bytes }), 60));
     committed(&report);
     assert_eq!(report.poison, 1, "{report:#?}");
-    // Five for the chunk, one for each of its halves, quarters and so on.
-    assert!((5..=12).contains(&report.crashes), "{report:#?}");
+    // Five for the chunk, one for each of its halves, quarters and so on, two more for the record.
+    assert!((5..=14).contains(&report.crashes), "{report:#?}");
 }
 
 #[test]

@@ -22,8 +22,9 @@ pub(crate) struct Watch {
     items: HashMap<String, Value>,
     /// Generation and revision of each pointer.
     pointers: HashMap<String, (i64, i64)>,
-    /// By environment: attempts of the chunk it leased last, and whether that is part of one.
-    leases: HashMap<usize, (i64, bool)>,
+    /// By environment: attempts of the chunk it leased last, whether that is part of one, and how
+    /// often its bytes were read since.
+    leases: HashMap<usize, (i64, bool, u32)>,
     pub(crate) violations: Vec<String>,
     /// The most attempts that any chunk was charged.
     pub(crate) attempts: i64,
@@ -69,11 +70,15 @@ impl Watch {
         }
     }
 
-    /// Whether the last lease that an environment took is one to decode a chunk, not to cut it.
-    pub(crate) fn decodes(&self, from: usize) -> bool {
-        self.leases
-            .get(&from)
-            .is_some_and(|(attempts, is_part)| *attempts <= if *is_part { 1 } else { 5 })
+    /// An environment reads a range: whether to decode it, not to cut it. A part that is one record
+    /// is first looked at and then, until three have died over it, decoded after all.
+    pub(crate) fn decodes(&mut self, from: usize) -> bool {
+        let Some((attempts, is_part, reads)) = self.leases.get_mut(&from) else { return false };
+        *reads += 1;
+        match *is_part {
+            false => *attempts <= 5,
+            true => *attempts <= 1 || (*attempts <= 3 && *reads > 1),
+        }
     }
 
     fn item(&mut self, from: usize, key: String, now: Value) {
@@ -82,7 +87,10 @@ impl Watch {
         };
         let state = |item: &Value| item["state"]["S"].as_str().unwrap_or_default().to_owned();
         if state(&now) == "LEASED" {
-            self.leases.insert(from, (number(&now, "attempts"), key.contains('.')));
+            let before = self.items.get(&key).map(|before| number(before, "epoch"));
+            if before != Some(number(&now, "epoch")) {
+                self.leases.insert(from, (number(&now, "attempts"), key.contains('.'), 0));
+            }
         }
         self.attempts = self.attempts.max(number(&now, "attempts"));
         if let Some(before) = self.items.get(&key) {

@@ -38,7 +38,7 @@ impl Sim<'_> {
 
     /// Whether a worker has just got the bytes that none survives decoding. What only looks for
     /// records, to plan chunks or to cut one in halves, survives them.
-    fn is_poison(&self, pending: &Pending) -> bool {
+    fn is_poison(&mut self, pending: &Pending) -> bool {
         let Some((key, byte)) = &self.plan.poison else { return false };
         let range = pending.request.headers().get("range").and_then(|range| range.to_str().ok());
         let range = range.and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
