@@ -153,7 +153,8 @@ async fn plan_ranges(
     start: Start,
     deadline: Deadline,
 ) -> Result<bool, StepError> {
-    let saved = job.planning.as_ref().and_then(|text| serde_json::from_str(text).ok());
+    let saved = job.planning.as_ref().and_then(|text| serde_json::from_str::<Planning>(text).ok());
+    let saved = saved.map(|saved| Planning { layout: start.layout.clone(), ..saved });
     let mut planning = saved.unwrap_or(Planning {
         layout: start.layout,
         data_start: start.data_start,
@@ -236,7 +237,10 @@ async fn seal_groups(
 }
 
 async fn save(app: &App, job: &Job, planning: &Planning) -> Result<(), StepError> {
-    let text = serde_json::to_string(planning).unwrap_or_default();
+    // The header is read again by whoever goes on; its unknown names may not fit into an item.
+    let mut saved = planning.clone();
+    saved.layout.new_columns.clear();
+    let text = serde_json::to_string(&saved).unwrap_or_default();
     app.ledger.perform(&ledger::save_planning(job, &text, app.clock.now())).await?;
     info!(job = %job.facts.job, byte = planning.byte, "planning goes on in the next invocation");
     Ok(())
