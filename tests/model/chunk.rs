@@ -220,14 +220,27 @@ impl Machine {
         ways
     }
 
+    fn condemns(&self, held: Held) -> bool {
+        let lease = Lease {
+            id: self.chunk_id(held.job, held.chunk),
+            epoch: held.epoch.into(),
+            owner: String::new(),
+            attempts: held.attempts.into(),
+            seconds: ledger::LEASE_SECONDS,
+            isolate: held.isolate,
+        };
+        lease.condemns()
+    }
+
     /// What a chunk of counted records does to its worker.
     fn with_records(&self, held: Held) -> Way {
         let records = ((1_u16 << held.rows) - 1) << held.start;
         match held.isolate {
             true if held.rows > 1 => Way::Split,
-            true => Way::Complete(1),
-            false if records & u16::from(self.bounds.poison) != 0 => Way::Die,
-            false => Way::Complete(0),
+            // Its outcome says that the record is poison.
+            true if self.condemns(held) => Way::Complete(1),
+            true | false if records & u16::from(self.bounds.poison) != 0 => Way::Die,
+            true | false => Way::Complete(0),
         }
     }
 

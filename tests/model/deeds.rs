@@ -30,6 +30,7 @@ impl Machine {
             replays: bounds.replays,
             had: 0,
             marked_at: 0,
+            is_ghost: false,
             marked: 0,
             told: 0,
             broken: 0,
@@ -192,7 +193,7 @@ impl Machine {
         let decision = self.world.decide(memo, || {
             let write = match deed {
                 Deed::Supersede => return Decision::Send(self.supersede(job)),
-                Deed::Block => return Decision::Send(self.block(job)),
+                Deed::Block => return Decision::Send(self.block(read)),
                 Deed::RestSlot => {
                     let slot = slot.as_deref().and_then(Parsed::slot);
                     slot.map(|slot| ledger::rest_slot(&slot.slot))
@@ -222,10 +223,11 @@ impl Machine {
         state.send(op, NOBODY);
     }
 
-    pub(crate) fn block(&self, job: u8) -> Id {
-        let memo = ("block", job.into(), 0, 0);
+    pub(crate) fn block(&self, read: Id) -> Id {
         let failure = fixed::failure("attempts");
-        self.world.write_of(memo, || ledger::block(&self.world.job_id(job), &failure, NOW))
+        self.world.write_of(("block", read.into(), 0, 0), || {
+            self.with_job(read, |job| ledger::block(job, &failure, NOW))
+        })
     }
 
     pub(crate) fn fail(&self, read: Id) -> Id {

@@ -27,6 +27,7 @@ const EQUIVALENT: &[Equivalents] = &[
             ("hold stands: hold = ?", ""),
             ("hold stands: state = HELD", ""),
             ("raise_manifest stands: manifest = ?", ""),
+            ("rest_slot stands: no due_shard", ""),
             ("save_planning stands: planning = ?", ""),
             ("seal_plan stands: plan = ?", ""),
             ("settle_slot stands: no due_shard", ""),
@@ -45,7 +46,12 @@ const EQUIVALENT: &[Equivalents] = &[
     ),
     (
         "sent again it passes its own guard and changes nothing, so that it is never refused",
-        &[("renew refused", ""), ("set_chunk_count refused", ""), ("settle_slot refused", "")],
+        &[
+            ("renew refused", ""),
+            ("set_chunk_count refused", ""),
+            ("settle_slot refused", ""),
+            ("rest_slot refused", ""),
+        ],
     ),
     (
         "it is refused only where what it makes is there",
@@ -127,19 +133,6 @@ const EQUIVALENT: &[Equivalents] = &[
         &[
             ("unlock_after_replay: state = COMMITTED", ""),
             ("unlock_after_replay: state = SUPERSEDED", ""),
-        ],
-    ),
-    (
-        "the case that would tell is open: it shows a fault of the protocol itself",
-        &[
-            ("block: state = RUNNING", ""),
-            ("end_outage refused", ""),
-            ("extend_outage refused", ""),
-            ("mark_unavailable refused", ""),
-            ("redrive_job stands: no failure", ""),
-            ("redrive_job stands: rev = ?", ""),
-            ("redrive_job stands: state = PLANNING", ""),
-            ("redrive_job stands: state = RUNNING", ""),
         ],
     ),
     ("a manifest's name contains its job", &[("raise_manifest: committed_job = ?", "")]),

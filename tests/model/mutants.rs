@@ -137,3 +137,27 @@ fn text(guard: &Guard) -> String {
         Guard::Any(parts) => join(parts, " or "),
     }
 }
+
+#[test]
+fn a_clause_is_taken_out_of_the_write_that_has_it_and_of_no_other() {
+    let eq = |name, number| Guard::Eq(name, Value::N(number));
+    let either = Guard::Any(vec![Guard::Missing("c"), eq("c", 3)]);
+    let write = |name, number| Write {
+        name,
+        key: rowproof_core::ledger::Key { pk: "p".into(), sk: "s".into() },
+        guard: Guard::All(vec![eq("a", 1), eq("b", number), either.clone()]),
+        effect: Guard::Never,
+        set: std::collections::BTreeMap::new(),
+        remove: vec![],
+    };
+    let clauses = clauses_of(&write("one", 2));
+    let texts: Vec<&str> = clauses.iter().map(|clause| clause.text.as_str()).collect();
+    let guard = ["a = ?", "b = ?", "(no c or c = ?)", "or no c", "or c = ?"];
+    assert_eq!(texts, [&guard[..], &["never", ""]].concat());
+    let mut mutated = write("one", 7);
+    mutate(&mut mutated, &clauses[1]);
+    assert_eq!(mutated.guard, Guard::All(vec![eq("a", 1), either.clone()]));
+    let mut other = write("two", 7);
+    mutate(&mut other, &clauses[1]);
+    assert_eq!(other, write("two", 7));
+}

@@ -4,7 +4,8 @@ use rowproof_core::ledger::{self, Fields, Outage};
 
 use crate::fixed::NOW;
 use crate::machine::Machine;
-use crate::state::{Op, Pc, State};
+use crate::rules;
+use crate::state::{NOBODY, Op, Pc, State};
 use crate::world::Id;
 
 /// Where the state says whether the sink is away.
@@ -18,6 +19,35 @@ impl Machine {
     /// Whether the ledger says that the sink is away.
     pub(crate) fn is_marked(&self, item: Id) -> bool {
         item != 0 && Fields(&self.world.item(item)).number("since").is_some()
+    }
+
+    fn mark_bit(&self, name: &str) -> u8 {
+        let bit = u8::try_from(self.world.name(name)).expect("few marks");
+        assert!(bit < 64, "too many marks for one model");
+        bit
+    }
+
+    /// A mark has landed. While the sink is away one worker marks it, and tells; late copies and the
+    /// dead tell nobody.
+    pub(crate) fn marked(&self, state: &mut State, from: u8) {
+        state.is_ghost = from == NOBODY;
+        if !state.is_ghost && Machine::is_away(state) {
+            let since = state.source[SINK];
+            if state.marked_at == since {
+                state.broken |= rules::TOLD_TWICE;
+            }
+            state.marked_at = since;
+        }
+    }
+
+    /// Whether operators know of the outage that stands, if one does.
+    pub(crate) fn is_told(&self, state: &State) -> bool {
+        let stored = state.item(self.outage_key());
+        if !self.is_marked(stored) {
+            return true;
+        }
+        let item = self.world.item(stored);
+        Fields(&item).text("mark").is_some_and(|mark| state.told & 1 << self.mark_bit(mark) != 0)
     }
 
     pub(crate) fn is_away(state: &State) -> bool {
@@ -48,10 +78,13 @@ impl Machine {
         let memo = |name| (name, u32::from(stored), u32::from(state.marked), who);
         let (write, pc) = match (Machine::is_away(state), self.is_marked(stored)) {
             (true, false) => {
-                // Two marks are never made within one second.
-                let now = NOW.plus(i64::from(state.marked) << 16 | i64::from(who));
-                let mark = || ledger::mark_unavailable("orders", now);
-                (self.world.write_of(memo("mark"), mark), Pc::Marking)
+                // A name of its own for every mark; all are made within one second.
+                let name = format!("mark {} {who}", state.marked);
+                let mark = || ledger::mark_unavailable("orders", &name, NOW);
+                (
+                    self.world.write_of(memo("mark"), mark),
+                    Pc::Marking { mark: self.mark_bit(&name) },
+                )
             }
             (true, true) => {
                 let extend = || ledger::extend_outage("orders", &read(), NOW);

@@ -185,15 +185,15 @@ impl Machine {
             }
             Pc::Redriving { job, asked } => self.redrive(state, worker, job, asked),
             Pc::Reviving { job } => self.revived(state, worker, job, stands),
-            Pc::Marking => {
-                state.told += u8::from(stands);
+            Pc::Marking { mark } => {
+                state.told |= u64::from(stands) << mark;
                 state.rest(worker);
             }
             Pc::Replaying { replay, parent, list, step } => {
                 self.replayed(state, worker, (replay, parent, list, step), stands);
             }
             Pc::GivingUp { job } if stands => {
-                state.ask(worker, Op::Write(self.block(job)), Pc::Last);
+                state.ask(worker, Op::Write(self.block(self.job_item(state, job))), Pc::Last);
             }
             Pc::GivingUp { .. } => state.rest(worker),
             Pc::Closing { job, read, got } => self.list(state, worker, job, read, got),
@@ -244,6 +244,9 @@ impl Machine {
         if from != NOBODY {
             state.worker(from).is_mine = true;
         }
+        if self.world.name_of(write) == "mark_unavailable" {
+            self.marked(state, from);
+        }
         self.after_write(state, write, stored, applied.item);
         true
     }
@@ -252,12 +255,9 @@ impl Machine {
     fn after_write(&self, state: &mut State, write: Id, before: Id, after: Id) {
         if self.world.name_of(write) == "mark_unavailable" {
             state.marked += 1;
-            let away = Machine::is_away(state);
-            let since = state.source[crate::outage::SINK];
-            if self.is_marked(before) || away && state.marked_at == since {
+            if self.is_marked(before) {
                 state.broken |= rules::TOLD_TWICE;
             }
-            state.marked_at = if away { since } else { 0 };
         }
         if self.world.name_of(write) == "give_up"
             && !self.bounds.allows(may::GIVE_UP)

@@ -9,7 +9,7 @@ use crate::rules::RULES;
 use crate::state::{Pc, State};
 use crate::world::Document;
 
-const STATES: usize = 12;
+const STATES: usize = 14;
 
 /// Whether a property holds in a state.
 pub(crate) type Holds = fn(&Machine, &State) -> bool;
@@ -64,9 +64,26 @@ const OF_STATES: [(&str, Holds); STATES] = [
     ("only a poison record is archived as one", |machine, state| {
         machine.bounds.poison == 0 || machine.poisoned(state) & !machine.bounds.poison == 0
     }),
-    ("an outage is told unless its teller died", |machine, state| {
-        let undisturbed = state.crashes == machine.bounds.crashes && state.is_quiet();
-        state.told <= state.marked && (!undisturbed || state.told == state.marked)
+    (
+        "an outage that stands is told, unless its mark is a late copy or a dead worker's",
+        |machine, state| !state.is_quiet() || state.is_ghost || machine.is_told(state),
+    ),
+    ("no two jobs have one generation", |machine, state| {
+        let all: Vec<_> = machine.jobs(state);
+        let generation = |(job, _): &(u8, JobState)| {
+            machine.with_job(machine.job_item(state, *job), |job| job.facts.generation)
+        };
+        let generations: Vec<_> = all.iter().map(generation).filter(|one| *one > 0).collect();
+        generations.iter().enumerate().all(|(at, one)| !generations[..at].contains(one))
+    }),
+    ("a slot that an operator took back remembers from what", |machine, state| {
+        let parsed = machine.parsed(state.item(machine.slot_key()));
+        let slot = parsed.as_deref().and_then(Parsed::slot);
+        slot.is_none_or(|slot| {
+            let head = machine.job_item(state, slot.head);
+            let reverts = head != 0 && machine.with_job(head, |job| job.facts.reverts.is_some());
+            !reverts || slot.slot.reverted.is_some()
+        })
     }),
     ("everything in the ledger can be read", |machine, state| {
         let readable = |item| !matches!(&*machine.world.parsed(item), Parsed::Unreadable);

@@ -107,7 +107,9 @@ fn is_approved(job: &JobItem) -> bool {
 
 fn slot(write: &Write, before: &SlotItem, after: &SlotItem) -> u32 {
     let (was, is) = (&before.slot, &after.slot);
+    let swaps = write.set.contains_key("rev");
     let fell = is.rev < was.rev
+        || (swaps && is.rev == was.rev)
         || is.generation < was.generation
         || is.committed_generation < was.committed_generation
         || (is.committed_generation == was.committed_generation

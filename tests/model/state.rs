@@ -149,7 +149,9 @@ pub(crate) enum Pc {
         job: u8,
     },
     /// The mark of an outage is sent: whoever's stands tells the operators.
-    Marking,
+    Marking {
+        mark: u8,
+    },
     /// It changes a job's outcomes, as a frozen list says.
     Replaying {
         replay: u8,
@@ -235,9 +237,12 @@ pub(crate) struct State {
     pub(crate) had: u16,
     /// When the sink was away and marked as such last, by how often it changed.
     pub(crate) marked_at: u8,
-    /// Outages that were marked, and those that operators were told of.
+    /// Outages that were marked.
     pub(crate) marked: u8,
-    pub(crate) told: u8,
+    /// The mark that stands came from nobody who waits: a late copy, or a dead worker's.
+    pub(crate) is_ghost: bool,
+    /// Marks that operators were told of, by bit.
+    pub(crate) told: u64,
     /// Rules that were broken, by bit.
     pub(crate) broken: u32,
 }
