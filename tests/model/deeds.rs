@@ -138,6 +138,9 @@ impl Machine {
             if may(may::SUPERSEDE) && job != head && before_end {
                 offer(Deed::Supersede);
             }
+            if may(may::REST) && is == JobState::Blocked {
+                offer(Deed::RestJob);
+            }
             let failed =
                 |n| self.chunk(state, job, n).is_some_and(|c| c.state == ChunkState::Failed);
             if is == JobState::Running && self.leaves(state, job).into_iter().any(failed) {

@@ -27,6 +27,8 @@ const EQUIVALENT: &[Equivalents] = &[
             ("hold stands: hold = ?", ""),
             ("hold stands: state = HELD", ""),
             ("raise_manifest stands: manifest = ?", ""),
+            ("redrive_chunk stands: redrive = ?", ""),
+            ("rest_job stands: no due_shard", ""),
             ("rest_slot stands: no due_shard", ""),
             ("save_planning stands: planning = ?", ""),
             ("seal_plan stands: plan = ?", ""),
@@ -135,14 +137,35 @@ const EQUIVALENT: &[Equivalents] = &[
             ("unlock_after_replay: state = SUPERSEDED", ""),
         ],
     ),
+    (
+        "each of the three tells that the job was brought back",
+        &[
+            ("redrive_job stands: no failure", ""),
+            ("redrive_job stands: rev = ?", ""),
+            ("redrive_job stands: state = PLANNING", ""),
+            ("redrive_job stands: state = RUNNING", ""),
+        ],
+    ),
+    (
+        "only a redrive leaves FAILED, and it raises the epoch",
+        &[("redrive_chunk: state = FAILED", "")],
+    ),
+    (
+        "at one revision a BLOCKED job becomes nothing but SUPERSEDED, which is not listed either",
+        &[("rest_job: state = BLOCKED", "")],
+    ),
+    (
+        "what was gone back from, and to, names the new head too",
+        &[("revert stands: head_job = ?", "")],
+    ),
     ("a manifest's name contains its job", &[("raise_manifest: committed_job = ?", "")]),
     (
         "only the job that has just committed sends it, and a newer one that committed is a newer head",
         &[("settle_slot: committed_job = ?", "")],
     ),
     (
-        "a look too many costs waiting, and what has no `since` is no outage",
-        &[("extend_outage: looks = ?", ""), ("extend_outage: since = ?", "")],
+        "a look too many costs waiting, and what was ended has no `since`, so it is no outage",
+        &[("extend_outage: looks = ?", ""), ("extend_outage: mark = ?", "")],
     ),
 ];
 

@@ -95,12 +95,22 @@ fn chunks() -> Vec<Case> {
         smoke("chunks: used up, right clocks", Bounds { epochs: 12, may: WORN | may::HONEST | may::RENEW, ..DEATH }),
         small("chunks: one", Bounds { may: WORK | may::RENEW | may::GIVE_BACK, ..DEATH }),
         small("chunks: given up", Bounds { may: WORK | may::GIVE_UP | may::REFUSE, ..DEATH }),
-        smoke("chunks: brought back", Bounds { deeds: 1, epochs: 5, may: REDRIVE, ..CALM }),
+        small("chunks: brought back", Bounds { deeds: 1, epochs: 5, may: REDRIVE, ..CALM }),
+        smoke("chunks: brought back, alone", Bounds { workers: 1, deeds: 2, epochs: 7, may: REDRIVE, ..FAULT }),
+        small("chunks: brought back twice", Bounds {
+            deeds: 2, epochs: 5, may: may::PLANNED | may::CHUNK | may::GIVE_UP | may::REDRIVE, ..CALM
+        }),
+        small("chunks: brought back, overtaken", Bounds {
+            versions: TWO, deeds: 1, epochs: 3,
+            may: may::OBSERVE | may::PLANNED | may::CHUNK | may::GIVE_UP | may::REDRIVE | may::SUPERSEDE,
+            ..CALM
+        }),
         small("chunks: brought back, a fault", Bounds { deeds: 1, epochs: 4, may: REDRIVE, ..FAULT })
             ,
         smoke("bisect: one of two", Bounds { rows: 2, poison: 2, epochs: 10, may: PROMPT | may::COMMIT, ..CALM }),
         small("bisect: a death of its own", Bounds { rows: 2, poison: 2, epochs: 11, may: PROMPT, ..DEATH }),
         smoke("bisect: used up", Bounds { rows: 2, epochs: 11, may: WORN, ..CALM }),
+        smoke("bisect: alone, a fault", Bounds { workers: 1, rows: 2, epochs: 12, may: WORN, ..FAULT }),
         small("bisect: a fault", Bounds { rows: 2, poison: 1, epochs: 10, may: PROMPT, ..FAULT }),
         small("bisect: one of four", Bounds { rows: 4, poison: 4, epochs: 10, may: PROMPT, ..CALM }),
         full("chunks: two, faults", Bounds { chunks: 2, faults: 1, may: WORK, ..DEATH }),

@@ -40,6 +40,15 @@ impl Machine {
         }
     }
 
+    /// Whether this mark is the one that stands.
+    pub(crate) fn is_standing(&self, state: &State, mark: u8) -> bool {
+        let stored = state.item(self.outage_key());
+        stored != 0 && {
+            let item = self.world.item(stored);
+            Fields(&item).text("mark").is_some_and(|name| self.mark_bit(name) == mark)
+        }
+    }
+
     /// Whether operators know of the outage that stands, if one does.
     pub(crate) fn is_told(&self, state: &State) -> bool {
         let stored = state.item(self.outage_key());

@@ -183,9 +183,12 @@ impl Machine {
                     _ => state.rest(worker),
                 }
             }
-            Pc::Redriving { job, asked } => self.redrive(state, worker, job, asked),
+            Pc::Redriving { .. } => self.redriven(state, worker, stands),
             Pc::Reviving { job } => self.revived(state, worker, job, stands),
             Pc::Marking { mark } => {
+                if stands && !self.is_standing(state, mark) {
+                    state.broken |= rules::TOLD_TWICE;
+                }
                 state.told |= u64::from(stands) << mark;
                 state.rest(worker);
             }

@@ -4,6 +4,7 @@ use rowproof_core::ledger::{self, ChunkState, JobState};
 
 use crate::fixed::NOW;
 use crate::machine::Machine;
+use crate::rules;
 use crate::state::{Op, Pc, State};
 
 impl Machine {
@@ -27,7 +28,12 @@ impl Machine {
                     let id = self.chunk_id(job, chunk);
                     ledger::redrive_chunk(&id, &read, &request).expect("the chunk is FAILED")
                 });
-                return state.ask(worker, Op::Write(write), Pc::Redriving { job, asked: at });
+                let epoch = u8::try_from(read.epoch).expect("few epochs");
+                return state.ask(
+                    worker,
+                    Op::Write(write),
+                    Pc::Redriving { job, asked: at, chunk, epoch },
+                );
             }
         }
         let read = self.job_item(state, job);
@@ -38,6 +44,18 @@ impl Machine {
         };
         let write = self.world.write_of(("revive", read.into(), 0, 0), || revived);
         state.ask(worker, Op::Write(write), Pc::Reviving { job });
+    }
+
+    /// One chunk was asked for; a refusal means that it came back, and maybe failed again.
+    pub(crate) fn redriven(&self, state: &mut State, worker: u8, stands: bool) {
+        let Pc::Redriving { job, asked, chunk, epoch } = state.worker(worker).pc else { return };
+        let now = self.chunk(state, job, chunk);
+        let is_as_read =
+            now.is_some_and(|now| now.state == ChunkState::Failed && now.epoch == i64::from(epoch));
+        if !stands && is_as_read {
+            state.broken |= rules::ALARM;
+        }
+        self.redrive(state, worker, job, asked);
     }
 
     pub(crate) fn revived(&self, state: &mut State, worker: u8, job: u8, stands: bool) {

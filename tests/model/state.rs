@@ -143,6 +143,8 @@ pub(crate) enum Pc {
     Redriving {
         job: u8,
         asked: u8,
+        chunk: u8,
+        epoch: u8,
     },
     /// T13 of the job is sent.
     Reviving {
