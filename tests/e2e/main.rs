@@ -7,6 +7,7 @@
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
     clippy::wildcard_enum_match_arm,
+    clippy::print_stdout,
     reason = "a test that cannot go on fails"
 )]
 
