@@ -14,6 +14,7 @@
 mod again;
 mod bad_inputs;
 mod crash;
+mod faults;
 mod fixing;
 mod kills;
 mod layout;

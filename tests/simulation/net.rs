@@ -127,7 +127,7 @@ impl Port {
         let rank = hash(self.seed, &identity(&request));
         let fault = self.faults.as_ref().and_then(|faults| faults.of_call(&call));
         let slow = match fault {
-            Some(fault) if fault.class == Class::Slow => fault.delay(),
+            Some(fault) if fault.class == Class::Slow => fault.delay,
             Some(_) | None => Duration::ZERO,
         };
         let due = self.timeline.now_ms() + 1 + rank % 20 + slow.as_millis() as u64;

@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Dev(crate::dev::Args),
     /// Two minutes that show what it does: a crash, bad rows, a corrected file
     Demo(crate::demo::Args),
+    /// Load files again and again while requests and messages fail, and compare every run with a clean one
+    Torture(crate::torture::Args),
     /// Print a first pipeline file for a file: types, nullability and a key, guessed from its rows
     Init(crate::init::Args),
     /// Check a pipeline file, and try it on files without writing anything
@@ -85,4 +87,7 @@ pub(crate) struct Run {
     /// Run the functions as processes under a Lambda Runtime API
     #[arg(long)]
     pub(crate) processes: bool,
+    /// Let requests and messages of the functions fail, by the plan of this number
+    #[arg(long, value_name = "SEED")]
+    pub(crate) faults: Option<u64>,
 }

@@ -58,11 +58,12 @@ pub(crate) fn process(
     dir: &Path,
     function: &str,
     workers: Workers,
+    access_key: &str,
 ) -> anyhow::Result<Function> {
     let mut env = app.settings.to_env();
     env.push((FUNCTION.into(), function.into()));
     for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
-        env.push((name.into(), rowproof_local::ACCESS_KEY.into()));
+        env.push((name.into(), access_key.into()));
     }
     env.push(("AWS_REGION".into(), rowproof_local::REGION.into()));
     let log = dir.join(format!(".rowproof/{function}.log"));

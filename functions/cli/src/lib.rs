@@ -6,6 +6,7 @@
 mod approve;
 mod args;
 mod check;
+mod connect;
 mod demo;
 mod dev;
 mod discard;
@@ -31,6 +32,7 @@ mod status;
 mod summary;
 mod sweep;
 mod text_file;
+mod torture;
 mod verify;
 mod wait;
 mod why;
@@ -101,6 +103,7 @@ async fn dispatch(args: Args) -> anyhow::Result<u8> {
         Command::Reconcile(args) => reconcile::run(args).await,
         Command::Dev(args) => Box::pin(dev::run(args)).await,
         Command::Demo(args) => demo::run(args).await,
+        Command::Torture(args) => torture::run(args).await,
         Command::Init(args) => init::run(args).await,
         Command::Check(args) => check::run(args).await,
     }

@@ -17,6 +17,7 @@ use crate::args;
 use crate::inputs::{Input, place_inputs, read_pipeline};
 use crate::outcome::Outcome;
 use crate::progress::Progress;
+use crate::torture::{plan_of, table};
 use crate::wait::{Awaited, observe, or_interrupted, settle};
 use crate::world::{Workers, World};
 use crate::{FAILED, INTERRUPTED, OK, report};
@@ -30,7 +31,8 @@ pub(crate) async fn run(args: args::Run) -> anyhow::Result<u8> {
     let pipeline = Arc::new(read_pipeline(&args.pipeline)?);
     let inputs = place_inputs(&pipeline, &args.inputs)?;
     let workers = Workers { count: usize::from(args.workers), processes: args.processes };
-    let world = World::start_for(&args.out.dir, workers, &pipeline.name).await?;
+    let faults = args.faults.map(plan_of);
+    let world = World::start_for(&args.out.dir, workers, &pipeline.name, faults.clone()).await?;
     let work = Box::pin(load(&world, &pipeline, &inputs));
     let Some(outcomes) = or_interrupted(work).await? else { return Ok(INTERRUPTED) };
     if args.json {
@@ -43,6 +45,9 @@ pub(crate) async fn run(args: args::Run) -> anyhow::Result<u8> {
     }
     for peak in world.peak_rss_kb() {
         tracing::info!(peak_rss_kb = peak, "largest resident size of a function's process");
+    }
+    if let Some(faults) = &faults {
+        eprintln!("{}", table(&[faults]));
     }
     world.shutdown().await;
     Ok(worst(&outcomes))

@@ -17,9 +17,6 @@ use crate::jobs::tally;
 use crate::progress::Progress;
 use crate::world::World;
 
-/// Times that all unfinished work is taken on again although the last time moved nothing.
-const SWEEPS: u32 = 3;
-
 /// What is waited for.
 #[derive(Debug, Clone)]
 pub(crate) enum Awaited {
@@ -113,12 +110,14 @@ pub(crate) async fn settle(
         let jobs = jobs(&world.app, awaited).await?;
         let now = standing(&world.app, &jobs).await?;
         sweeps = if now == before { sweeps + 1 } else { 1 };
-        if jobs.iter().all(is_settled) || sweeps > SWEEPS {
+        let (sweeps_max, pause) = world.patience();
+        if jobs.iter().all(is_settled) || sweeps > sweeps_max {
             progress.update(&world.app, &jobs).await?;
             return Ok(jobs);
         }
         before = now;
         quiet = 0;
+        tokio::time::sleep(pause).await;
         // All queues are empty and no worker runs, so whatever is unfinished lost its message.
         world.duty(json!({ "duty": "sweep", "all": true })).await?;
         for (awaited, _) in awaited.iter().zip(&jobs).filter(|(_, job)| job.is_none()) {

@@ -7,19 +7,26 @@ use std::time::Duration;
 
 use rowproof_core::names;
 use rowproof_io::app::App;
-use rowproof_io::clients::Clients;
-use rowproof_io::settings::{Settings, read_env};
+use rowproof_local::faults::{FAULTED_ACCESS_KEY, Faults};
 use rowproof_local::{
-    EventShape, Invoke, LocalAws, Mapping, Notification, Options, QueueOptions, RuntimeHost,
+    ACCESS_KEY, EventShape, Invoke, LocalAws, Mapping, Notification, Options, QueueOptions,
+    RuntimeHost,
 };
 use serde_json::Value;
 
 use crate::Usage;
+use crate::connect::{connect, connect_for, faulted, run_id};
 use crate::functions::{TIMEOUT_SECONDS, call, in_process, process};
 use crate::lock::{answers, lock, prepare, write_holder};
 
 /// Queues that work waits in.
 pub(crate) const QUEUES: [&str; 3] = ["uploads", "work", "redrive"];
+
+/// Sweeps that change nothing, in a row, after which what is unfinished is reported as such. Where
+/// faults happen, a worker's hold on a chunk has to end first.
+const SWEEPS: u32 = 3;
+const SWEEPS_FAULTED: u32 = 100;
+const SWEEP_PAUSE: Duration = Duration::from_millis(100);
 
 /// Looks at the holder of a folder that is starting or ending, and the pause between two.
 const JOIN_TRIES: u32 = 50;
@@ -45,6 +52,8 @@ pub(crate) struct World {
     hosts: Vec<RuntimeHost>,
     /// The function that schedules start, when workers run here.
     schedule: Option<Invoke>,
+    /// What goes wrong with the functions' requests and messages.
+    faults: Option<Faults>,
     _lock: Option<File>,
 }
 
@@ -56,7 +65,7 @@ impl World {
         workers: Option<Workers>,
         port: Option<u16>,
     ) -> anyhow::Result<World> {
-        World::start_with(dir, workers, port, names::PIPELINES).await
+        World::start_with(dir, workers, port, names::PIPELINES, None).await
     }
 
     /// Starts it for this pipeline alone: the folder may know others that read the same input folder.
@@ -64,9 +73,10 @@ impl World {
         dir: &Path,
         workers: Workers,
         pipeline: &str,
+        faults: Option<Faults>,
     ) -> anyhow::Result<World> {
         let key = format!("{}{pipeline}.json", names::PIPELINES);
-        World::start_with(dir, Some(workers), None, &key).await
+        World::start_with(dir, Some(workers), None, &key, faults).await
     }
 
     async fn start_with(
@@ -74,6 +84,7 @@ impl World {
         workers: Option<Workers>,
         port: Option<u16>,
         pipelines: &str,
+        faults: Option<Faults>,
     ) -> anyhow::Result<World> {
         let dir = prepare(dir)?;
         let mut lock = match lock(&dir)? {
@@ -94,6 +105,7 @@ impl World {
             dir: Some(dir.clone()),
             port,
             buckets: buckets.map(|(name, versioned)| (name.to_owned(), versioned)).to_vec(),
+            faults: faults.clone(),
             ..Options::default()
         };
         let local = LocalAws::start(options).await?;
@@ -117,6 +129,7 @@ impl World {
             local: Some(local),
             hosts: vec![],
             schedule: None,
+            faults,
             _lock: Some(lock),
         };
         if let Some(workers) = workers {
@@ -160,6 +173,7 @@ impl World {
                         local: None,
                         hosts: vec![],
                         schedule: None,
+                        faults: None,
                         _lock: None,
                     });
                 }
@@ -188,9 +202,17 @@ impl World {
             queue: "uploads".into(),
             shape: EventShape::EventBridge,
         });
+        let (app, access_key) = match &self.faults {
+            Some(_) => {
+                let app = faulted(&self.app, &local.endpoints().url);
+                (Arc::new(app), FAULTED_ACCESS_KEY)
+            }
+            None => (self.app.clone(), ACCESS_KEY),
+        };
+        let (dir, hosts) = (&self.dir, &mut self.hosts);
         for (queue, function) in [("uploads", "ingest"), ("work", "chunk"), ("redrive", "redrive")]
         {
-            let invoke = function_of(&self.app, &self.dir, function, workers, &mut self.hosts)?;
+            let invoke = function_of(&app, dir, function, workers, access_key, hosts)?;
             let mapping = Mapping {
                 queue: queue.into(),
                 batch_size: 1,
@@ -199,7 +221,7 @@ impl World {
             };
             local.map(mapping, invoke)?;
         }
-        let schedule = function_of(&self.app, &self.dir, "schedule", workers, &mut self.hosts)?;
+        let schedule = function_of(&self.app, dir, "schedule", workers, ACCESS_KEY, hosts)?;
         self.schedule = Some(schedule);
         Ok(())
     }
@@ -212,6 +234,14 @@ impl World {
                 let deadline = self.app.clock.deadline_in(TIMEOUT_SECONDS);
                 Ok(call(&self.app, "schedule", &event, deadline).await?)
             }
+        }
+    }
+
+    /// Sweeps without effect after which nothing is waited for any more, and the pause between two.
+    pub(crate) fn patience(&self) -> (u32, Duration) {
+        match self.faults {
+            Some(_) => (SWEEPS_FAULTED, SWEEP_PAUSE),
+            None => (SWEEPS, Duration::ZERO),
         }
     }
 
@@ -252,56 +282,14 @@ fn function_of(
     dir: &Path,
     function: &'static str,
     workers: Workers,
+    access_key: &str,
     hosts: &mut Vec<RuntimeHost>,
 ) -> anyhow::Result<Invoke> {
     if !workers.processes {
         return Ok(in_process(app.clone(), function));
     }
-    let host = RuntimeHost::start(process(app, dir, function, workers)?);
+    let host = RuntimeHost::start(process(app, dir, function, workers, access_key)?);
     let invoke = host.invoke();
     hosts.push(host);
     Ok(invoke)
-}
-
-fn run_id() -> String {
-    format!("{}-{:016x}", std::process::id(), fastrand::u64(..))
-}
-
-/// Settings and clients for a local AWS.
-fn connect(endpoint: &str, run: Option<String>) -> anyhow::Result<App> {
-    connect_for(endpoint, run, names::PIPELINES)
-}
-
-/// Objects are matched against the pipeline files below `pipelines`.
-fn connect_for(endpoint: &str, run: Option<String>, pipelines: &str) -> anyhow::Result<App> {
-    let queue = |name: &str| format!("{endpoint}/{}/{name}", rowproof_local::ACCOUNT);
-    let variables = [
-        ("ROWPROOF_TABLE", "rowproof".to_owned()),
-        ("ROWPROOF_INPUT_BUCKET", "input".to_owned()),
-        ("ROWPROOF_OUTPUT_BUCKET", "output".to_owned()),
-        ("ROWPROOF_FAILURES_BUCKET", "failures".to_owned()),
-        ("ROWPROOF_UPLOADS_QUEUE_URL", queue("uploads")),
-        ("ROWPROOF_WORK_QUEUE_URL", queue("work")),
-        ("ROWPROOF_FAILED_QUEUE_URL", queue("work-dlq")),
-        ("ROWPROOF_REDRIVE_QUEUE_URL", queue("redrive")),
-        ("ROWPROOF_PIPELINES", pipelines.to_owned()),
-        ("ROWPROOF_MATCH_DIRECTORY", "1".to_owned()),
-        ("ROWPROOF_ENDPOINT", endpoint.to_owned()),
-        ("ROWPROOF_RUN", run.unwrap_or_default()),
-    ];
-    let get = |name: &str| {
-        let fixed = variables.iter().find(|(known, _)| *known == name);
-        match fixed {
-            Some((_, value)) => Some(value.clone()).filter(|value| !value.is_empty()),
-            None => read_env(name),
-        }
-    };
-    let settings = Settings::read(&get)?;
-    let clients = Clients::local(
-        endpoint,
-        rowproof_local::REGION,
-        rowproof_local::ACCESS_KEY,
-        rowproof_local::SECRET_KEY,
-    );
-    Ok(App::new(settings, &clients))
 }

@@ -74,7 +74,7 @@ async fn connection(socket: TcpStream, front: Front, stop: CancellationToken) {
     let service = service_fn(move |request| {
         let front = front.clone();
         async move {
-            match front.faults.clone() {
+            match front.faults.clone().filter(|_| faults::concerns(&request)) {
                 Some(faults) => faults::answer(front, &faults, request).await,
                 None => front.answer(request).await,
             }

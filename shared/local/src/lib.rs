@@ -67,7 +67,8 @@ pub struct Options {
     pub buckets: Vec<(String, bool)>,
     /// What time it is for S3 and SQS.
     pub clock: Clock,
-    /// What goes wrong on purpose, with requests that come over sockets and with messages.
+    /// What goes wrong on purpose, with messages and with requests that come over sockets and are
+    /// signed with [`faults::FAULTED_ACCESS_KEY`].
     pub faults: Option<Faults>,
 }
 

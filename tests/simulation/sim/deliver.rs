@@ -85,7 +85,7 @@ impl Sim<'_> {
             }
             Class::Late => {
                 self.net.push(Pending {
-                    due: self.timeline.now_ms() + fault.delay().as_millis() as u64,
+                    due: self.timeline.now_ms() + fault.delay.as_millis() as u64,
                     fault: None,
                     reply: None,
                     call: pending.call.clone(),

@@ -6,10 +6,18 @@ use bytes::Bytes;
 use futures_util::stream;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
+use hyper::header::AUTHORIZATION;
 use hyper::{Request, Response};
 
-use super::{Class, Fault, Faults, answers, call::Call};
+use super::call::Call;
+use super::{Class, FAULTED_ACCESS_KEY, Fault, Faults, answers};
 use crate::front::{Body, Front, full};
+
+/// Whether faults happen to this request.
+pub(crate) fn concerns<B>(request: &Request<B>) -> bool {
+    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    header.is_some_and(|value| value.contains(&format!("Credential={FAULTED_ACCESS_KEY}/")))
+}
 
 /// Answers a request as the plan has it. An error closes the connection without an answer.
 pub(crate) async fn answer(
@@ -33,7 +41,7 @@ pub(crate) async fn answer(
         }
         Class::Late => {
             tokio::spawn(async move {
-                tokio::time::sleep(fault.delay() / LATE).await;
+                tokio::time::sleep(fault.delay).await;
                 pass(front, request).await.ok();
             });
             Err(lost(fault))
@@ -43,17 +51,13 @@ pub(crate) async fn answer(
             pass(front, request).await
         }
         Class::Slow => {
-            tokio::time::sleep(fault.delay() / SLOW).await;
+            tokio::time::sleep(fault.delay).await;
             pass(front, request).await
         }
         Class::Truncate => truncated(pass(front, request).await?, fault).await,
         Class::MessageTwice | Class::MessageLate | Class::MessageLost => pass(front, request).await,
     }
 }
-
-/// A socket's clients wait in real time: delays are cut down.
-const SLOW: u32 = 20;
-const LATE: u32 = 10;
 
 async fn pass(front: Front, request: Request<Bytes>) -> io::Result<Response<Body>> {
     front.answer(request.map(Full::new)).await

@@ -19,13 +19,17 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 pub use self::answers::{conflict, throttled, unavailable};
 pub use self::call::{Call, Service};
-pub(crate) use self::front::answer;
+pub(crate) use self::front::{answer, concerns};
 pub use self::tally::{Class, Tally};
 
 /// Chances are counted in so many parts.
 const PARTS: u64 = 10_000;
-/// Longest delay of a slow answer, a late request or a late message, in milliseconds.
-const DELAY_MS_MAX: u64 = 20_000;
+/// Longest delay of a slow answer, a late request or a late message, unless another is set.
+const LONGEST_DELAY: Duration = Duration::from_secs(20);
+
+/// At the common port, faults happen to requests that are signed with this key, and to no others: an
+/// operator looks on undisturbed.
+pub const FAULTED_ACCESS_KEY: &str = "rowproof-faulted";
 
 /// How often each class happens to a request or message that it can happen to, in parts of 10,000.
 #[derive(Debug, Clone, Default)]
@@ -57,14 +61,8 @@ pub struct Fault {
     pub class: Class,
     /// Chance for the details.
     pub chance: u64,
-}
-
-impl Fault {
     /// For what is slow or late: by how much.
-    #[must_use]
-    pub fn delay(self) -> Duration {
-        Duration::from_millis(1 + self.chance % DELAY_MS_MAX)
-    }
+    pub delay: Duration,
 }
 
 /// A plan of faults. Clones share it, and its counts.
@@ -75,6 +73,7 @@ pub struct Faults(Arc<Inner>);
 struct Inner {
     seed: u64,
     rates: Rates,
+    longest_delay: Duration,
     /// How often each thing was asked for, by its hash.
     seen: Mutex<HashMap<u64, u64>>,
     stopped: AtomicBool,
@@ -85,9 +84,16 @@ impl Faults {
     /// The plan of a seed.
     #[must_use]
     pub fn new(seed: u64, rates: Rates) -> Self {
+        Self::with_delays(seed, rates, LONGEST_DELAY)
+    }
+
+    /// The same where nothing is later than this.
+    #[must_use]
+    pub fn with_delays(seed: u64, rates: Rates, longest_delay: Duration) -> Self {
         Self(Arc::new(Inner {
             seed,
             rates,
+            longest_delay,
             seen: Mutex::default(),
             stopped: AtomicBool::new(false),
             tally: Tally::default(),
@@ -152,7 +158,10 @@ impl Faults {
             let parts = self.0.rates.of(class);
             if roll < parts {
                 self.0.tally.add(class);
-                return Some(Fault { class, chance: chance / PARTS });
+                let chance = chance / PARTS;
+                let longest = u64::try_from(self.0.longest_delay.as_millis()).unwrap_or(u64::MAX);
+                let delay = Duration::from_millis(1 + chance % longest.max(1));
+                return Some(Fault { class, chance, delay });
             }
             roll -= parts;
         }

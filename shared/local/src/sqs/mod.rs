@@ -124,7 +124,7 @@ impl Queues {
         about: &str,
     ) {
         let fault = self.0.faults.as_ref().and_then(|faults| faults.of_message(&queue.name, about));
-        let later = fault.map(|fault| delay.unwrap_or_default() + fault.delay());
+        let later = fault.map(|fault| delay.unwrap_or_default() + fault.delay);
         match fault.map(|fault| fault.class) {
             Some(Class::MessageLost) => {}
             Some(Class::MessageLate) => self.push(queue, message, later),
