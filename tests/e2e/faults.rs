@@ -24,7 +24,9 @@ fn torture_compares_faulted_runs_with_a_clean_one() {
     let ended = world.command(arguments).chunk_bytes(3_000).end();
     assert_eq!(ended.code, Some(0), "{ended:#?}");
     let told = &ended.out;
-    for text in ["without faults: COMMITTED COMMITTED, 160 rows loaded", "seed 12", "2 runs: no row lost"] {
+    for text in
+        ["without faults: COMMITTED COMMITTED, 160 rows loaded", "seed 12", "2 runs: no row lost"]
+    {
         assert!(told.contains(text), "{told}");
     }
 }
