@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use rowproof_local::faults::Rates;
+
 use crate::plan::{Action, Plan, packed};
 use crate::sim::{Report, run};
 use crate::support::orders::Orders;
@@ -79,4 +81,23 @@ fn committed_or_superseded(report: &Report) {
     assert!(report.violations.is_empty(), "{:#?}", report.violations);
     let over = |state: &String| ["COMMITTED", "SUPERSEDED"].contains(&state.as_str());
     assert!(report.states.iter().all(over), "{report:#?}");
+}
+
+#[test]
+fn a_replay_lands_each_row_once_however_often_and_whoever_dies() {
+    for seed in 1..=3 {
+        let orders = Orders { flaw_every: 4, ..Orders::clean(120) };
+        let key = "incoming/a.csv".to_owned();
+        let upload = Action::Upload { key: key.clone(), bytes: orders.csv().0 };
+        let mut plan = Plan { patched: true, chunk_rows: 30, ..Plan::calm(seed) }.with(0, upload);
+        // Everything happens while rows are replayed: the file is loaded by then.
+        plan.rates = Rates::all(60);
+        plan.crash_parts = 40;
+        for at in [60_000, 60_200, 61_000, 75_000, 400_000] {
+            plan = plan.with(at, Action::Replay { key: key.clone() });
+        }
+        // The last one finds whatever crashes left of the ones before it.
+        let report = run(&swept(plan, 12).with(800_000, Action::Replay { key }));
+        assert!(report.violations.is_empty(), "seed {seed}: {:#?}", report.violations);
+    }
 }

@@ -1,5 +1,18 @@
 //! The functions' handlers under the real SDK clients, in a world where time, requests, messages and
 //! crashes come as a seed has it. One seed is one run, to the last request.
+//!
+//! A plain `cargo test` runs a small part. All of it, with `cargo test --release --test simulation -- --nocapture`
+//! and these variables:
+//!
+//! | variable | what |
+//! |---|---|
+//! | `ROWPROOF_SIM_SEEDS=10000` | so many seeds |
+//! | `ROWPROOF_SIM_FIRST=1` | the first of them |
+//! | `ROWPROOF_SIM_SEED=7` | only this one, with all that happens in it |
+//! | `ROWPROOF_SIM_CRASH=all` | every crash point, and every pair of the smallest scenario |
+//! | `ROWPROOF_SIM_VERBOSE=1` | print all that happens in other tests as well |
+//!
+//! `TMPDIR` on a memory file system makes it faster.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

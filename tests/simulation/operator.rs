@@ -3,12 +3,15 @@
 
 use std::sync::Arc;
 
+use rowproof_core::archive::Predicate;
 use rowproof_core::ledger::{self, JobState};
 use rowproof_core::message::{Message, Restart, Task};
+use rowproof_core::replay::{Correction, ReplayRequest};
 use rowproof_io::app::App;
+use rowproof_io::replay::begin_replay;
 use serde_json::json;
 
-use crate::plan::Action;
+use crate::plan::{Action, PATCH};
 use crate::setup;
 
 pub(crate) async fn act(app: Arc<App>, action: Action) {
@@ -22,6 +25,7 @@ pub(crate) async fn act(app: Arc<App>, action: Action) {
         Action::Approve => approve(&app).await,
         Action::Discard => discard(&app).await,
         Action::Rerun { key } => observe(&app, key, Restart::Always).await,
+        Action::Replay { key } => replay(&app, &key).await,
         Action::Purge => {}
         Action::Sweep => duty(&app, "sweep").await,
         Action::Reconcile => duty(&app, "reconcile").await,
@@ -55,6 +59,22 @@ async fn discard(app: &App) {
             && job.state == JobState::Held
         {
             app.ledger.perform(&write).await.unwrap();
+        }
+    }
+}
+
+async fn replay(app: &App, key: &str) {
+    for job in app.ledger.all_jobs().await.unwrap() {
+        if job.facts.object.key == key
+            && job.state == JobState::Committed
+            && job.facts.replay.is_none()
+        {
+            let request = ReplayRequest {
+                parent: job.facts.job,
+                selection: Predicate::all().to_string(),
+                correction: Correction::Patch { text: PATCH.into() },
+            };
+            begin_replay(app, &request).await.unwrap();
         }
     }
 }

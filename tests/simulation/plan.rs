@@ -31,6 +31,11 @@ pub(crate) enum Action {
     Rerun {
         key: String,
     },
+    /// Replays the failed rows of what is shown of a file, by [`PATCH`]: those with no known currency
+    /// get one.
+    Replay {
+        key: String,
+    },
     /// Every message is deleted.
     Purge,
     /// The schedule's duties.
@@ -57,6 +62,8 @@ pub(crate) struct Plan {
     pub(crate) inline_chunks: u32,
     /// Hold a file with more rejected rows than 5 %.
     pub(crate) hold: bool,
+    /// Whether rows are replayed, so that [`PATCH`] is part of what must come out.
+    pub(crate) patched: bool,
     /// A file and the byte of it that no worker survives.
     pub(crate) poison: Option<(String, u64)>,
     /// When the sink does not answer, in milliseconds after the begin.
@@ -65,6 +72,10 @@ pub(crate) struct Plan {
     /// Prints all that happens.
     pub(crate) verbose: bool,
 }
+
+/// What a replay does.
+pub(crate) const PATCH: &str = "version = 1\npipeline = \"orders\"\n[[fix]]\n\
+                                where = \"error_code = 'one_of'\"\ncolumn = \"currency\"\nset = \"EUR\"\n";
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -81,6 +92,7 @@ impl Plan {
             chunk_rows: 12,
             inline_chunks: 1,
             hold: false,
+            patched: false,
             poison: None,
             outage: None,
             sabotage: None,

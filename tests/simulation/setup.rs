@@ -48,6 +48,8 @@ pub(crate) struct Job {
     pub(crate) etag: String,
     pub(crate) generation: i64,
     pub(crate) why: String,
+    /// It only corrects rows of another one.
+    pub(crate) is_replay: bool,
 }
 
 /// Asks DynamoDB directly.
@@ -80,6 +82,7 @@ fn job(item: &Value) -> Job {
         key: of_object("key"),
         etag: of_object("etag"),
         generation: facts["generation"].as_i64().unwrap(),
+        is_replay: !facts["replay"].is_null(),
         why: format!("{}{}", text("failure"), text("hold")),
     }
 }
