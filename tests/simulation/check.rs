@@ -63,28 +63,12 @@ pub(crate) fn check(dir: &Path, plan: &Plan, jobs: &[Job]) -> Found {
         if !is_listed && version != last {
             wrong.push(format!("{key}: an older version is shown"));
         }
-        let mut archived = rejected(dir, &shown.failures);
-        let mut bad = vec![];
-        // A row is loaded or archived, never both, and a good one is archived only as poison.
-        let plain = unpacked(version);
-        for mut row in oracle::judge(&plain) {
-            if plan.patched && row.verdict == Err("one_of") {
-                row.verdict = patched(&plain[row.start as usize..row.end as usize]);
-            }
-            let place = (row.number, row.start, row.end);
-            let at = |code: &str| (place.0, place.1, place.2, code.to_owned());
-            let poisoned = archived.iter().position(|row| *row == at("poison"));
-            match (row.verdict, poisoned) {
-                (_, Some(found)) => {
-                    archived.remove(found);
-                    poison += 1;
-                }
-                (Ok(row), None) => expected.push(row),
-                (Err(code), None) => bad.push(at(code)),
-            }
-        }
-        if archived != bad {
-            wrong.push(format!("{key}: rejected rows {archived:?}, expected {bad:?}"));
+        let rows = rows(dir, plan, shown, &unpacked(version));
+        poison += rows.poison;
+        expected.extend(rows.loaded);
+        if rows.unknown != rows.bad {
+            let (is, should) = (rows.unknown, rows.bad);
+            wrong.push(format!("{key}: rejected rows {is:?}, expected {should:?}"));
         }
     }
     expected.sort();
@@ -99,6 +83,38 @@ pub(crate) fn check(dir: &Path, plan: &Plan, jobs: &[Job]) -> Found {
         }
     }
     Found { wrong, poison }
+}
+
+/// What must become of the rows of a version.
+struct Rows {
+    loaded: Vec<Row>,
+    bad: Vec<Place>,
+    /// Archived rows that are not poison.
+    unknown: Vec<Place>,
+    poison: u64,
+}
+
+/// A row is loaded or archived, never both, and a good one is archived only as poison.
+fn rows(dir: &Path, plan: &Plan, shown: &Shown, plain: &[u8]) -> Rows {
+    let unknown = rejected(dir, &shown.failures);
+    let mut rows = Rows { loaded: vec![], bad: vec![], unknown, poison: 0 };
+    for mut row in oracle::judge(plain) {
+        if plan.patched && row.verdict == Err("one_of") {
+            let span = usize::try_from(row.start).unwrap()..usize::try_from(row.end).unwrap();
+            row.verdict = patched(&plain[span]);
+        }
+        let at = |code: &str| (row.number, row.start, row.end, code.to_owned());
+        let poisoned = rows.unknown.iter().position(|found| *found == at("poison"));
+        match (row.verdict, poisoned) {
+            (_, Some(found)) => {
+                rows.unknown.remove(found);
+                rows.poison += 1;
+            }
+            (Err(code), None) => rows.bad.push(at(code)),
+            (Ok(row), None) => rows.loaded.push(row),
+        }
+    }
+    rows
 }
 
 fn difference(loaded: &[Row], expected: &[Row]) -> String {
@@ -186,8 +202,11 @@ fn unpacked(bytes: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// `(row number, first byte, end, code)` of the rows in files of the archive, in row order.
-fn rejected(dir: &Path, files: &[String]) -> Vec<(i64, i64, i64, String)> {
+/// Row number, first byte, end and code of an archived row.
+type Place = (i64, i64, i64, String);
+
+/// The rows in files of the archive, in row order.
+fn rejected(dir: &Path, files: &[String]) -> Vec<Place> {
     let mut rows = vec![];
     for file in files {
         for row in table::read(&dir.join("failures").join(file)) {
