@@ -143,8 +143,13 @@ impl Machine {
             }
             let failed =
                 |n| self.chunk(state, job, n).is_some_and(|c| c.state == ChunkState::Failed);
-            if is == JobState::Running && self.leaves(state, job).into_iter().any(failed) {
-                offer(Deed::Block);
+            let has_failed = self.leaves(state, job).into_iter().any(failed);
+            match is {
+                JobState::Running if has_failed => offer(Deed::Block),
+                JobState::Blocked if !has_failed && self.may_revive(self.job_item(state, job)) => {
+                    offer(Deed::Revive);
+                }
+                _ => {}
             }
         }
         if may(may::OUTAGE) && (state.deeds > 0 || Machine::is_away(state)) {
@@ -201,6 +206,9 @@ impl Machine {
                     let slot = slot.as_deref().and_then(Parsed::slot);
                     slot.map(|slot| ledger::rest_slot(&slot.slot))
                 }
+                Deed::Revive => {
+                    return self.revive(read).map_or(Decision::Nothing, Decision::Send);
+                }
                 Deed::RestJob => Some(self.with_job(read, ledger::rest_job)),
                 Deed::Fail => return Decision::Send(self.fail(read)),
                 Deed::Approve => self.with_job(read, |job| {
@@ -217,7 +225,12 @@ impl Machine {
         });
         let Decision::Send(write) = decision else { return None };
         let op = Op::Write(write);
-        let sent = state.network.iter().any(|r| r.op == op && r.from == NOBODY);
+        let mut late = state.network.iter().filter(|request| request.from == NOBODY);
+        // Where jobs come back again and again, one write at a time is late.
+        let sent = match self.bounds.allows(may::REDRIVE) {
+            true => late.next().is_some(),
+            false => late.any(|request| request.op == op),
+        };
         (!sent).then_some(op)
     }
 

@@ -52,6 +52,7 @@ const EQUIVALENT: &[Equivalents] = &[
             ("renew refused", ""),
             ("set_chunk_count refused", ""),
             ("settle_slot refused", ""),
+            ("rest_job refused", ""),
             ("rest_slot refused", ""),
         ],
     ),
@@ -145,6 +146,14 @@ const EQUIVALENT: &[Equivalents] = &[
             ("redrive_job stands: state = PLANNING", ""),
             ("redrive_job stands: state = RUNNING", ""),
         ],
+    ),
+    (
+        "a BLOCKED job without a FAILED chunk goes on by itself; the revision spares it the detour",
+        &[("block: rev = ?", ""), ("give_up stands: state = FAILED", "")],
+    ),
+    (
+        "a BLOCKED job that left the index lacks a reminder, which whatever brings it back puts there",
+        &[("rest_job: rev = ?", "")],
     ),
     (
         "only a redrive leaves FAILED, and it raises the epoch",

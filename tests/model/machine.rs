@@ -55,6 +55,8 @@ pub(crate) enum Deed {
     Block,
     /// The slot leaves the index, for its head's job is there.
     RestSlot,
+    /// A BLOCKED job without a FAILED chunk goes on.
+    Revive,
     /// A BLOCKED job leaves the index.
     RestJob,
     Approve,

@@ -96,7 +96,7 @@ fn chunks() -> Vec<Case> {
         small("chunks: one", Bounds { may: WORK | may::RENEW | may::GIVE_BACK, ..DEATH }),
         small("chunks: given up", Bounds { may: WORK | may::GIVE_UP | may::REFUSE, ..DEATH }),
         small("chunks: brought back", Bounds { deeds: 1, epochs: 5, may: REDRIVE, ..CALM }),
-        smoke("chunks: brought back, alone", Bounds { workers: 1, deeds: 2, epochs: 7, may: REDRIVE, ..FAULT }),
+        smoke("chunks: brought back, alone", Bounds { workers: 1, deeds: 1, epochs: 5, may: REDRIVE, ..FAULT }),
         small("chunks: brought back twice", Bounds {
             deeds: 2, epochs: 5, may: may::PLANNED | may::CHUNK | may::GIVE_UP | may::REDRIVE, ..CALM
         }),
@@ -105,7 +105,7 @@ fn chunks() -> Vec<Case> {
             may: may::OBSERVE | may::PLANNED | may::CHUNK | may::GIVE_UP | may::REDRIVE | may::SUPERSEDE,
             ..CALM
         }),
-        small("chunks: brought back, a fault", Bounds { deeds: 1, epochs: 4, may: REDRIVE, ..FAULT })
+        full("chunks: brought back, a fault", Bounds { deeds: 1, epochs: 4, may: REDRIVE, ..FAULT })
             ,
         smoke("bisect: one of two", Bounds { rows: 2, poison: 2, epochs: 10, may: PROMPT | may::COMMIT, ..CALM }),
         small("bisect: a death of its own", Bounds { rows: 2, poison: 2, epochs: 11, may: PROMPT, ..DEATH }),

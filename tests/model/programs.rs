@@ -30,7 +30,8 @@ impl Machine {
             self.tasks_of_job(state, job, is, &mut found);
         }
         for (job, _) in self.jobs(state) {
-            if state.asked & (1 << job) != 0 {
+            let asked = state.asked & (1 << job) != 0;
+            if asked && self.may_revive(self.job_item(state, job)) {
                 found(Task::Redrive(job));
             }
         }
@@ -124,7 +125,7 @@ impl Machine {
                 state.ask(worker, op, Pc::Last);
             }
             Task::Revert(to) => self.revert(state, worker, to),
-            Task::Redrive(job) => self.redrive(state, worker, job, 0),
+            Task::Redrive(job) => self.redrive(state, worker, job),
             Task::Replay(request) => self.start_replay(state, worker, request),
             Task::Resume(replay) => self.resume_replay(state, worker, replay),
             Task::Sink => self.try_sink(state, worker),
@@ -267,6 +268,11 @@ impl Machine {
             && rules::is_fresh(&self.world.item(before))
         {
             state.broken |= rules::GIVEN_UP_EARLY;
+        }
+        if self.world.name_of(write) == "redrive_chunk"
+            && rules::request(&self.world.item(before)) == rules::request(&self.world.item(after))
+        {
+            state.broken |= rules::BACK_TWICE;
         }
         let after = self.world.parsed(after);
         if let Parsed::Slot(slot) = &*after {

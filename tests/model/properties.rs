@@ -21,7 +21,7 @@ macro_rules! rules {
 }
 
 const OF_WRITES: [(&str, Holds); RULES.len()] =
-    rules!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20);
+    rules!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21);
 
 const OF_STATES: [(&str, Holds); STATES] = [
     ("what is committed is complete, and as its chunks say", |machine, state| {

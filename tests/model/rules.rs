@@ -5,7 +5,7 @@ use rowproof_core::ledger::{Chunk, ChunkState, Fields, Item, JobState, Write};
 use crate::parsed::{JobItem, Parsed, SlotItem};
 
 /// Rules by their bit, in order.
-pub(crate) const RULES: [&str; 21] = [
+pub(crate) const RULES: [&str; 22] = [
     "a DONE chunk keeps its state and outcome",
     "a FAILED chunk comes back only by a redrive",
     "an epoch is given once, and never falls",
@@ -27,6 +27,7 @@ pub(crate) const RULES: [&str; 21] = [
     "one outage is told once",
     "a chunk is given up only when its attempts are used up",
     "a version that an operator went back from does not take the slot back",
+    "a request brings a chunk back once",
 ];
 
 pub(crate) const DONE_CHANGED: u32 = 1;
@@ -50,6 +51,7 @@ pub(crate) const ALARM: u32 = 1 << 17;
 pub(crate) const TOLD_TWICE: u32 = 1 << 18;
 pub(crate) const GIVEN_UP_EARLY: u32 = 1 << 19;
 pub(crate) const REVERTED_BACK: u32 = 1 << 20;
+pub(crate) const BACK_TWICE: u32 = 1 << 21;
 
 /// The rules that a write broke by turning `before` into `after`.
 pub(crate) fn broken(write: &Write, before: Option<&Parsed>, after: &Parsed) -> u32 {
@@ -139,4 +141,9 @@ pub(crate) fn is_fresh(item: &Item) -> bool {
     let is_whole = fields.text("part").is_none_or(str::is_empty);
     let tries = if is_whole { ATTEMPTS_MAX } else { PART_ATTEMPTS_MAX };
     fields.number("attempts").unwrap_or(0) < tries + ISOLATIONS_MAX
+}
+
+/// The request that brought a chunk back last.
+pub(crate) fn request(item: &Item) -> Option<&str> {
+    Fields(item).text("redrive")
 }

@@ -157,6 +157,11 @@ impl Machine {
     fn has_slack(&self, state: &State) -> bool {
         use crate::bounds::may;
         use rowproof_core::ledger::ChunkState::{Done, Failed, Leased, Ready, Split};
+        let revives = self.bounds.allows(may::REDRIVE);
+        let ended = |job: &u8| revives && !self.has_room(state, *job);
+        if self.jobs(state).iter().any(|(job, _)| ended(job)) {
+            return false;
+        }
         state.items.iter().all(|(_, item)| match self.world.parsed(*item).chunk() {
             Some(chunk) => {
                 let epochs = i64::from(self.bounds.epochs);
