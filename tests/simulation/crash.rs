@@ -3,7 +3,7 @@
 
 use rowproof_io::settings::read_env;
 
-use crate::plan::{Action, Plan, packed};
+use crate::plan::{Action, Plan, Sabotage, packed};
 use crate::sim::run;
 use crate::support::orders::Orders;
 
@@ -88,4 +88,21 @@ fn no_crash_at_any_boundary_loses_or_doubles_a_row() {
         crashed += 1;
     }
     println!("{pairs} pairs of {name}, {crashed} crashed at");
+}
+
+/// The layer's control: without a guard that a crash needs, it goes red.
+#[test]
+fn a_missing_guard_is_found_by_crashes() {
+    let scenarios = scenarios();
+    let (_, plan) = scenarios
+        .iter()
+        .find(|(name, _)| *name == "overwritten while it is processed")
+        .expect("the scenario is there");
+    let found = (60..200).step_by(4).find_map(|at| {
+        let sabotage = Some(Sabotage::SupersedeAnyState);
+        let report = run(&Plan { crash_at: vec![at], sabotage, ..plan.clone() });
+        report.violations.first().map(|violation| (at, violation.clone()))
+    });
+    println!("T12 without its states: {found:?}");
+    assert!(found.is_some(), "supersede without its states is not noticed");
 }
