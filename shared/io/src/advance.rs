@@ -104,6 +104,14 @@ async fn hand_out(app: &App, job: &Job, deadline: Deadline) -> Result<(), StepEr
         }
         (PlanKind::Chain, _) => open_of_chain(app, job).await?,
     };
+    // A block that was slower than a redrive: nothing failed any more, so nobody else would lift it.
+    if job.state == JobState::Blocked
+        && open.failed.is_empty()
+        && let Some(back) = ledger::redrive_job(job, app.clock.now())
+    {
+        app.ledger.perform(&back).await?;
+        return send_job(app, job, 0).await;
+    }
     if open.is_empty() {
         commit_job(app, &job.facts.job).await?;
         return Ok(());
