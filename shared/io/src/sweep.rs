@@ -18,6 +18,8 @@ use crate::revert::reverted_job;
 
 /// Things of one shard that one call looks at. The next call takes what is left.
 const PER_SHARD: i32 = 200;
+/// No next look is ever further away than this, in seconds.
+const FAR_SECONDS: i64 = 3600;
 /// Things looked at at a time.
 const IN_FLIGHT: usize = 8;
 
@@ -63,9 +65,12 @@ enum Done {
 /// # Errors
 /// The index or a queue does not answer. What was done until then stands; the next call goes on.
 pub async fn sweep(app: &App, which: Which, deadline: Deadline) -> Result<Swept, StepError> {
-    let until = match which {
-        Which::Due => app.clock.now(),
-        Which::All => EpochSeconds(i64::MAX),
+    let (begin, end) = (EpochSeconds(0), EpochSeconds(i64::MAX));
+    let now = app.clock.now();
+    let spans = match which {
+        // What is due so late was written by a clock that is wrong.
+        Which::Due => vec![(begin, now), (now.plus(FAR_SECONDS), end)],
+        Which::All => vec![(begin, end)],
     };
     let mut swept = Swept::default();
     for shard in 0..DUE_SHARDS {
@@ -73,7 +78,10 @@ pub async fn sweep(app: &App, which: Which, deadline: Deadline) -> Result<Swept,
             swept.more = true;
             break;
         }
-        let found = app.ledger.due(shard, until, PER_SHARD).await?;
+        let mut found = vec![];
+        for span in &spans {
+            found.extend(app.ledger.due(shard, *span, PER_SHARD).await?);
+        }
         swept.more |= found.len() >= usize::try_from(PER_SHARD).unwrap_or(usize::MAX);
         let looks: Vec<_> = found.iter().map(|due| look(app, due, which)).collect();
         let mut looked = stream::iter(looks).buffer_unordered(IN_FLIGHT);

@@ -18,11 +18,11 @@ pub enum Due {
 }
 
 impl Ledger {
-    /// Up to `limit` things of one shard that are due by `until`, the longest due first.
+    /// Up to `limit` things of one shard that are due in `[from, until]`, the longest due first.
     pub async fn due(
         &self,
         shard: u32,
-        until: EpochSeconds,
+        (from, until): (EpochSeconds, EpochSeconds),
         limit: i32,
     ) -> Result<Vec<Due>, AwsError> {
         let shard = format!("D#{shard:02}");
@@ -31,8 +31,9 @@ impl Ledger {
             .query()
             .table_name(&self.table)
             .index_name("due")
-            .key_condition_expression("due_shard = :shard AND due_at <= :until")
+            .key_condition_expression("due_shard = :shard AND due_at BETWEEN :from AND :until")
             .expression_attribute_values(":shard", AttributeValue::S(shard.clone()))
+            .expression_attribute_values(":from", AttributeValue::N(from.0.to_string()))
             .expression_attribute_values(":until", AttributeValue::N(until.0.to_string()))
             .limit(limit)
             .send()
