@@ -14,7 +14,6 @@ use crate::clock::Deadline;
 use crate::error::StepError;
 use crate::lease::watched;
 use crate::pipelines::Ready;
-use crate::plan::joined;
 use crate::source::TextSource;
 
 /// A chunk with everything that is known about it.
@@ -99,21 +98,8 @@ impl Work {
     /// Step b: the chunk's text from its first byte, of the very version the job was made for. It ends
     /// with the chunk, or with the object where the chunk's end is not known.
     pub(crate) async fn open(&self, app: &App, job: &Job) -> Result<TextSource, StepError> {
-        let start = self.start.byte;
-        if let (PlanKind::Ranges, Some(end)) = (self.plan.kind, self.end) {
-            return TextSource::range(app, &job.facts, start, end).await;
-        }
-        let (pipeline, codec) = (&self.ready.pipeline, self.plan.codec);
-        let mut source =
-            TextSource::unpacked(app, &job.facts, pipeline, codec, &app.limits).await?;
-        let (length, block_bytes) = (self.end.map(|end| end - start), app.limits.block_bytes);
-        joined(
-            tokio::task::spawn_blocking(move || {
-                source.enter(start, length, block_bytes)?;
-                Ok(source)
-            })
-            .await,
-        )?
+        let (pipeline, start) = (&self.ready.pipeline, self.start.byte);
+        TextSource::planned(app, &job.facts, pipeline, &self.plan, start, self.end).await
     }
 
     pub(crate) async fn text(&self, app: &App, job: &Job) -> Result<Box<ChainText>, StepError> {

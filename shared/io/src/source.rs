@@ -7,10 +7,12 @@ use rowproof_core::ids::JobId;
 use rowproof_core::input::{Codec, Inflate};
 use rowproof_core::ledger::JobFacts;
 use rowproof_core::pipeline::Pipeline;
+use rowproof_core::plan::{Plan, PlanKind};
 use tokio::runtime::Handle;
 
 use crate::app::App;
 use crate::error::{AwsError, StepError};
+use crate::plan::joined;
 
 /// Text of an object from some byte on. Pulled by the worker's thread, block by block; the kernel's
 /// socket buffer reads ahead meanwhile.
@@ -69,6 +71,29 @@ impl TextSource {
         let inflate = Inflate::new(codec, &pipeline.source.encoding, limits);
         source.inflate = Some(inflate.map_err(|error| refuse(&source.uri, error))?);
         Ok(source)
+    }
+
+    /// Text of a planned object in bytes `[start, end)`; without an end, up to the end of the object.
+    pub(crate) async fn planned(
+        app: &App,
+        facts: &JobFacts,
+        pipeline: &Pipeline,
+        plan: &Plan,
+        start: u64,
+        end: Option<u64>,
+    ) -> Result<TextSource, StepError> {
+        if plan.kind == PlanKind::Ranges {
+            let end = end.unwrap_or(facts.object.size);
+            return TextSource::range(app, facts, start, end).await;
+        }
+        let (limits, length) = (&app.limits, end.map(|end| end - start));
+        let mut text = TextSource::unpacked(app, facts, pipeline, plan.codec, limits).await?;
+        let block_bytes = limits.block_bytes;
+        let entered = tokio::task::spawn_blocking(move || {
+            text.enter(start, length, block_bytes)?;
+            Ok(text)
+        });
+        joined(entered.await)?
     }
 
     /// Appends text to `block` until it holds `want` bytes or more; `true` when the text has ended.
@@ -142,7 +167,7 @@ impl TextSource {
 
     /// Drops so many bytes of text from the beginning. Behind them the text ends after `length` bytes,
     /// or with the object.
-    pub(crate) fn enter(
+    fn enter(
         &mut self,
         mut skip: u64,
         length: Option<u64>,

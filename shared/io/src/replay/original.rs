@@ -71,7 +71,8 @@ async fn read_source(
     for group in groups {
         let (Some(first), Some(last)) = (group.first(), group.last()) else { continue };
         let (start, end) = (first.start, last.end);
-        let mut text = open(app, parent, ready, plan, start, end).await?;
+        let (facts, pipeline) = (&parent.facts, &ready.pipeline);
+        let mut text = TextSource::planned(app, facts, pipeline, plan, start, Some(end)).await?;
         let lengths: Vec<_> = group.iter().map(|place| (place.start, place.end)).collect();
         let read =
             joined(tokio::task::spawn_blocking(move || cut(&mut text, start, &lengths)).await)??;
@@ -82,29 +83,6 @@ async fn read_source(
         }
     }
     Ok(())
-}
-
-async fn open(
-    app: &App,
-    parent: &Job,
-    ready: &Arc<Ready>,
-    plan: &Plan,
-    start: u64,
-    end: u64,
-) -> Result<TextSource, StepError> {
-    if plan.kind == PlanKind::Ranges {
-        return TextSource::range(app, &parent.facts, start, end).await;
-    }
-    let (pipeline, block_bytes) = (&ready.pipeline, app.limits.block_bytes);
-    let mut text =
-        TextSource::unpacked(app, &parent.facts, pipeline, plan.codec, &app.limits).await?;
-    joined(
-        tokio::task::spawn_blocking(move || {
-            text.enter(start, Some(end - start), block_bytes)?;
-            Ok(text)
-        })
-        .await,
-    )?
 }
 
 /// Cuts records out of a text that begins at byte `start`, in order.

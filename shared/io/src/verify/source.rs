@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rowproof_core::block::{BlockCounts, Digest};
 use rowproof_core::decode::{Budget, Decoder};
 use rowproof_core::ledger::Job;
-use rowproof_core::plan::{Plan, PlanKind};
+use rowproof_core::plan::Plan;
 use rowproof_core::receipt::Manifest;
 
 use super::{Finding, judged, unchecked};
@@ -75,20 +75,11 @@ async fn decoded(
     plan: Plan,
 ) -> Result<(BlockCounts, Digest), StepError> {
     let (facts, limits) = (&job.facts, app.limits.clone());
-    let mut text = match plan.kind {
-        PlanKind::Ranges => {
-            TextSource::range(app, facts, plan.data_start, facts.object.size).await?
-        }
-        PlanKind::Chain => {
-            TextSource::unpacked(app, facts, &ready.pipeline, plan.codec, &limits).await?
-        }
-    };
+    let (pipeline, start) = (&ready.pipeline, plan.data_start);
+    let mut text = TextSource::planned(app, facts, pipeline, &plan, start, None).await?;
     let ready = ready.clone();
     let thread = tokio::task::spawn_blocking(move || {
         let mut block = vec![];
-        if plan.kind == PlanKind::Chain {
-            text.enter(plan.data_start, None, limits.block_bytes)?;
-        }
         let mut decoder = Decoder::new(&ready.pipeline, Arc::new(plan.layout), &limits);
         let (mut counts, mut digest) = (BlockCounts::default(), Digest::default());
         let mut want = limits.block_bytes;
