@@ -167,8 +167,7 @@ async fn source_changed(app: &App, id: &JobId) -> Result<(), StepError> {
     match observe_object(app, &ready, &captures, key, Restart::No).await? {
         Observation::Job(newer) if newer.facts.job != *id => {
             info!(job = %id, newer = %newer.facts.job, "overwritten while it was read");
-            let message = Message::new(Task::Job { job: newer.facts.job });
-            app.queue.send(&app.settings.work_queue_url, &message, 0).await?;
+            send_job(app, &newer, 0).await?;
         }
         Observation::Job(_) => {}
         Observation::Gone | Observation::Own => {

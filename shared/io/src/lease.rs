@@ -36,7 +36,7 @@ pub(crate) async fn acquire(app: &App, id: &ChunkId) -> Result<Acquired, StepErr
             Acquire::Busy(until) => return Ok(Acquired::Busy(until.0)),
             Acquire::Failed => return Ok(Acquired::Over),
             Acquire::GiveUp(lease) => {
-                give_up(app, &lease).await?;
+                give_up_poison(app, &lease).await?;
                 return Ok(Acquired::Over);
             }
             Acquire::Try(write, lease) => {
@@ -50,8 +50,8 @@ pub(crate) async fn acquire(app: &App, id: &ChunkId) -> Result<Acquired, StepErr
     Ok(Acquired::Busy(app.clock.now().plus(1).0))
 }
 
-/// T8: the chunk FAILED, its job is BLOCKED, and the failed queue names both.
-async fn give_up(app: &App, lease: &Lease) -> Result<(), StepError> {
+/// T8 of a chunk that killed its workers; the failed queue names it.
+async fn give_up_poison(app: &App, lease: &Lease) -> Result<(), StepError> {
     let failure = Failure {
         code: "poison".into(),
         message: format!(
@@ -62,15 +62,27 @@ async fn give_up(app: &App, lease: &Lease) -> Result<(), StepError> {
             lease.id.job
         ),
     };
-    let now = app.clock.now();
-    if app.ledger.perform(&ledger::give_up(lease, &failure, now)).await?.stands() {
-        if let Some(job) = app.ledger.job(&lease.id.job).await? {
-            app.ledger.perform(&ledger::block(&job, &failure, now)).await?;
-        }
+    if give_up(app, lease, &failure).await? {
         crate::queue::announce(app, &lease.id.job, Some(&lease.id), &failure.code).await?;
         warn!(job = %lease.id.job, chunk = %lease.id, "chunk given up");
     }
     Ok(())
+}
+
+/// T8: the chunk FAILED and its job is BLOCKED; `false` when the chunk has moved on since.
+pub(crate) async fn give_up(
+    app: &App,
+    lease: &Lease,
+    failure: &Failure,
+) -> Result<bool, StepError> {
+    let now = app.clock.now();
+    if !app.ledger.perform(&ledger::give_up(lease, failure, now)).await?.stands() {
+        return Ok(false);
+    }
+    if let Some(job) = app.ledger.job(&lease.id.job).await? {
+        app.ledger.perform(&ledger::block(&job, failure, now)).await?;
+    }
+    Ok(true)
 }
 
 /// T16: nothing of the object will be loaded.

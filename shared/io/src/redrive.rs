@@ -4,11 +4,12 @@
 
 use rowproof_core::ids::JobId;
 use rowproof_core::ledger::{self, Chunk, ChunkId, ChunkState, Failure, Job, JobState, Lease};
-use rowproof_core::message::{Message, Task};
 use tracing::{info, warn};
 
+use crate::advance::send_job;
 use crate::app::App;
 use crate::error::StepError;
+use crate::lease::give_up;
 
 /// Times the job may change under one request before the message is given back.
 const TRIES: u32 = 8;
@@ -66,12 +67,11 @@ pub async fn redrive(app: &App, id: &JobId, request: Request<'_>) -> Result<Redr
             None => return Ok(Redriven::Refused),
         }
         let left = redrive_chunks(app, &job, request, &mut chunks).await?;
-        let message = Message::new(Task::Job { job: id.clone() });
         // Whoever saw the job between the two steps has blocked it again.
         let after = app.ledger.job(id).await?;
         let blocked = after.filter(|after| after.state == JobState::Blocked && left == 0);
         let Some(blocked) = blocked else {
-            app.queue.send(&app.settings.work_queue_url, &message, 0).await?;
+            send_job(app, &job, 0).await?;
             info!(job = %id, chunks, "redriven");
             return Ok(Redriven::Back(chunks));
         };
@@ -153,11 +153,7 @@ pub async fn give_up_undelivered(app: &App, id: &ChunkId) -> Result<(), StepErro
         seconds: 0,
         isolate: false,
     };
-    let now = app.clock.now();
-    if app.ledger.perform(&ledger::give_up(&lease, &failure, now)).await?.stands() {
-        if let Some(job) = app.ledger.job(&id.job).await? {
-            app.ledger.perform(&ledger::block(&job, &failure, now)).await?;
-        }
+    if give_up(app, &lease, &failure).await? {
         warn!(job = %id.job, chunk = %id, "chunk given up: its message was never taken");
     }
     Ok(())
