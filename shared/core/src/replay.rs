@@ -90,6 +90,13 @@ pub struct ReplayTally {
 }
 
 impl ReplayTally {
+    /// Adds what came of the rows that were tried.
+    pub fn note(&mut self, replayed: &Replayed) {
+        let failed = replayed.refused.iter().map(|reason| reason.rows).sum();
+        let (loaded, reasons) = (replayed.loaded, replayed.refused.clone());
+        self.add(&ReplayTally { loaded, failed, reasons, ..ReplayTally::default() });
+    }
+
     /// Adds the figures of another chunk.
     pub fn add(&mut self, other: &ReplayTally) {
         self.selected += other.selected;

@@ -8,6 +8,7 @@ use rowproof_core::ledger::{ChainStart, ChunkId, Job, OutcomeRef};
 use rowproof_core::names;
 use rowproof_core::receipt::{ArchivedFile, ChunkOutcome, StagedFile};
 use rowproof_core::table::TableFile;
+use serde::Serialize;
 
 use crate::app::App;
 use crate::chunk_text::Worked;
@@ -81,20 +82,21 @@ pub(crate) async fn store_outcome(
     let next = goes_on.then_some(next);
     // Where a part ends was decided when its chunk was split.
     let end_of_object = worked.open_end && worked.packed_bytes.is_some();
-    put_outcome(app, id, &outcome, next, end_of_object).await
+    let stored = put_outcome(app, id, &outcome, outcome.counts.read).await?;
+    Ok(OutcomeRef { next, end_of_object, ..stored })
 }
 
-/// Stores an outcome document under its hash.
+/// Stores an outcome document about so many rows under its hash. What is returned names no chunk that
+/// follows.
 pub(crate) async fn put_outcome(
     app: &App,
     id: &ChunkId,
-    outcome: &ChunkOutcome,
-    next: Option<ChainStart>,
-    end_of_object: bool,
+    outcome: &impl Serialize,
+    rows: u64,
 ) -> Result<OutcomeRef, StepError> {
     let text = serde_json::to_vec(outcome).unwrap_or_default();
     let sha256 = sha256_hex(&text);
     let key = names::outcome(id, &sha256);
     app.store.put_new(&app.settings.output_bucket, &key, Bytes::from(text), &id.job.0).await?;
-    Ok(OutcomeRef { key, sha256, rows: outcome.counts.read, next, end_of_object })
+    Ok(OutcomeRef { key, sha256, rows, next: None, end_of_object: false })
 }

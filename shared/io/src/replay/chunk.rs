@@ -3,12 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
 use rowproof_core::archive::{ArchivedRow, Predicate};
 use rowproof_core::engine::ChunkSetup;
-use rowproof_core::ids::sha256_hex;
 use rowproof_core::ledger::{self, ChunkId, Failure, Job, Lease, OutcomeRef, Stage};
-use rowproof_core::names;
 use rowproof_core::patch::{Fixed, Patch};
 use rowproof_core::plan::Plan;
 use rowproof_core::receipt::ChunkOutcome;
@@ -130,9 +127,7 @@ async fn run_leased(
     let ready = work.ready.clone();
     let replay = move |stop: &AtomicBool| run(&ready, &setup, candidates, stop);
     let Some(replayed) = watched(app, lease, deadline, replay).await? else { return Ok(None) };
-    tally.loaded = replayed.loaded;
-    tally.failed += replayed.refused.iter().map(|reason| reason.rows).sum::<u64>();
-    tally.add(&ReplayTally { reasons: replayed.refused.clone(), ..ReplayTally::default() });
+    tally.note(&replayed);
     let stored = store(app, job, &lease.id, &work, replayed, tally);
     let Some(outcome) = keeping(app, lease, Stage::Sinking, deadline, Box::pin(stored)).await?
     else {
@@ -311,13 +306,10 @@ async fn store(
         next.files.extend(files);
         let failures = replayed.failures.take();
         next.failures = write_rejects(app, &work.parent, &work.id, next.fix, failures).await?;
-        to = put_outcome(app, &work.id, &next, from.next, from.end_of_object).await?;
+        let stored = put_outcome(app, &work.id, &next, next.counts.read).await?;
+        to = OutcomeRef { next: from.next, end_of_object: from.end_of_object, ..stored };
     }
     info!(job = %job.facts.job, chunk = %own, selected = tally.selected, loaded = tally.loaded, "replayed");
     let rows = tally.selected;
-    let text = serde_json::to_vec(&ReplayOutcome { to, tally }).unwrap_or_default();
-    let sha256 = sha256_hex(&text);
-    let key = names::outcome(own, &sha256);
-    app.store.put_new(&app.settings.output_bucket, &key, Bytes::from(text), &own.job.0).await?;
-    Ok(OutcomeRef { key, sha256, rows, next: None, end_of_object: false })
+    put_outcome(app, own, &ReplayOutcome { to, tally }, rows).await
 }

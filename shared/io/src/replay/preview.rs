@@ -74,9 +74,7 @@ pub async fn preview_replay(app: &App, request: &ReplayRequest) -> Result<Previe
             Ok::<_, StepError>((replayer.finish().map_err(refuse_engine)?, samples))
         });
         let (replayed, some) = joined(thread.await)??;
-        tally.loaded = replayed.loaded;
-        tally.failed += replayed.refused.iter().map(|reason| reason.rows).sum::<u64>();
-        tally.reasons = replayed.refused;
+        tally.note(&replayed);
         all.add(&tally);
         samples.extend(some);
     }
