@@ -20,10 +20,14 @@ mod kills;
 mod layout;
 mod ops;
 mod ops_verbs;
+mod poison;
+mod processes;
 mod replay;
 mod rows;
 mod secrecy;
 #[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "the simulation uses the rest")]
 mod support;
 mod verbs_a;
 mod verbs_b;
+mod zombie;

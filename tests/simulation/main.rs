@@ -9,7 +9,7 @@
 //! | `ROWPROOF_SIM_SEEDS=10000` | so many seeds |
 //! | `ROWPROOF_SIM_FIRST=1` | the first of them |
 //! | `ROWPROOF_SIM_SEED=7` | only this one, with all that happens in it |
-//! | `ROWPROOF_SIM_CRASH=all` | every crash point, and every pair of the smallest scenario; or so many |
+//! | `ROWPROOF_SIM_CRASH=all` | every crash point, and every pair of the three smallest scenarios; or so many |
 //! | `ROWPROOF_SIM_VERBOSE=1` | print all that happens in other tests as well |
 //!
 //! `TMPDIR` on a memory file system makes it faster.

@@ -1,16 +1,14 @@
 //! What happens in a run: files, accidents, and what operators do.
 
-use bytes::Bytes;
 use fastrand::Rng;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use hyper::Request;
 use rowproof_io::settings::read_env;
 use rowproof_local::faults::{Class, Rates};
-use serde_json::Value;
 use std::io::Write;
 
 use crate::support::orders::Orders;
+use crate::support::sabotage::Sabotage;
 
 /// Something that comes from outside.
 #[derive(Debug, Clone)]
@@ -186,46 +184,4 @@ pub(crate) fn packed(key: &str, bytes: Vec<u8>) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(&bytes).unwrap();
     encoder.finish().unwrap()
-}
-
-/// A guard that is taken out of every request on its way, to see that the layer notices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sabotage {
-    /// T1 without its revision: a stale event moves the head back.
-    ObserveAnyRevision,
-    /// T12 without its states: what is committed is called overtaken.
-    SupersedeAnyState,
-}
-
-impl Sabotage {
-    pub(crate) fn spoil(self, request: Request<Bytes>) -> Request<Bytes> {
-        let target = request.headers().get("x-amz-target");
-        if target.is_none_or(|target| !target.as_bytes().ends_with(b"UpdateItem")) {
-            return request;
-        }
-        let (head, body) = request.into_parts();
-        let mut input: Value = serde_json::from_slice(&body).unwrap();
-        if !self.concerns(&input) {
-            return Request::from_parts(head, body);
-        }
-        let condition = input["ConditionExpression"].as_str().unwrap();
-        let always = format!("({condition}) OR attribute_exists(#pk)");
-        input["ConditionExpression"] = always.into();
-        input["ExpressionAttributeNames"]["#pk"] = "pk".into();
-        Request::from_parts(head, Bytes::from(input.to_string()))
-    }
-
-    fn concerns(self, input: &Value) -> bool {
-        let update = input["UpdateExpression"].as_str().unwrap_or_default();
-        let sets = |name: &str| update.contains(&format!("#{name} = "));
-        let item = input["Key"]["sk"]["S"].as_str().unwrap_or_default();
-        match self {
-            Sabotage::ObserveAnyRevision => item == "S" && sets("head_version"),
-            Sabotage::SupersedeAnyState => {
-                let values = input["ExpressionAttributeValues"].as_object().unwrap();
-                let to = |value: &Value| value["S"] == "SUPERSEDED";
-                item == "J" && sets("state") && values.values().any(to) && !sets("manifest")
-            }
-        }
-    }
 }

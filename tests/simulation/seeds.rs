@@ -5,8 +5,9 @@ use std::time::Instant;
 use rowproof_io::settings::read_env;
 use rowproof_local::faults::Class;
 
-use crate::plan::{Plan, Sabotage};
+use crate::plan::Plan;
 use crate::sim::{Report, run};
+use crate::support::sabotage::Sabotage;
 
 /// Seeds that once failed.
 const KEPT: [u64; 1] = [20_296];

@@ -3,5 +3,6 @@
 pub(crate) mod cloud;
 pub(crate) mod oracle;
 pub(crate) mod orders;
+pub(crate) mod sabotage;
 pub(crate) mod table;
 pub(crate) mod world;

@@ -137,3 +137,37 @@ async fn read(dir: &Path, states: Vec<String>) -> anyhow::Result<Books> {
     let dir = dir.to_owned();
     tokio::task::spawn_blocking(move || Books::read(&dir, states)).await?
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const PIPELINE: &str = "version = 1\nname = \"ids\"\n[source]\nmatch = \"incoming/*.csv\"\n\
+        format = \"csv\"\n[columns]\nid = \"int64\"\n[sink.parquet]\npath = \"curated/ids\"\n";
+
+    /// The command's control: what it compares goes red.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_file_that_is_lost_or_there_twice_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let (toml, csv) = (dir.path().join("ids.toml"), dir.path().join("ids.csv"));
+        fs::write(&toml, PIPELINE).unwrap();
+        fs::write(&csv, "id\n1\n2\nno number\n3\n").unwrap();
+        let pipeline = Arc::new(read_pipeline(&toml).unwrap());
+        let inputs = place_inputs(&pipeline, &[csv]).unwrap();
+        let run = Box::pin(one_run(&pipeline, &inputs, None)).await.unwrap();
+        let states = vec!["COMMITTED".to_owned()];
+        let again = || Books::read(run.dir.path(), states.clone()).unwrap();
+        assert_eq!(again(), run.books);
+
+        let table = run.dir.path().join("output/curated/ids");
+        let file = fs::read_dir(&table).unwrap().next().unwrap().unwrap().path();
+        fs::copy(&file, table.join("twice.parquet")).unwrap();
+        assert_ne!(again(), run.books);
+        fs::remove_file(&file).unwrap();
+        assert_eq!(again(), run.books, "a row is the same in any file");
+        fs::remove_file(table.join("twice.parquet")).unwrap();
+        assert_ne!(again(), run.books);
+    }
+}
