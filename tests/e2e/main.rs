@@ -21,6 +21,7 @@ mod layout;
 mod ops;
 mod ops_verbs;
 mod poison;
+mod postgres;
 mod processes;
 mod replay;
 mod rows;

@@ -29,7 +29,7 @@ async fn loaded(note: usize, memory_mb: u32) -> Processes {
     cloud.put(KEY, orders(note)).await;
     let began = Instant::now();
     while cloud.states().await != BTreeMap::from([("COMMITTED", 1)]) {
-        assert!(began.elapsed() < Duration::from_secs(120), "{:?}", cloud.states().await);
+        assert!(began.elapsed() < Duration::from_secs(400), "{:?}", cloud.states().await);
         tokio::time::sleep(Duration::from_secs(1)).await;
         cloud.take_on().await;
     }

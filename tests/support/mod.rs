@@ -3,6 +3,8 @@
 pub(crate) mod cloud;
 pub(crate) mod oracle;
 pub(crate) mod orders;
+#[cfg(unix)]
+pub(crate) mod postgres;
 pub(crate) mod sabotage;
 pub(crate) mod table;
 pub(crate) mod world;

@@ -52,8 +52,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
         Ready::compile(pipeline.clone())?;
         pipelines.push(pipeline);
     }
-    let workers = Workers { count: usize::from(args.workers), processes: args.processes };
-    let started = World::start(&args.out.dir, Some(workers), Some(args.port)).await;
+    let workers = Workers::of(args.workers, args.processes, &pipelines.iter().collect::<Vec<_>>());
+    let started = World::start(&args.out.dir, Some(&workers), Some(args.port)).await;
     let world = started.map_err(|error| name_port(error, args.port))?;
     let served = tokio::select! {
         result = serve(&world, &pipelines) => result,

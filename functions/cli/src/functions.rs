@@ -57,13 +57,16 @@ pub(crate) fn process(
     app: &App,
     dir: &Path,
     function: &str,
-    workers: Workers,
+    workers: &Workers,
     access_key: &str,
 ) -> anyhow::Result<Function> {
     let mut env = app.settings.to_env();
     env.push((FUNCTION.into(), function.into()));
     for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
         env.push((name.into(), access_key.into()));
+    }
+    for name in &workers.variables {
+        env.extend(read_env(name).map(|value| (name.clone(), value)));
     }
     env.push(("AWS_REGION".into(), rowproof_local::REGION.into()));
     let log = dir.join(format!(".rowproof/{function}.log"));

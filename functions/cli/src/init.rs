@@ -10,7 +10,7 @@ use rowproof_core::decode::{Budget, Decoder};
 use rowproof_core::infer::{Inference, guess_delimiter};
 use rowproof_core::pipeline::{
     ArchiveRaw, CsvDialect, ErrorPolicy, Format, JsonlOptions, OnMissingColumn, OnNewColumn,
-    ParquetSink, Pipeline, Ragged, Replaces, Source, UnknownFields,
+    ParquetSink, Pipeline, Ragged, Replaces, Sink, Source, UnknownFields,
 };
 use serde::Deserializer as _;
 use serde::de::{MapAccess, Visitor};
@@ -115,7 +115,7 @@ fn reading(format: Format) -> Pipeline {
             on_missing_column: OnMissingColumn::Hold,
         },
         columns: vec![],
-        sink: ParquetSink { path: "init".into(), partition_by: vec![], add: vec![] },
+        sink: Sink::Parquet(ParquetSink { path: "init".into(), partition_by: vec![], add: vec![] }),
         errors: ErrorPolicy { hold_if: None, archive_raw: ArchiveRaw::Full },
     }
 }

@@ -68,10 +68,11 @@ pub(crate) fn outcome(dir: &Path, pipeline_file: &Path, pipeline: &Pipeline, out
     match outcome.state.as_str() {
         "COMMITTED" if outcome.data.is_empty() => {}
         "COMMITTED" => {
-            let path = &pipeline.sink.path;
-            line(&format!(
-                "  look: duckdb -c \"select * from '{dir}/output/{path}/**/*.parquet' limit 10\""
-            ));
+            if let Some(path) = pipeline.sink.parquet().map(|sink| &sink.path) {
+                line(&format!(
+                    "  look: duckdb -c \"select * from '{dir}/output/{path}/**/*.parquet' limit 10\""
+                ));
+            }
         }
         "HELD" => {
             let job = outcome.job.as_deref().unwrap_or_default();

@@ -30,9 +30,9 @@ const LOADED_ALREADY: &str = "it was loaded under an earlier pipeline file, and 
 pub(crate) async fn run(args: args::Run) -> anyhow::Result<u8> {
     let pipeline = Arc::new(read_pipeline(&args.pipeline)?);
     let inputs = place_inputs(&pipeline, &args.inputs)?;
-    let workers = Workers { count: usize::from(args.workers), processes: args.processes };
+    let workers = Workers::of(args.workers, args.processes, &[&pipeline]);
     let faults = args.faults.map(plan_of);
-    let world = World::start_for(&args.out.dir, workers, &pipeline.name, faults.clone()).await?;
+    let world = World::start_for(&args.out.dir, &workers, &pipeline.name, faults.clone()).await?;
     let work = Box::pin(load(&world, &pipeline, &inputs));
     let Some(outcomes) = or_interrupted(work).await? else { return Ok(INTERRUPTED) };
     if args.json {

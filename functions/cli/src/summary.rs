@@ -1,8 +1,8 @@
 //! A pipeline in words.
 
 use rowproof_core::pipeline::{
-    AddedColumn, Column, ColumnType, DatePart, Format, HoldIf, PartitionBy, Pipeline, Rejected,
-    Replaces,
+    AddedColumn, Column, ColumnType, CommitUnit, DatePart, Format, HoldIf, ParquetSink,
+    PartitionBy, Pipeline, PostgresSink, Rejected, Replaces, Sink, WriteMode,
 };
 
 use crate::report::grouped;
@@ -62,7 +62,37 @@ fn type_name(data_type: &ColumnType) -> String {
 }
 
 fn sink(pipeline: &Pipeline) -> String {
-    let mut text = format!("good rows go to Parquet files under {}", pipeline.sink.path);
+    let mut text = match &pipeline.sink {
+        Sink::Parquet(sink) => parquet(sink),
+        Sink::Postgres(sink) => postgres(sink),
+    };
+    let added = |added: &AddedColumn| match added {
+        AddedColumn::SourceFile => "_source_file",
+        AddedColumn::SourceRow => "_source_row",
+        AddedColumn::LoadedAt => "_loaded_at",
+    };
+    let added: Vec<_> = pipeline.sink.added().iter().map(added).collect();
+    if !added.is_empty() {
+        text.push_str(&format!(", with {}", added.join(", ")));
+    }
+    text
+}
+
+fn postgres(sink: &PostgresSink) -> String {
+    let how = match sink.mode {
+        WriteMode::Upsert => "are upserted by key into",
+        WriteMode::DeleteInsert => "take the place of the file's earlier rows in",
+        WriteMode::Append => "are appended to",
+    };
+    let unit = match sink.commit {
+        CommitUnit::Object => "all rows of a file at once",
+        CommitUnit::Chunk => "chunk by chunk",
+    };
+    format!("good rows {how} table {}.{}, {unit}", sink.schema, sink.table)
+}
+
+fn parquet(sink: &ParquetSink) -> String {
+    let mut text = format!("good rows go to Parquet files under {}", sink.path);
     let level = |by: &PartitionBy| match by {
         PartitionBy::Column(name) => name.clone(),
         PartitionBy::Part { part, column } => {
@@ -75,18 +105,9 @@ fn sink(pipeline: &Pipeline) -> String {
             format!("{part}({column})")
         }
     };
-    let levels: Vec<_> = pipeline.sink.partition_by.iter().map(level).collect();
+    let levels: Vec<_> = sink.partition_by.iter().map(level).collect();
     if !levels.is_empty() {
         text.push_str(&format!(", a folder for each {}", levels.join(", ")));
-    }
-    let added = |added: &AddedColumn| match added {
-        AddedColumn::SourceFile => "_source_file",
-        AddedColumn::SourceRow => "_source_row",
-        AddedColumn::LoadedAt => "_loaded_at",
-    };
-    let added: Vec<_> = pipeline.sink.add.iter().map(added).collect();
-    if !added.is_empty() {
-        text.push_str(&format!(", with {}", added.join(", ")));
     }
     text
 }

@@ -117,8 +117,8 @@ async fn one_run(
     faults: Option<Faults>,
 ) -> anyhow::Result<Run> {
     let dir = tempfile::TempDir::with_prefix("rowproof-torture-")?;
-    let workers = Workers { count: 2, processes: false };
-    let world = World::start_for(dir.path(), workers, &pipeline.name, faults.clone()).await?;
+    let workers = Workers::of(2, false, &[]);
+    let world = World::start_for(dir.path(), &workers, &pipeline.name, faults.clone()).await?;
     Box::pin(load(&world, pipeline, inputs)).await?;
     if let Some(faults) = &faults {
         faults.stop();

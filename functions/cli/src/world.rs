@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rowproof_core::names;
+use rowproof_core::pipeline::{Dsn, Pipeline};
 use rowproof_io::app::App;
 use rowproof_local::faults::{FAULTED_ACCESS_KEY, Faults};
 use rowproof_local::{
@@ -33,12 +34,25 @@ const JOIN_TRIES: u32 = 50;
 const JOIN_PAUSE: Duration = Duration::from_millis(100);
 
 /// How functions are run.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Workers {
     /// Invocations of each function at a time.
     pub(crate) count: usize,
     /// As processes under a Runtime API, instead of in this process.
     pub(crate) processes: bool,
+    /// Variables of this process that such processes need: where databases are.
+    pub(crate) variables: Vec<String>,
+}
+
+impl Workers {
+    /// As many, for these pipelines.
+    pub(crate) fn of(count: u16, processes: bool, pipelines: &[&Pipeline]) -> Workers {
+        let named = pipelines.iter().filter_map(|pipeline| match &pipeline.sink.postgres()?.dsn {
+            Dsn::Env(name) => Some(name.clone()),
+            Dsn::Secret(_) | Dsn::Iam(_) => None,
+        });
+        Workers { count: usize::from(count), processes, variables: named.collect() }
+    }
 }
 
 /// A folder's local AWS, running.
@@ -62,7 +76,7 @@ impl World {
     /// earlier runs count as ended: the lock shows that their workers are gone.
     pub(crate) async fn start(
         dir: &Path,
-        workers: Option<Workers>,
+        workers: Option<&Workers>,
         port: Option<u16>,
     ) -> anyhow::Result<World> {
         World::start_with(dir, workers, port, names::PIPELINES, None).await
@@ -71,7 +85,7 @@ impl World {
     /// Starts it for this pipeline alone: the folder may know others that read the same input folder.
     pub(crate) async fn start_for(
         dir: &Path,
-        workers: Workers,
+        workers: &Workers,
         pipeline: &str,
         faults: Option<Faults>,
     ) -> anyhow::Result<World> {
@@ -81,7 +95,7 @@ impl World {
 
     async fn start_with(
         dir: &Path,
-        workers: Option<Workers>,
+        workers: Option<&Workers>,
         port: Option<u16>,
         pipelines: &str,
         faults: Option<Faults>,
@@ -145,10 +159,10 @@ impl World {
 
     /// The running local AWS of a folder, or one started with workers to go on with its jobs.
     pub(crate) async fn resume(dir: &Path) -> anyhow::Result<World> {
-        World::find(dir, Some(Workers { count: 2, processes: false })).await
+        World::find(dir, Some(&Workers::of(2, false, &[]))).await
     }
 
-    async fn find(dir: &Path, workers: Option<Workers>) -> anyhow::Result<World> {
+    async fn find(dir: &Path, workers: Option<&Workers>) -> anyhow::Result<World> {
         if !dir.join(".rowproof").is_dir() {
             let text = format!(
                 "{} holds no rowproof run; give --out the folder of an earlier `rowproof run`",
@@ -194,7 +208,7 @@ impl World {
     }
 
     /// Uploads go to `ingest`, work to `chunk`, requests to `redrive`; `schedule` waits to be called.
-    fn wire(&mut self, workers: Workers) -> anyhow::Result<()> {
+    fn wire(&mut self, workers: &Workers) -> anyhow::Result<()> {
         let Some(local) = &self.local else { return Ok(()) };
         local.notify(Notification {
             bucket: "input".into(),
@@ -281,7 +295,7 @@ fn function_of(
     app: &Arc<App>,
     dir: &Path,
     function: &'static str,
-    workers: Workers,
+    workers: &Workers,
     access_key: &str,
     hosts: &mut Vec<RuntimeHost>,
 ) -> anyhow::Result<Invoke> {

@@ -8,12 +8,14 @@ use thiserror::Error;
 use crate::archive::{ArchiveContext, ArchiveFile, ArchiveWriter};
 use crate::block::{BlockCounts, Digest, Layout, Limits, RejectCode};
 use crate::check::{Contract, Reject, RowContext, check};
+use crate::copy::CopyRows;
 use crate::decode::{Budget, Decoder};
 use crate::ledger::JobFacts;
 use crate::pipeline::Pipeline;
 use crate::plan::PlannedChunk;
 use crate::receipt::{Counts, Reason};
-use crate::table::{TableError, TableFile, TableWriter};
+use crate::sink::{Refusal, RowSink};
+use crate::table::{TableError, TableFile};
 
 /// Why a chunk cannot go on; the object fails as a whole.
 #[derive(Debug, Error)]
@@ -54,7 +56,7 @@ pub struct ChunkEngine {
     contract: Arc<Contract>,
     context: RowContext,
     decoder: Decoder,
-    table: TableWriter,
+    sink: RowSink,
     archive: ArchiveWriter,
     budget: Budget,
     range: PlannedChunk,
@@ -94,6 +96,8 @@ pub struct ChunkProduct {
     pub reasons: Vec<Reason>,
     /// Data files, in partition order.
     pub files: Vec<TableFile>,
+    /// Rows for a table, where that is the sink.
+    pub table: Option<CopyRows>,
     /// Failure archive.
     pub failures: Option<ArchiveFile>,
 }
@@ -131,7 +135,7 @@ impl ChunkEngine {
             loaded_at: archive.created_at,
         };
         Ok(ChunkEngine {
-            table: TableWriter::new(contract, &pipeline.sink, &limits)?,
+            sink: RowSink::new(pipeline, contract, &limits)?,
             archive: ArchiveWriter::new(contract, &layout, archive),
             decoder: Decoder::new(pipeline, layout, &limits),
             contract: contract.clone(),
@@ -147,17 +151,20 @@ impl ChunkEngine {
         })
     }
 
+    /// The sink refuses these rows, by their number in the file: they are archived instead.
+    pub fn refuse(&mut self, refusals: BTreeMap<u64, Refusal>) {
+        self.sink.refuse(refusals);
+    }
+
     /// Takes the complete records of a block. `last`: nothing follows it in the chunk's range or in
     /// the object.
     pub fn block(&mut self, block: Vec<u8>, last: bool) -> Result<Rest, EngineError> {
         let decoded = self.decoder.decode(block, last, self.budget);
         let BlockCounts { bytes, records, blank_lines } = decoded.counts;
         let first_row = self.range.first_row + self.range.rows + 1;
-        let checked = check(&self.contract, &self.context, &decoded, first_row)?;
+        let mut checked = check(&self.contract, &self.context, &decoded, first_row)?;
+        self.sink.take(&mut checked, &decoded, first_row)?;
         let loaded = u64::try_from(checked.batch.num_rows()).unwrap_or(u64::MAX);
-        if loaded > 0 {
-            self.table.append(&checked.batch)?;
-        }
         if !checked.rejects.is_empty() {
             self.archive
                 .append(&decoded, &checked.rejects, first_row, self.range.end)
@@ -203,6 +210,7 @@ impl ChunkEngine {
             column: column.and_then(name),
             rows,
         });
+        let (files, table) = self.sink.finish()?;
         Ok(ChunkProduct {
             range: self.range,
             counts: self.counts,
@@ -210,7 +218,8 @@ impl ChunkEngine {
             source_digest: self.source_digest,
             loaded_digest: self.loaded_digest,
             reasons: reasons.collect(),
-            files: self.table.finish()?,
+            files,
+            table,
             failures: self
                 .archive
                 .finish()

@@ -106,6 +106,7 @@ pub fn poison(
         row: None,
         fields_found: None,
         earlier: length,
+        refusal: None,
     };
     let archive = |error: crate::archive::ArchiveError| EngineError::Archive(error.to_string());
     let mut writer = ArchiveWriter::new(contract, &setup.layout, archive_context(setup));
@@ -119,6 +120,7 @@ pub fn poison(
         loaded_digest: Default::default(),
         reasons: vec![Reason { code: RejectCode::Poison.to_string(), column: None, rows: 1 }],
         files: vec![],
+        table: None,
         failures: writer.finish().map_err(archive)?,
     })
 }

@@ -4,6 +4,7 @@
 pub mod archive;
 pub mod block;
 pub mod check;
+pub mod copy;
 pub mod decode;
 pub mod digest;
 pub mod engine;
@@ -21,6 +22,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod receipt;
 pub mod replay;
+pub mod sink;
 pub mod split;
 pub mod table;
 pub mod time;

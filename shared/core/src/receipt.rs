@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::block::Digest;
 use crate::ledger::{ChunkId, JobFacts};
 use crate::names;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Sink};
 use crate::plan::{Plan, PlanKind};
 
 mod books;
@@ -211,6 +211,12 @@ pub struct Manifest {
     pub chunks: Vec<ChunkLine>,
     /// Data files.
     pub files: Vec<PublishedFile>,
+    /// The table that the rows go into instead, `schema.table`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// Rows for the table as they were staged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub staged: Vec<PublishedFile>,
     /// Failure archive files.
     pub failures: Vec<ArchivedFile>,
 }
@@ -270,13 +276,15 @@ impl Manifest {
         revision: u32,
     ) -> Manifest {
         let totals = totals(plan, outcomes);
-        let problems = check_books(&facts.object, plan, outcomes, &totals);
-        let files = outcomes
+        let table = pipeline.sink.postgres().map(|sink| format!("{}.{}", sink.schema, sink.table));
+        let problems = check_books(&facts.object, plan, outcomes, &totals, table.is_some());
+        let files: Vec<_> = outcomes
             .iter()
             .flat_map(|outcome| {
                 outcome.files.iter().map(|file| published(facts, pipeline, outcome, file))
             })
             .collect();
+        let (files, staged) = if table.is_some() { (vec![], files) } else { (files, vec![]) };
         Manifest {
             schema: 1,
             job: facts.clone(),
@@ -286,6 +294,8 @@ impl Manifest {
             problems,
             chunks: outcomes.iter().map(line).collect(),
             files,
+            table,
+            staged,
             failures: outcomes.iter().filter_map(|outcome| outcome.failures.clone()).collect(),
         }
     }
@@ -309,10 +319,17 @@ fn published(
 ) -> PublishedFile {
     let (job, part) = (facts.chunks_of().clone(), outcome.part.clone());
     let id = ChunkId { job, chunk: outcome.chunk, part: part.clone() };
-    let path = &pipeline.sink.path;
+    let staged = names::staged(&id, &file.sha256);
+    let key = match &pipeline.sink {
+        Sink::Parquet(sink) => {
+            names::published(&sink.path, &file.partition, facts, &id, &file.sha256)
+        }
+        // Rows for a table are read where they are staged.
+        Sink::Postgres(_) => staged.clone(),
+    };
     PublishedFile {
-        key: names::published(path, &file.partition, facts, &id, &file.sha256),
-        staged: names::staged(&id, &file.sha256),
+        key,
+        staged,
         partition: file.partition.clone(),
         sha256: file.sha256.clone(),
         rows: file.rows,

@@ -13,13 +13,15 @@ use serde::{Deserialize, Serialize};
 use crate::archive::{ArchiveFile, ArchiveWriter, ArchivedRow};
 use crate::block::Digest;
 use crate::check::{Contract, RowContext, check};
+use crate::copy::CopyRows;
 use crate::decode::{Budget, Decoder};
 use crate::engine::{ChunkSetup, EngineError, archive_context};
 use crate::ids::JobId;
 use crate::ledger::{OutcomeRef, PlanRef};
 use crate::pipeline::Pipeline;
 use crate::receipt::{ChunkOutcome, PublishedFile, Reason};
-use crate::table::{TableFile, TableWriter};
+use crate::sink::RowSink;
+use crate::table::TableFile;
 
 /// Rows that are written together.
 const BATCH_ROWS: usize = 4096;
@@ -183,6 +185,8 @@ pub struct Replayed {
     pub loaded_digest: Digest,
     /// Data files, in partition order.
     pub files: Vec<TableFile>,
+    /// Rows for a table, where that is the sink.
+    pub table: Option<CopyRows>,
     /// The rows that stay, in their order.
     pub failures: Option<ArchiveFile>,
     /// Reasons of the rows that stay, as the archive has them.
@@ -196,7 +200,7 @@ pub struct Replayer {
     contract: Arc<Contract>,
     decoder: Decoder,
     context: RowContext,
-    table: TableWriter,
+    sink: RowSink,
     archive: ArchiveWriter,
     pending: Vec<RecordBatch>,
     loaded: u64,
@@ -229,7 +233,7 @@ impl Replayer {
         };
         Ok(Replayer {
             decoder: Decoder::new(pipeline, setup.layout.clone(), &setup.limits),
-            table: TableWriter::new(contract, &pipeline.sink, &setup.limits)?,
+            sink: RowSink::new(pipeline, contract, &setup.limits)?,
             archive: ArchiveWriter::new(contract, &setup.layout, archive),
             contract: contract.clone(),
             context,
@@ -277,7 +281,10 @@ impl Replayer {
         let length = u64::try_from(record.len()).unwrap_or(u64::MAX);
         let decoded = self.decoder.decode(record, true, Budget::UNLIMITED);
         let whole = decoded.counts.records == 1 && decoded.counts.bytes == length;
-        let checked = check(&self.contract, &self.context, &decoded, number)?;
+        let mut checked = check(&self.contract, &self.context, &decoded, number)?;
+        if whole && matches!(self.sink, RowSink::Table(..)) && checked.batch.num_rows() == 1 {
+            self.sink.take(&mut checked, &decoded, number)?;
+        }
         let refused = match checked.rejects.first() {
             Some(reject) => {
                 let column = reject.column.and_then(|index| self.contract.column(index));
@@ -292,7 +299,9 @@ impl Replayer {
         if refused.is_none() {
             self.loaded += 1;
             self.loaded_digest += checked.loaded_digest;
-            self.pending.push(checked.batch);
+            if matches!(self.sink, RowSink::Files(_)) {
+                self.pending.push(checked.batch);
+            }
             if self.pending.len() >= BATCH_ROWS {
                 self.flush()?;
             }
@@ -303,7 +312,7 @@ impl Replayer {
     fn flush(&mut self) -> Result<(), EngineError> {
         let batches = std::mem::take(&mut self.pending);
         if !batches.is_empty() {
-            self.table.append(&concat_batches(self.contract.schema(), &batches)?)?;
+            self.sink.append(&concat_batches(self.contract.schema(), &batches)?)?;
         }
         Ok(())
     }
@@ -315,10 +324,12 @@ impl Replayer {
     pub fn finish(mut self) -> Result<Replayed, EngineError> {
         self.flush()?;
         let archive = |error: crate::archive::ArchiveError| EngineError::Archive(error.to_string());
+        let (files, table) = self.sink.finish()?;
         Ok(Replayed {
             loaded: self.loaded,
             loaded_digest: self.loaded_digest,
-            files: self.table.finish()?,
+            files,
+            table,
             failures: self.archive.finish().map_err(archive)?,
             reasons: sorted(self.reasons),
             refused: sorted(self.refused),

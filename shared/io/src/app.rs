@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::error::StepError;
 use crate::ledger::Ledger;
 use crate::pipelines::Pipelines;
+use crate::postgres::Databases;
 use crate::queue::Queue;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -24,6 +25,8 @@ pub struct App {
     pub ledger: Ledger,
     /// SQS.
     pub queue: Queue,
+    /// Databases of pipelines with a table.
+    pub databases: Databases,
     /// Pipeline files.
     pub pipelines: Pipelines,
     /// What time it is.
@@ -48,6 +51,7 @@ impl App {
         App {
             limits: settings.limits.clone(),
             ledger: Ledger::new(clients.dynamodb.clone(), settings.table.clone()),
+            databases: Databases::new(clients),
             queue: Queue::new(clients.sqs.clone()),
             pipelines: Pipelines::new(store.clone(), &settings, clock),
             store,

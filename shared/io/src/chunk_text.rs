@@ -1,5 +1,6 @@
 //! A chunk's text, and the thread that works through it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,6 +9,7 @@ use rowproof_core::engine::{ChunkEngine, ChunkProduct, ChunkSetup, EngineError};
 use rowproof_core::ids::CHUNKS_PER_GROUP;
 use rowproof_core::ledger::{ChainStart, ChunkId, Job, Lease};
 use rowproof_core::plan::{Plan, PlanKind, Segment};
+use rowproof_core::sink::Refusal;
 
 use crate::app::App;
 use crate::clock::Deadline;
@@ -144,14 +146,18 @@ pub(crate) async fn work_watched(
     deadline: Deadline,
 ) -> Result<Option<Worked>, StepError> {
     let setup = work.setup(app, job, &lease.id);
-    watched(app, lease, deadline, move |stop| work_through(&work, setup, text, stop)).await
+    let refused = BTreeMap::new();
+    watched(app, lease, deadline, move |stop| work_through(&work, setup, text, refused, stop)).await
 }
 
 /// Steps c and d, and the files: block after block, no await.
-fn work_through(
+///
+/// `refused`: rows that the sink is known not to take.
+pub(crate) fn work_through(
     work: &Work,
     setup: ChunkSetup,
     mut text: Box<ChainText>,
+    refused: BTreeMap<u64, Refusal>,
     stop: &AtomicBool,
 ) -> Result<Option<Worked>, StepError> {
     let open_end = work.end.is_none();
@@ -163,6 +169,7 @@ fn work_through(
     let contract = &work.ready.contract;
     let mut engine =
         ChunkEngine::new(&work.ready.pipeline, contract, setup, budget).map_err(refuse_engine)?;
+    engine.refuse(refused);
     let mut want = limits.block_bytes;
     let mut packed_bytes = work.packed_bytes();
     let mut ended = false;

@@ -21,6 +21,10 @@ pub struct Clients {
     pub dynamodb: aws_sdk_dynamodb::Client,
     /// Queues.
     pub sqs: aws_sdk_sqs::Client,
+    /// Passwords of databases.
+    pub secrets: aws_sdk_secretsmanager::Client,
+    /// What they were made from: region and credentials.
+    pub config: SdkConfig,
 }
 
 impl Clients {
@@ -62,6 +66,8 @@ impl Clients {
             s3: aws_sdk_s3::Client::from_conf(s3),
             dynamodb: aws_sdk_dynamodb::Client::new(config),
             sqs: aws_sdk_sqs::Client::new(config),
+            secrets: aws_sdk_secretsmanager::Client::new(config),
+            config: config.clone(),
         }
     }
 }

@@ -9,6 +9,7 @@ use rowproof_core::block::Layout;
 use rowproof_core::ids::{JobId, SlotId, sha256_hex};
 use rowproof_core::ledger::{self, ChunkId, HoldReason, Job, JobState, OutcomeRef, PlanRef};
 use rowproof_core::names;
+use rowproof_core::pipeline::Sink;
 use rowproof_core::plan::Plan;
 use rowproof_core::receipt::{
     ChunkOutcome, Current, FinalNames, Manifest, PublishedFile, over_limit,
@@ -17,6 +18,7 @@ use tracing::{error, info, warn};
 
 use crate::app::App;
 use crate::error::StepError;
+use crate::postgres::{Published, publish_object};
 use crate::store::Stored;
 
 /// Objects read, copied or removed at a time.
@@ -144,11 +146,16 @@ async fn finish(app: &App, job: &Job) -> Result<JobState, StepError> {
     let intent = intent
         .ok_or_else(|| StepError::Broken(format!("job {} commits nothing", job.facts.job)))?;
     let manifest: Manifest = app.document(&intent.key, "outcome list").await?;
-    publish(app, &manifest.files).await.map_err(StepError::of_sink)?;
     let key = names::manifest(&job.facts, manifest.revision);
-    let text = Bytes::from(manifest.to_json());
-    app.store.put_new(&app.settings.output_bucket, &key, text, &job.facts.job.0).await?;
-    let won = app.ledger.perform(&ledger::commit_slot(job, &key)).await?.stands();
+    let (manifest, won) = match show_rows(app, job, &manifest).await? {
+        Some(shown) => {
+            let text = Bytes::from(shown.to_json());
+            app.store.put_new(&app.settings.output_bucket, &key, text, &job.facts.job.0).await?;
+            let won = app.ledger.perform(&ledger::commit_slot(job, &key)).await?.stands();
+            (shown, won)
+        }
+        None => (manifest, false),
+    };
     if won {
         let current = Current {
             generation: job.facts.generation,
@@ -185,6 +192,22 @@ async fn finish(app: &App, job: &Job) -> Result<JobState, StepError> {
         crate::outage::end(app, &job.facts.pipeline, outage.as_ref()).await?;
     }
     Ok(state)
+}
+
+/// T11b: the job's rows are where readers look. The receipt as it is then; `None` when a later job of
+/// the slot has shown its rows first.
+async fn show_rows(app: &App, job: &Job, frozen: &Manifest) -> Result<Option<Manifest>, StepError> {
+    let ready = app.pipelines.frozen(&job.facts.pipeline_sha).await?;
+    match &ready.pipeline.sink {
+        Sink::Parquet(_) => {
+            publish(app, &frozen.files).await.map_err(StepError::of_sink)?;
+            Ok(Some(frozen.clone()))
+        }
+        Sink::Postgres(_) => match publish_object(app, job, &ready, frozen).await? {
+            Published::Shown(manifest) => Ok(Some(*manifest)),
+            Published::Lost => Ok(None),
+        },
+    }
 }
 
 /// T11b: every file under its final name. A name that is taken holds the same bytes.

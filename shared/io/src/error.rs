@@ -5,6 +5,8 @@ use rowproof_core::ids::JobId;
 use rowproof_core::ledger::{BadItem, ChunkId, Failure};
 use thiserror::Error;
 
+use crate::postgres::PostgresError;
+
 /// An AWS call that failed.
 #[derive(Debug, Clone, Error)]
 #[error("{operation} failed: {code}: {message}")]
@@ -136,6 +138,9 @@ pub enum StepError {
     /// The sink does not answer now. It tells nothing of the rows: no chunk is charged for it.
     #[error("the sink is unavailable: {0}")]
     Sink(AwsError),
+    /// The table does not take rows now, whatever they are.
+    #[error("Postgres: {0}")]
+    Postgres(#[from] PostgresError),
     /// A stored item or document is not what it must be.
     #[error(transparent)]
     BadItem(#[from] BadItem),
@@ -179,7 +184,7 @@ impl StepError {
     pub fn passes(&self) -> bool {
         match self {
             StepError::Aws(error) => error.class().passes(),
-            StepError::Sink(_) => true,
+            StepError::Sink(_) | StepError::Postgres(_) => true,
             StepError::BadItem(_)
             | StepError::BadDocument { .. }
             | StepError::SourceChanged { .. }

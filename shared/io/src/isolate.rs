@@ -134,7 +134,8 @@ async fn archive(
     let open_end = work.end.is_none();
     let packed_bytes = found.packed_bytes.or_else(|| work.packed_bytes());
     let worked = Worked { product, open_end, packed_bytes, text: None };
-    Ok(match finish_chunk(app, job, lease, worked, deadline).await? {
+    let ready = work.ready.clone();
+    Ok(match finish_chunk(app, job, &ready, &work.plan, lease, worked, deadline).await? {
         Some((outcome, text)) => Leased::Done(outcome, text),
         None => Leased::OutOfTime,
     })

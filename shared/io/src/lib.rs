@@ -18,6 +18,7 @@ pub mod observe;
 mod outage;
 pub mod pipelines;
 pub mod plan;
+pub mod postgres;
 pub mod process;
 pub mod queue;
 pub mod reconcile;

@@ -1,6 +1,5 @@
 //! One chunk, from its lease to its outcome. Read this module first.
 
-use std::mem::take;
 use std::sync::Arc;
 
 use rowproof_core::ledger::{self, ChunkId, Job, Lease, Outage, OutcomeRef, Stage};
@@ -16,7 +15,8 @@ use crate::isolate::isolate;
 use crate::lease::{Acquired, acquire, fail_job, fenced, keeping};
 use crate::outage;
 use crate::pipelines::Ready;
-use crate::sink::{stage_chunk, store_outcome, write_rejects};
+use crate::postgres::load_chunk;
+use crate::sink::{files_of, stage_chunk, store_outcome, write_rejects};
 
 /// What became of a chunk in this invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub async fn process_chunk(
         Err(error) if outage.is_some() && error.passes() => {
             outage::note(app, pipeline, outage.as_ref(), &error).await.map(Processed::Later)
         }
-        Err(error @ StepError::Sink(_)) => {
+        Err(error @ (StepError::Sink(_) | StepError::Postgres(_))) => {
             outage::note(app, pipeline, None, &error).await.map(Processed::Later)
         }
         other => other,
@@ -179,7 +179,10 @@ async fn give_back(
         }
         // Neither the sink's faults nor those of the way there are the chunk's: no charge.
         Some(
-            error @ (StepError::SourceChanged { .. } | StepError::Aws(_) | StepError::Sink(_)),
+            error @ (StepError::SourceChanged { .. }
+            | StepError::Aws(_)
+            | StepError::Sink(_)
+            | StepError::Postgres(_)),
         ) => {
             app.ledger.perform(&ledger::give_back(lease)).await?;
             Err(error)
@@ -242,7 +245,8 @@ pub(crate) async fn run_leased(
         return Ok(Leased::OutOfTime);
     };
     let counts = worked.product.counts;
-    let Some((outcome, text)) = finish_chunk(app, job, lease, worked, deadline).await? else {
+    let finished = finish_chunk(app, job, ready, plan, lease, worked, deadline).await?;
+    let Some((outcome, text)) = finished else {
         return Ok(Leased::OutOfTime);
     };
     let duration_ms = app.clock.now_ms().saturating_sub(started_ms);
@@ -255,12 +259,17 @@ pub(crate) async fn run_leased(
 pub(crate) async fn finish_chunk(
     app: &App,
     job: &Job,
+    ready: &Arc<Ready>,
+    plan: &Plan,
     lease: &Lease,
     mut worked: Worked,
     deadline: Deadline,
 ) -> Result<Option<(OutcomeRef, Option<Box<ChainText>>)>, StepError> {
     let stored = async {
-        let files = stage_chunk(app, &lease.id, take(&mut worked.product.files)).await?;
+        if ready.pipeline.sink.commits_chunks() {
+            return load_chunk(app, job, ready, plan, &lease.id, &mut worked).await;
+        }
+        let files = stage_chunk(app, &lease.id, files_of(&mut worked.product).await?).await?;
         let failures = worked.product.failures.take();
         let failures = write_rejects(app, job, &lease.id, 0, failures).await?;
         store_outcome(app, &lease.id, &worked, files, failures).await

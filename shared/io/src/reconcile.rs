@@ -158,7 +158,7 @@ async fn pass(
 /// Something that cannot be judged is left alone; only a service that does not answer ends the pass.
 fn doubt(found: &mut Reconciled, what: &str, error: StepError) -> Result<(), StepError> {
     match error {
-        StepError::Aws(_) | StepError::Sink(_) => Err(error),
+        StepError::Aws(_) | StepError::Sink(_) | StepError::Postgres(_) => Err(error),
         StepError::BadItem(_)
         | StepError::BadDocument { .. }
         | StepError::SourceChanged { .. }

@@ -4,6 +4,7 @@
 use rowproof_core::ids::{JobId, SlotId};
 use rowproof_core::ledger::{self, Job, JobFacts, JobState, Slot};
 use rowproof_core::names;
+use rowproof_core::pipeline::WriteMode;
 use rowproof_core::receipt::Manifest;
 use tracing::info;
 
@@ -67,6 +68,16 @@ pub async fn revert(app: &App, id: &SlotId) -> Result<Revert, StepError> {
         Ok(to) => to,
         Err(why) => return Ok(Revert::Refused(why)),
     };
+    let ready = app.pipelines.frozen(&to.facts.pipeline_sha).await?;
+    if let Some(sink) = ready.pipeline.sink.postgres()
+        && sink.mode != WriteMode::DeleteInsert
+    {
+        let (schema, table) = (&sink.schema, &sink.table);
+        return Ok(Revert::Refused(format!(
+            "its rows went into table {schema}.{table} one by one, and what was there before is not \
+             kept: store the earlier file again instead"
+        )));
+    }
     if let Some(gone) = missing_staged(app, &to).await? {
         return Ok(Revert::Refused(format!(
             "{gone} of job {} is gone: staged files are kept for a time only; store the earlier file \
@@ -91,7 +102,7 @@ pub async fn revert(app: &App, id: &SlotId) -> Result<Revert, StepError> {
 async fn missing_staged(app: &App, to: &Job) -> Result<Option<String>, StepError> {
     let Some(key) = &to.manifest else { return Ok(None) };
     let manifest: Manifest = app.document(key, "manifest").await?;
-    for file in manifest.files {
+    for file in manifest.files.into_iter().chain(manifest.staged) {
         if app.store.head(&app.settings.output_bucket, &file.staged).await?.is_none() {
             return Ok(Some(file.staged));
         }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use rowproof_core::archive::ArchiveFile;
+use rowproof_core::engine::ChunkProduct;
 use rowproof_core::ids::sha256_hex;
 use rowproof_core::ledger::{ChainStart, ChunkId, Job, OutcomeRef};
 use rowproof_core::names;
@@ -13,9 +14,20 @@ use serde::Serialize;
 use crate::app::App;
 use crate::chunk_text::Worked;
 use crate::error::StepError;
+use crate::plan::joined;
 
 /// Files written at a time.
 const IN_FLIGHT: usize = 4;
+
+/// The files that a chunk leaves: those of its table, or its rows for one in a database, packed.
+pub(crate) async fn files_of(product: &mut ChunkProduct) -> Result<Vec<TableFile>, StepError> {
+    let Some(rows) = product.table.take().filter(|rows| rows.rows > 0) else {
+        return Ok(std::mem::take(&mut product.files));
+    };
+    let packed = joined(tokio::task::spawn_blocking(move || rows.pack()).await)?;
+    let packed = packed.map_err(|error| StepError::Broken(format!("rows are not packed: {error}")));
+    Ok(vec![packed?])
+}
 
 /// Step e: data files under names that contain their hash. Nothing reads them before the commit.
 pub(crate) async fn stage_chunk(

@@ -49,7 +49,8 @@ pub fn shown(
         None => (decoded.defects.first()?.record, None),
     };
     let code = RejectCode::Type;
-    let reject = Reject { record, code, column: None, row, fields_found: None, earlier: 0 };
+    let reject =
+        Reject { record, code, column: None, row, fields_found: None, earlier: 0, refusal: None };
     raw_data(contract, layout, &decoded, &reject)
 }
 

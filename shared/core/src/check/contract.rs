@@ -37,6 +37,8 @@ impl std::fmt::Display for ColumnProblem {
 pub struct Contract {
     pub(crate) checked: Vec<CheckedColumn>,
     pub(crate) added: Vec<AddedColumn>,
+    /// Good rows come with their numbers and hashes: a table wants them.
+    pub(crate) numbers_rows: bool,
     pub(crate) format: Format,
     pub(crate) archive_raw: ArchiveRaw,
     columns: Vec<Column>,
@@ -76,11 +78,12 @@ impl Contract {
         let fields = checked
             .iter()
             .map(|column| Field::new(&column.name, column.data_type.clone(), column.nullable));
-        let added = &pipeline.sink.add;
+        let added = pipeline.sink.added();
         let schema = Schema::new(fields.chain(added.iter().map(added_field)).collect::<Vec<_>>());
         Ok(Contract {
             checked,
-            added: added.clone(),
+            added: added.to_vec(),
+            numbers_rows: pipeline.sink.postgres().is_some(),
             format: source.format.clone(),
             archive_raw: pipeline.errors.archive_raw,
             columns: pipeline.columns.clone(),

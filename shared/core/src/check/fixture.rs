@@ -3,7 +3,7 @@
 use crate::block::{Cell, Decoded, Layout, Record};
 use crate::pipeline::{
     ArchivePolicy, ArchiveRaw, Column, ColumnSource, ColumnType, CsvDialect, ErrorPolicy, Format,
-    OnMissingColumn, OnNewColumn, ParquetSink, Pipeline, Ragged, Replaces, Source,
+    OnMissingColumn, OnNewColumn, ParquetSink, Pipeline, Ragged, Replaces, Sink, Source,
 };
 
 /// A required column without rules.
@@ -49,7 +49,11 @@ pub(crate) fn pipeline(columns: Vec<Column>) -> Pipeline {
             on_missing_column: OnMissingColumn::Hold,
         },
         columns,
-        sink: ParquetSink { path: "curated/orders".to_owned(), partition_by: vec![], add: vec![] },
+        sink: Sink::Parquet(ParquetSink {
+            path: "curated/orders".to_owned(),
+            partition_by: vec![],
+            add: vec![],
+        }),
         errors: ErrorPolicy { hold_if: None, archive_raw: ArchiveRaw::Full },
     }
 }

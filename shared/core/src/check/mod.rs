@@ -63,6 +63,8 @@ pub struct Checked {
     pub rejects: Vec<Reject>,
     /// Sum over the good rows; see [`digest`].
     pub loaded_digest: Digest,
+    /// For a table: each good row's number in the file, and its hash. Empty otherwise.
+    pub rows: Vec<(u64, u128)>,
 }
 
 /// A record that is not loaded.
@@ -80,6 +82,8 @@ pub struct Reject {
     pub fields_found: Option<u32>,
     /// Bytes of the record that lay in earlier blocks, for a record over its limit.
     pub earlier: u64,
+    /// Why the sink refuses it, for `sink_rejected`.
+    pub refusal: Option<String>,
 }
 
 /// Types and judges the rows of a block. `first_row` is the number, from 1, of the record with ordinal 0.
@@ -117,11 +121,23 @@ pub fn check(
     let arrays = lanes.into_iter().map(Lane::finish).collect::<Result<Vec<_>, _>>()?;
     let numbers = rows.iter().filter_map(|run| decoded.records.get(run.clone())).flatten();
     let numbers = numbers.map(|record| first_row.saturating_add(u64::from(record.ordinal)));
-    let arrays = with_added(contract, context, arrays, good_rows, numbers);
+    let arrays = with_added(contract, context, arrays, good_rows, numbers.clone());
     let options = RecordBatchOptions::new().with_row_count(Some(good_rows));
     let batch = RecordBatch::try_new_with_options(contract.schema().clone(), arrays, &options)?;
-    let loaded_digest = digest::rows(contract.width(), &batch)?;
-    Ok(Checked { batch, rejects: merged(failed, decoded), loaded_digest })
+    let mut checked = Checked {
+        batch,
+        rejects: merged(failed, decoded),
+        loaded_digest: Digest::default(),
+        rows: vec![],
+    };
+    if contract.numbers_rows {
+        let hashes = digest::hashes(contract.width(), &checked.batch)?;
+        hashes.iter().for_each(|hash| checked.loaded_digest.add(*hash));
+        checked.rows = numbers.zip(hashes).collect();
+    } else {
+        checked.loaded_digest = digest::rows(contract.width(), &checked.batch)?;
+    }
+    Ok(checked)
 }
 
 fn lanes<'a>(
@@ -176,6 +192,7 @@ fn note_failures(verdicts: &[Verdict], first: usize, decoded: &Decoded, failed: 
             row: Some(row),
             fields_found: None,
             earlier: 0,
+            refusal: None,
         });
     }
 }
@@ -192,6 +209,7 @@ fn merged(failed: Vec<Reject>, decoded: &Decoded) -> Vec<Reject> {
         row: None,
         fields_found: defect.fields_found,
         earlier: defect.earlier,
+        refusal: None,
     });
     let mut all: Vec<_> = failed.into_iter().chain(defects).collect();
     all.sort_by_key(|reject| reject.record.ordinal);

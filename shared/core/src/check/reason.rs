@@ -32,6 +32,10 @@ pub(crate) fn type_name(column_type: &ColumnType) -> String {
 /// The text of a reject; `fields` is how many a well-formed record has.
 pub(super) fn reason(contract: &Contract, reject: &Reject, fields: usize) -> String {
     let column = reject.column.and_then(|index| contract.column(index));
+    if let Some(refusal) = &reject.refusal {
+        let name = column.map(|column| format!("{}: ", column.name)).unwrap_or_default();
+        return format!("{name}{refusal}");
+    }
     match column {
         Some(column) => format!("{}: {}", column.name, column_reason(column, reject.code)),
         None => record_reason(contract, reject, fields),

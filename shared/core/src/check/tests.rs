@@ -5,7 +5,9 @@ use arrow_array::types::{Date32Type, Decimal128Type, Int64Type, TimestampMicrose
 use super::fixture::{column, decoded, layout, pipeline};
 use super::*;
 use crate::block::{Cell, Defect};
-use crate::pipeline::{Column, ColumnSource, ColumnType, Format, JsonlOptions, UnknownFields};
+use crate::pipeline::{
+    Column, ColumnSource, ColumnType, Format, JsonlOptions, Sink, UnknownFields,
+};
 
 const DECIMAL: ColumnType = ColumnType::Decimal { precision: 12, scale: 2 };
 
@@ -188,8 +190,9 @@ fn captures_fill_their_column_in_every_row() {
 #[test]
 fn added_columns_count_rejected_records_too() {
     let mut pipeline = pipeline(vec![column("id", ColumnType::Int(64))]);
-    pipeline.sink.add =
-        vec![AddedColumn::SourceFile, AddedColumn::SourceRow, AddedColumn::LoadedAt];
+    let mut sink = pipeline.sink.parquet().unwrap().clone();
+    sink.add = vec![AddedColumn::SourceFile, AddedColumn::SourceRow, AddedColumn::LoadedAt];
+    pipeline.sink = Sink::Parquet(sink);
     let contract = Contract::compile(&pipeline).unwrap();
     let context = RowContext {
         captures: BTreeMap::new(),

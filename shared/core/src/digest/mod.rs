@@ -39,13 +39,28 @@ const TILE_ROWS: usize = 512;
 /// # Errors
 /// When a column has a type that no contract column has, or the batch has fewer columns.
 pub fn rows(width: usize, batch: &RecordBatch) -> Result<Digest, ArrowError> {
+    let mut digest = Digest::default();
+    each(width, batch, |hash| digest.add(hash))?;
+    Ok(digest)
+}
+
+/// The hash of every row, of its first `width` columns.
+///
+/// # Errors
+/// As [`rows`].
+pub fn hashes(width: usize, batch: &RecordBatch) -> Result<Vec<u128>, ArrowError> {
+    let mut hashes = Vec::with_capacity(batch.num_rows());
+    each(width, batch, |hash| hashes.push(hash))?;
+    Ok(hashes)
+}
+
+fn each(width: usize, batch: &RecordBatch, mut take: impl FnMut(u128)) -> Result<(), ArrowError> {
     let Some(columns) = batch.columns().get(..width) else {
         let found = batch.num_columns();
         let message = format!("expected {width} columns or more to hash, found {found}");
         return Err(ArrowError::InvalidArgumentError(message));
     };
     let mut scratch = Scratch::default();
-    let mut digest = Digest::default();
     for first in (0..batch.num_rows()).step_by(TILE_ROWS) {
         let rows = TILE_ROWS.min(batch.num_rows() - first);
         scratch.start(rows);
@@ -56,9 +71,9 @@ pub fn rows(width: usize, batch: &RecordBatch) -> Result<Digest, ArrowError> {
         for column in columns {
             write(&column.slice(first, rows), &mut scratch)?;
         }
-        scratch.hash(&mut digest);
+        scratch.hash(&mut take);
     }
-    Ok(digest)
+    Ok(())
 }
 
 /// Canonical bytes of one tile, row after row.
@@ -86,10 +101,10 @@ impl Scratch {
         self.bytes.resize(total, 0);
     }
 
-    fn hash(&self, digest: &mut Digest) {
+    fn hash(&self, take: &mut impl FnMut(u128)) {
         let mut start = 0;
         for end in &self.ends {
-            digest.add(xxh3_128(self.bytes.get(start..*end).unwrap_or_default()));
+            take(xxh3_128(self.bytes.get(start..*end).unwrap_or_default()));
             start = *end;
         }
     }

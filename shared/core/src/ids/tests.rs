@@ -15,7 +15,11 @@ pub(crate) fn pipeline(name: &str, replaces: Replaces) -> Pipeline {
             on_missing_column: OnMissingColumn::Hold,
         },
         columns: vec![],
-        sink: ParquetSink { path: "curated/orders".into(), partition_by: vec![], add: vec![] },
+        sink: Sink::Parquet(ParquetSink {
+            path: "curated/orders".into(),
+            partition_by: vec![],
+            add: vec![],
+        }),
         errors: ErrorPolicy { hold_if: None, archive_raw: ArchiveRaw::Full },
     }
 }

@@ -11,8 +11,10 @@ mod columns;
 mod compile;
 mod key_pattern;
 mod load;
+mod postgres;
 pub(crate) mod problem;
 mod route;
+mod row_sql;
 mod schema;
 pub(crate) mod section;
 mod sink;
@@ -86,7 +88,7 @@ fn read_root(root: &tree::Table, report: &mut Report) -> Option<Pipeline> {
     for (section, write) in [
         ("source", "a [source] table"),
         ("columns", "a [columns] table"),
-        ("sink", "a [sink.parquet] table"),
+        ("sink", "a [sink.parquet] or [sink.postgres] table"),
     ] {
         if root.get(section).is_none() {
             root.missing(section, write, report);
@@ -104,6 +106,9 @@ fn read_root(root: &tree::Table, report: &mut Report) -> Option<Pipeline> {
     let complete = complete.map(|(_, columns)| columns.as_slice());
     let sink = root.section("sink", &sink::KEYS, report);
     let sink = sink.and_then(|section| sink::read(&section, complete, report));
+    if let (Some(Sink::Postgres(sink)), Some(source)) = (&sink, &source) {
+        postgres::check_source(sink, &source.source, &root, report);
+    }
     let errors = root.section("errors", &sink::ERROR_KEYS, report);
     let errors = sink::read_errors(errors.as_ref(), report);
     Some(Pipeline {

@@ -271,10 +271,61 @@ enum ArchiveName {
 
 /// Where good rows go: one sink.
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(deny_unknown_fields, extend("minProperties" = 1, "maxProperties" = 1))]
 struct SinkTable {
     /// Parquet files on S3.
-    parquet: ParquetTable,
+    parquet: Option<ParquetTable>,
+    /// A table in Postgres.
+    postgres: Option<PostgresTable>,
+}
+
+/// A table in Postgres.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct PostgresTable {
+    /// "schema.table"; the schema is public without one.
+    table: String,
+    /// "secret:NAME", "iam:user@host:port/database" or, on a laptop, "env:VARIABLE".
+    #[schemars(regex(pattern = r"^(secret|iam|env):.+$"))]
+    dsn: String,
+    /// "upsert" by key, "delete_insert" of what the file replaces, "append".
+    mode: ModeName,
+    /// Of two rows with one key the one with the greater value wins; then that of the later file.
+    newest_by: Option<String>,
+    /// A row equal to the stored one is not written. Default true for "upsert".
+    skip_unchanged: Option<bool>,
+    /// What becomes visible at once: "object" (default) or "chunk".
+    commit: Option<UnitName>,
+    /// "if_missing" creates the table; "never" is the default.
+    create: Option<CreateName>,
+    /// SQL over a row for which the row of its key is deleted, e.g. "op = 'D'".
+    deleted_when: Option<String>,
+    /// Columns that an update writes. Default all.
+    update_columns: Option<Vec<String>>,
+    /// Columns to add after the contract's. Default none.
+    add: Option<Vec<AddedName>>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum ModeName {
+    Upsert,
+    DeleteInsert,
+    Append,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum UnitName {
+    Object,
+    Chunk,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum CreateName {
+    IfMissing,
+    Never,
 }
 
 /// Parquet files on S3.

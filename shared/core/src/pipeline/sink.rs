@@ -1,15 +1,16 @@
 //! `[sink]` and `[errors]`: where good rows go, and what happens to bad ones.
 
 use super::columns::ReadColumn;
+use super::postgres;
 use super::problem::{At, Report, nearest, quoted};
-use super::section::{Key, Section, key, shown, unsupported};
+use super::section::{Key, Section, key, shown};
 use super::tree::Value;
 use super::types::{
     AddedColumn, ArchiveRaw, ColumnType, DatePart, ErrorPolicy, HoldIf, ParquetSink, PartitionBy,
-    Rejected,
+    Rejected, Sink,
 };
 
-pub(super) const KEYS: [Key; 2] = [key("parquet"), unsupported("postgres", "the Postgres sink is")];
+pub(super) const KEYS: [Key; 2] = [key("parquet"), key("postgres")];
 pub(super) const PARQUET_KEYS: [Key; 3] = [key("path"), key("partition_by"), key("add")];
 pub(super) const ERROR_KEYS: [Key; 2] = [key("hold_if"), key("archive_raw")];
 pub(super) const HOLD_KEYS: [Key; 2] = [key("rejected"), key("min_rows")];
@@ -31,13 +32,16 @@ pub(super) fn read(
     section: &Section<'_>,
     columns: Option<&[ReadColumn]>,
     report: &mut Report,
-) -> Option<ParquetSink> {
+) -> Option<Sink> {
     let named = |sink: &str| section.get(sink).is_some();
     if !named("parquet") && !named("postgres") {
         section.missing("parquet", "[sink.parquet] with path = \"curated/name\"", report);
     }
     if named("parquet") && named("postgres") {
         report.problem(section.at, "sink", "names two sinks", "one sink for each pipeline");
+    }
+    if named("postgres") && !named("parquet") {
+        return postgres::read(section, columns, report).map(Sink::Postgres);
     }
     let parquet = section.section("parquet", &PARQUET_KEYS, report)?;
     let path = read_path(&parquet, report);
@@ -46,7 +50,7 @@ pub(super) fn read(
         Some(columns) => read_partitions(&parquet, &levels.unwrap_or_default(), columns, report),
         None => Vec::new(),
     };
-    Some(ParquetSink { path, partition_by, add: read_added(&parquet, report) })
+    Some(Sink::Parquet(ParquetSink { path, partition_by, add: read_added(&parquet, report) }))
 }
 
 fn read_partitions(
@@ -192,7 +196,7 @@ fn unfit(part: Option<DatePart>, name: &str, data_type: &ColumnType) -> Option<S
     }
 }
 
-fn read_added(parquet: &Section<'_>, report: &mut Report) -> Vec<AddedColumn> {
+pub(super) fn read_added(parquet: &Section<'_>, report: &mut Report) -> Vec<AddedColumn> {
     const EXAMPLE: &str = "[\"_source_file\", \"_source_row\", \"_loaded_at\"]";
     let known = [
         ("_source_file", AddedColumn::SourceFile),

@@ -4,6 +4,7 @@ use super::*;
 
 mod bases;
 mod examples;
+mod postgres_sink;
 mod problems;
 mod values;
 

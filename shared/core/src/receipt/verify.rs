@@ -26,7 +26,13 @@ impl Manifest {
         };
         let outcomes = self.outcomes(&mut problems);
         let sums = totals(&plan, &outcomes);
-        problems.extend(check_books(&self.job.object, &plan, &outcomes, &sums));
+        problems.extend(check_books(
+            &self.job.object,
+            &plan,
+            &outcomes,
+            &sums,
+            self.table.is_some(),
+        ));
         let stated = &self.totals;
         let reasons: u64 = stated.reasons.iter().map(|reason| reason.rows).sum();
         for (agree, what) in [

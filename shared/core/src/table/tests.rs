@@ -33,12 +33,13 @@ struct Table {
 }
 
 fn table(columns: Vec<Column>, partition_by: Vec<PartitionBy>, lines: &[&str]) -> Table {
-    let mut pipeline = pipeline(columns);
-    pipeline.sink.partition_by = partition_by;
+    let pipeline = pipeline(columns);
+    let mut sink = pipeline.sink.parquet().unwrap().clone();
+    sink.partition_by = partition_by;
     let contract = Contract::compile(&pipeline).unwrap();
     let checked = check(&contract, &RowContext::default(), &decoded(lines), 1).unwrap();
     assert_eq!(checked.rejects, []);
-    Table { contract, sink: pipeline.sink, batch: checked.batch, digest: checked.loaded_digest }
+    Table { contract, sink, batch: checked.batch, digest: checked.loaded_digest }
 }
 
 impl Table {
@@ -360,10 +361,12 @@ fn no_rows_make_no_file() {
 #[test]
 fn added_columns_are_stored_after_the_contract() {
     let mut pipeline = pipeline(vec![column("id", ColumnType::Int(64))]);
-    pipeline.sink.add = vec![AddedColumn::SourceRow];
+    let mut sink = pipeline.sink.parquet().unwrap().clone();
+    sink.add = vec![AddedColumn::SourceRow];
+    pipeline.sink = crate::pipeline::Sink::Parquet(sink.clone());
     let contract = Contract::compile(&pipeline).unwrap();
     let checked = check(&contract, &RowContext::default(), &decoded(&["5"]), 9).unwrap();
-    let mut writer = TableWriter::new(&contract, &pipeline.sink, &Limits::default()).unwrap();
+    let mut writer = TableWriter::new(&contract, &sink, &Limits::default()).unwrap();
     writer.append(&checked.batch).unwrap();
 
     let files = writer.finish().unwrap();

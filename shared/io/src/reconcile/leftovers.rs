@@ -94,7 +94,8 @@ async fn kept_jobs(app: &App, slot: &Slot) -> Result<BTreeSet<JobId>, StepError>
         };
         generations += 1;
         let manifest: Manifest = app.document(key, "manifest").await?;
-        kept.extend(manifest.files.iter().filter_map(|file| job_of_working_file(&file.staged)));
+        let files = manifest.files.iter().chain(&manifest.staged);
+        kept.extend(files.filter_map(|file| job_of_working_file(&file.staged)));
         kept.insert(job.facts.chunks_of().clone());
         kept.insert(id);
     }

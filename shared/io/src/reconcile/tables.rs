@@ -52,14 +52,14 @@ pub(super) async fn look(
 /// Folders that data was ever published to: every job's pipeline is kept under its hash.
 async fn sink_paths(app: &App, found: &mut Reconciled) -> Result<BTreeSet<String>, StepError> {
     let mut paths = BTreeSet::new();
-    let folder = |pipeline: &Pipeline| format!("{}/", pipeline.sink.path);
+    let folder = |pipeline: &Pipeline| Some(format!("{}/", pipeline.sink.parquet()?.path));
     for ready in app.pipelines.stored().await? {
-        paths.insert(folder(&ready.pipeline));
+        paths.extend(folder(&ready.pipeline));
     }
     let bucket = &app.settings.output_bucket;
     for key in app.store.list(bucket, FROZEN_PIPELINES).await? {
         match app.document::<Pipeline>(&key, "pipeline").await {
-            Ok(pipeline) => drop(paths.insert(folder(&pipeline))),
+            Ok(pipeline) => paths.extend(folder(&pipeline)),
             Err(error) => doubt(found, &key, error)?,
         }
     }

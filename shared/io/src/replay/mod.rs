@@ -101,6 +101,14 @@ async fn refusal(app: &App, parent: &Job) -> Result<Option<String>, StepError> {
             "job {id} shows the rows of job {source} again; store the corrected file instead"
         )));
     }
+    let ready = app.pipelines.frozen(&parent.facts.pipeline_sha).await?;
+    if let Some(sink) = ready.pipeline.sink.postgres() {
+        return Ok(Some(format!(
+            "the rows of job {id} are in table {}.{}, and rows are not replayed into a table yet: \
+             store the corrected file under its key instead",
+            sink.schema, sink.table
+        )));
+    }
     Ok(match parent.state {
         JobState::Held => None,
         JobState::Committed => {

@@ -87,7 +87,11 @@ fn pipeline(format: Format, columns: Vec<Column>) -> Pipeline {
             on_missing_column: OnMissingColumn::Hold,
         },
         columns,
-        sink: ParquetSink { path: "out".to_owned(), partition_by: Vec::new(), add: Vec::new() },
+        sink: Sink::Parquet(ParquetSink {
+            path: "out".to_owned(),
+            partition_by: Vec::new(),
+            add: Vec::new(),
+        }),
         errors: ErrorPolicy { hold_if: None, archive_raw: ArchiveRaw::Full },
     }
 }

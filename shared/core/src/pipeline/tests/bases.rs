@@ -43,7 +43,7 @@ id = { type = "int32", key = true }
     assert_eq!(names, ["id", "note", "extra"]);
     assert_eq!(pipeline.columns[0].data_type, ColumnType::Int(32));
     assert!(!pipeline.columns[1].nullable);
-    assert_eq!(pipeline.sink.path, "curated/base");
+    assert_eq!(pipeline.sink.parquet().unwrap().path, "curated/base");
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn variables_are_filled_in_or_reported() {
     let parsed = parse("orders.toml", &good, &no_file, &env).expect("parses");
     let problems = parse("orders.toml", &bad, &no_file, &env).expect_err("unset").to_string();
 
-    assert_eq!(parsed.pipeline.sink.path, "prod/curated/orders");
+    assert_eq!(parsed.pipeline.sink.parquet().unwrap().path, "prod/curated/orders");
     let expected = "orders.toml:12: sink.parquet.path: the environment variable STAEG is not set; \
                     write ${STAEG:-default}, or set it";
     assert!(problems.starts_with(expected), "{problems}");

@@ -38,7 +38,7 @@ fn the_example_for_events_uses_its_captures() {
     let captured = |column: &&Column| matches!(column.from, ColumnSource::Capture(_));
     assert!(events.columns.iter().any(|column| captured(&column)));
     assert!(matches!(events.source.replaces, Replaces::Captures(_)));
-    assert!(!events.sink.partition_by.is_empty());
+    assert!(!events.sink.parquet().unwrap().partition_by.is_empty());
 }
 
 #[test]
@@ -99,6 +99,7 @@ fn the_json_schema_has_the_keys_that_are_read() {
         read(&columns::KEYS),
         read(&sink::KEYS),
         read(&sink::PARQUET_KEYS),
+        read(&postgres::KEYS),
         read(&sink::ERROR_KEYS),
         read(&sink::HOLD_KEYS),
     ];

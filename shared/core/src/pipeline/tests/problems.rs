@@ -359,7 +359,6 @@ fn two_sinks_are_one_too_many() {
     let problems = parse_text(&text).expect_err("two sinks").to_string();
 
     assert!(problems.contains("sink: names two sinks; write one sink"), "{problems}");
-    assert!(problems.contains("the Postgres sink is not supported by this version"), "{problems}");
 }
 
 #[test]

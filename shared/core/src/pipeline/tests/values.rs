@@ -80,8 +80,8 @@ fn every_option_is_read() {
     assert_eq!((level.key, level.archive), (true, ArchivePolicy::Mask));
     let email = column(&pipeline, "email");
     assert_eq!((email.trim, email.min_length, email.max_length), (true, Some(3), Some(9)));
-    assert_eq!(pipeline.sink.partition_by.len(), 3);
-    assert_eq!(pipeline.sink.add.first(), Some(&AddedColumn::LoadedAt));
+    assert_eq!(pipeline.sink.parquet().unwrap().partition_by.len(), 3);
+    assert_eq!(pipeline.sink.added().first(), Some(&AddedColumn::LoadedAt));
     let hold_if = HoldIf { rejected: Rejected::PartsPerMillion(25_000), min_rows: 200 };
     assert_eq!(pipeline.errors.hold_if, Some(hold_if));
     assert_eq!(pipeline.errors.archive_raw, ArchiveRaw::Pointer);
@@ -136,7 +136,7 @@ fn canonical_json_comes_back_equal_and_hashes_equal() {
     assert_eq!(parse_text(&spaced).expect("parses").pipeline.sha256(), pipeline.sha256());
     assert_eq!(pipeline.sha256().len(), 64);
     let mut changed = pipeline.clone();
-    changed.sink.path.push('2');
+    changed.name.push('2');
     assert_ne!(changed.sha256(), pipeline.sha256());
 }
 

@@ -1,0 +1,137 @@
+//! What went wrong in Postgres, by meaning. The texts are ours: a driver's text of a refused row holds its
+//! values.
+
+use thiserror::Error;
+use tokio_postgres::error::DbError;
+
+/// What a failure means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// A row is refused: a constraint, a type, a trigger.
+    Row,
+    /// The server or the way to it: later, the same goes through.
+    Passing,
+    /// Somebody has to set something up: a right, a table, a password.
+    Setup,
+}
+
+/// A call to Postgres that failed.
+#[derive(Debug, Clone, Error)]
+#[error("{doing}: {what}")]
+pub struct PostgresError {
+    /// What was tried.
+    pub doing: String,
+    /// What came of it, in words.
+    pub what: String,
+    /// What it means.
+    pub fault: Fault,
+    /// SQLSTATE, when the server answered.
+    pub state: Option<String>,
+    /// Name of the constraint that a row breaks.
+    pub constraint: Option<String>,
+    /// Name of the column at fault.
+    pub column: Option<String>,
+}
+
+impl PostgresError {
+    /// Without a server's answer.
+    pub fn new(fault: Fault, doing: impl Into<String>, what: impl Into<String>) -> PostgresError {
+        PostgresError {
+            doing: doing.into(),
+            what: what.into(),
+            fault,
+            state: None,
+            constraint: None,
+            column: None,
+        }
+    }
+
+    /// The meaning of a driver's error.
+    pub fn of(doing: &str, error: &tokio_postgres::Error) -> PostgresError {
+        let Some(answer) = error.as_db_error() else {
+            let what = match error.is_closed() {
+                true => "the connection was lost".to_owned(),
+                false => innermost(error),
+            };
+            return PostgresError::new(Fault::Passing, doing, what);
+        };
+        let state = answer.code().code();
+        let fault = fault(state);
+        PostgresError {
+            doing: doing.to_owned(),
+            what: words(state, fault, answer),
+            fault,
+            state: Some(state.to_owned()),
+            constraint: answer.constraint().map(str::to_owned),
+            column: answer.column().map(str::to_owned),
+        }
+    }
+
+    /// No answer within this time.
+    pub(crate) fn late(doing: &str, seconds: u64) -> PostgresError {
+        let what = format!("no answer within {seconds} s");
+        PostgresError::new(Fault::Passing, doing, what)
+    }
+
+    /// Whether it is this SQLSTATE.
+    pub(crate) fn is(&self, state: &str) -> bool {
+        self.state.as_deref() == Some(state)
+    }
+}
+
+/// What a SQLSTATE means (PostgreSQL manual, appendix A).
+fn fault(state: &str) -> Fault {
+    match state.get(..2).unwrap_or_default() {
+        // Data exception, integrity constraint, cardinality, WITH CHECK OPTION, raised by a trigger.
+        "22" | "23" | "21" | "44" | "P0" => Fault::Row,
+        // Connection, rollback, resources, operator intervention, system, and 55: not in the state for
+        // it, 25: transaction state (a read-only standby after a failover).
+        "08" | "40" | "53" | "57" | "58" | "55" | "25" | "XX" => Fault::Passing,
+        _ => Fault::Setup,
+    }
+}
+
+fn words(state: &str, fault: Fault, answer: &DbError) -> String {
+    let known = match state {
+        "23502" => "a value is required",
+        "23503" => "it refers to a row that is not there",
+        "23505" => "another row has the same value",
+        "23514" => "a check does not hold",
+        "22001" => "the text is too long",
+        "22003" => "the number is out of range",
+        "22P02" => "the text is no value of the column's type",
+        "25006" => "the server takes no writes (a standby, or a failover under way)",
+        "57P01" | "57P02" => "the server is shutting down",
+        "57P03" => "the server is starting up",
+        "57014" => "the statement was cancelled or took too long",
+        "53300" => "the server has no connection left",
+        "55P03" => "a lock could not be had in time",
+        "40P01" => "a deadlock",
+        "28P01" => "the password is refused",
+        "28000" => "the user may not log in",
+        "3D000" => "there is no such database",
+        "42501" => "a right is missing",
+        "42P01" => "a table is missing",
+        _ if fault == Fault::Row => "the row is refused",
+        _ => "refused",
+    };
+    let mut text = format!("{known} (SQLSTATE {state})");
+    for (what, name) in [("constraint", answer.constraint()), ("column", answer.column())] {
+        if let Some(name) = name {
+            text.push_str(&format!(", {what} {name}"));
+        }
+    }
+    // Texts of these name objects of the database, never a row's values.
+    if fault != Fault::Row {
+        text.push_str(&format!(": {}", answer.message()));
+    }
+    text
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut current = error;
+    while let Some(source) = current.source() {
+        current = source;
+    }
+    current.to_string()
+}

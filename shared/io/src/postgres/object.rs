@@ -1,0 +1,231 @@
+//! What becomes visible with the job: all rows of an object in one transaction, or the last word on
+//! chunks that are there already.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rowproof_core::copy::{CopyRows, Sql};
+use rowproof_core::ids::sha256_hex;
+use rowproof_core::ledger::{ChunkId, Job, PlanRef};
+use rowproof_core::names;
+use rowproof_core::pipeline::WriteMode;
+use rowproof_core::plan::Plan;
+use rowproof_core::receipt::{ChunkOutcome, Manifest};
+use tokio_postgres::types::Type;
+use tracing::warn;
+
+use super::chunk::{Source, TRIES, begin_load, end_load, lock_table, rework};
+use super::error::{Fault, PostgresError};
+use super::session::{Param, Session};
+use super::table::{plan_of, ready_table};
+use super::write::{Origin, Write};
+use crate::app::App;
+use crate::commit::{done_chunks, load_plan, read_outcomes};
+use crate::error::StepError;
+use crate::pipelines::Ready;
+use crate::plan::joined;
+use crate::sink::write_rejects;
+
+/// What the table says of a job.
+pub(crate) enum Published {
+    /// Its rows are the slot's, and this is its receipt.
+    Shown(Box<Manifest>),
+    /// A later job of the slot was first.
+    Lost,
+}
+
+/// A slot's row in the database.
+struct Slot {
+    generation: i64,
+    job: Option<String>,
+    manifest: Option<String>,
+}
+
+/// T11b of a job with a table, `frozen` being its outcome list.
+pub(crate) async fn publish_object(
+    app: &App,
+    job: &Job,
+    ready: &Arc<Ready>,
+    frozen: &Manifest,
+) -> Result<Published, StepError> {
+    for attempt in 1.. {
+        let published = match ready.pipeline.sink.commits_chunks() {
+            true => settle_chunks(app, job, ready, frozen).await,
+            false => try_publish(app, job, ready).await,
+        };
+        match published {
+            Err(StepError::Postgres(error)) if error.fault == Fault::Passing && attempt < TRIES => {
+                warn!(%error, "the transaction is run again");
+                crate::backoff::pause(app.clock, attempt).await;
+            }
+            other => return other,
+        }
+    }
+    Err(StepError::Broken("no try was made".into()))
+}
+
+async fn try_publish(app: &App, job: &Job, ready: &Arc<Ready>) -> Result<Published, StepError> {
+    let session = Session::begin(&app.databases, &plan_of(ready)?.sink.dsn).await?;
+    let sql = ready_table(&session, ready).await?;
+    lock_table(&session, sql.target()).await?;
+    let slot = slot_of(&session, job).await?;
+    if let Some(over) = already(app, job, &slot).await? {
+        session.roll_back().await?;
+        return Ok(over);
+    }
+    if sql.plan().sink.mode == WriteMode::DeleteInsert {
+        session.execute("delete replaced rows", &sql.delete_replaced(&job.facts)).await?;
+    }
+    let missing = || StepError::Broken(format!("job {} lost a chunk", job.facts.job));
+    let done = done_chunks(app, job).await?.ok_or_else(missing)?;
+    let mut outcomes = read_outcomes(app, &done).await?;
+    let plan = load_plan(app, job).await?;
+    for ((id, _), outcome) in done.iter().zip(&mut outcomes) {
+        let source = Source { app, job, ready, plan: &plan, id };
+        load_outcome(source, &session, &sql, outcome).await?;
+    }
+    let manifest = receipt(job, ready, &plan, &outcomes)?;
+    let text = manifest.to_json();
+    let sha256 = sha256_hex(text.as_bytes());
+    let stored = PlanRef { key: names::intent(&job.facts, &sha256), sha256 };
+    let bucket = &app.settings.output_bucket;
+    app.store.put_new(bucket, &stored.key, Bytes::from(text), &job.facts.job.0).await?;
+    show(&session, job, &stored).await?;
+    session.commit().await?;
+    Ok(Published::Shown(Box::new(manifest)))
+}
+
+/// The outcomes as they are now that the table has spoken.
+fn receipt(
+    job: &Job,
+    ready: &Ready,
+    plan: &Plan,
+    outcomes: &[ChunkOutcome],
+) -> Result<Manifest, StepError> {
+    let manifest = Manifest::build(&job.facts, &ready.pipeline, plan, outcomes, 0);
+    match manifest.balanced() {
+        true => Ok(manifest),
+        false => Err(StepError::Broken(format!(
+            "the books of job {} would not balance: {}",
+            job.facts.job,
+            manifest.problems.join("; ")
+        ))),
+    }
+}
+
+/// Writes the staged rows of one chunk, and brings its outcome in line with what became of them.
+async fn load_outcome(
+    source: Source<'_>,
+    session: &Session,
+    sql: &Sql,
+    outcome: &mut ChunkOutcome,
+) -> Result<(), StepError> {
+    let Source { app, job, id, .. } = source;
+    let load = begin_load(session, job, id, 0).await?;
+    let load = load.ok_or_else(|| {
+        StepError::Broken(format!("chunk {id} of job {} is in rowproof.loads alone", id.job))
+    })?;
+    for file in std::mem::take(&mut outcome.files) {
+        let rows = staged(app, id, &file.sha256, file.rows).await?;
+        let origin = Origin { facts: &job.facts, id, fix: 0, load };
+        let written = Write::new(session, sql, origin, rows.bytes.into(), rows.rows).run().await?;
+        if !written.refused.is_empty() {
+            let mut again = rework(source, written.refused.clone()).await?;
+            outcome.counts = again.counts;
+            outcome.reasons = again.reasons;
+            outcome.failures = write_rejects(app, job, id, 0, again.failures.take()).await?;
+        }
+        written.tell(&mut outcome.counts);
+        outcome.loaded_digest = written.loaded_digest;
+        outcome.files.push(file);
+    }
+    Ok(end_load(session, load, &outcome.counts.loaded.to_string()).await?)
+}
+
+/// The rows that a chunk staged.
+async fn staged(app: &App, id: &ChunkId, sha256: &str, rows: u64) -> Result<CopyRows, StepError> {
+    let key = names::staged(id, sha256);
+    let what = "file of staged rows";
+    let bad = |message: String| StepError::BadDocument { key: key.clone(), what, message };
+    let file = app.store.get(&app.settings.output_bucket, &key).await?;
+    let file = file.ok_or_else(|| bad("it is not there".into()))?;
+    let unpacked = tokio::task::spawn_blocking(move || CopyRows::unpack(&file, rows)).await;
+    joined(unpacked)?.map_err(|error| bad(error.to_string()))
+}
+
+/// The slot's row, locked.
+async fn slot_of(session: &Session, job: &Job) -> Result<Slot, PostgresError> {
+    const DOING: &str = "lock the slot";
+    let slot = job.facts.slot.0.as_str();
+    let params: [Param<'_>; 1] = [(&slot, Type::TEXT)];
+    let insert = "INSERT INTO rowproof.slots (slot) VALUES ($1) ON CONFLICT DO NOTHING";
+    session.rows(DOING, insert, &params).await?;
+    let select = "SELECT generation, job, manifest FROM rowproof.slots WHERE slot = $1 FOR UPDATE";
+    let rows = session.rows(DOING, select, &params).await?;
+    let row = rows.first();
+    Ok(Slot {
+        generation: row.and_then(|row| row.try_get(0).ok()).unwrap_or(0),
+        job: row.and_then(|row| row.try_get(1).ok()).flatten(),
+        manifest: row.and_then(|row| row.try_get(2).ok()).flatten(),
+    })
+}
+
+/// The job's rows are there already, or will never be.
+async fn already(app: &App, job: &Job, slot: &Slot) -> Result<Option<Published>, StepError> {
+    if slot.job.as_deref() == Some(job.facts.job.0.as_str()) {
+        let stored: PlanRef = serde_json::from_str(slot.manifest.as_deref().unwrap_or_default())
+            .map_err(|_| {
+                StepError::Broken(format!("rowproof.slots has no receipt of {}", job.facts.job))
+            })?;
+        let manifest: Manifest = app.document(&stored.key, "receipt").await?;
+        return Ok(Some(Published::Shown(Box::new(manifest))));
+    }
+    Ok((slot.generation >= job.facts.generation).then_some(Published::Lost))
+}
+
+/// The job's rows are the slot's from now on.
+async fn show(session: &Session, job: &Job, stored: &PlanRef) -> Result<(), PostgresError> {
+    let sql = "UPDATE rowproof.slots SET generation = $2, \
+        head_generation = greatest(head_generation, $2), job = $3, manifest = $4 WHERE slot = $1";
+    let (slot, name) = (job.facts.slot.0.as_str(), job.facts.job.0.as_str());
+    let manifest = serde_json::to_string(stored).unwrap_or_default();
+    let params: [Param<'_>; 4] = [
+        (&slot, Type::TEXT),
+        (&job.facts.generation, Type::INT8),
+        (&name, Type::TEXT),
+        (&manifest, Type::TEXT),
+    ];
+    session.rows("show the job", sql, &params).await?;
+    Ok(())
+}
+
+/// T11b of a job whose chunks were written one by one: all of them are there.
+async fn settle_chunks(
+    app: &App,
+    job: &Job,
+    ready: &Arc<Ready>,
+    frozen: &Manifest,
+) -> Result<Published, StepError> {
+    let session = Session::begin(&app.databases, &plan_of(ready)?.sink.dsn).await?;
+    let slot = slot_of(&session, job).await?;
+    if let Some(over) = already(app, job, &slot).await? {
+        session.roll_back().await?;
+        return Ok(over);
+    }
+    let name = job.facts.job.0.as_str();
+    let sql = "SELECT count(*) FROM rowproof.loads WHERE job = $1 AND fix = 0";
+    let rows = session.rows("count loads", sql, &[(&name, Type::TEXT)]).await?;
+    let found = rows.first().map_or(0, |row| super::session::number(row, 0));
+    let expected = u64::try_from(frozen.chunks.len()).unwrap_or(u64::MAX);
+    if found != expected {
+        return Err(StepError::Broken(format!(
+            "rowproof.loads has {found} of the {expected} chunks of job {name}: was the database \
+             restored? `rowproof rerun {name}` loads the file again"
+        )));
+    }
+    let text = frozen.to_json();
+    let sha256 = sha256_hex(text.as_bytes());
+    show(&session, job, &PlanRef { key: names::intent(&job.facts, &sha256), sha256 }).await?;
+    session.commit().await?;
+    Ok(Published::Shown(Box::new(frozen.clone())))
+}
