@@ -103,7 +103,8 @@ fn round(bench: &Bench) -> (u64, [Duration; 6]) {
     times[0] = start.elapsed();
 
     let mut decoder = Decoder::new(&bench.pipeline, bench.layout.clone(), &bench.limits);
-    let mut table = TableWriter::new(&bench.contract, &bench.pipeline.sink, &bench.limits).unwrap();
+    let sink = bench.pipeline.sink.parquet().unwrap();
+    let mut table = TableWriter::new(&bench.contract, sink, &bench.limits).unwrap();
     let mut archive = ArchiveWriter::new(&bench.contract, &bench.layout, archive_context());
     let (mut at, mut rows, mut spare) = (0, 0, Vec::new());
     while at < data.len() {

@@ -12,18 +12,26 @@ use crate::inputs::{Input, parse_pipeline, place_inputs};
 use crate::report::{grouped, line, printable};
 use crate::{FAILED, HELD, OK, USAGE, Usage, summary};
 
+mod table_check;
+
 /// Characters of a rejected row that are shown on a terminal.
 const RAW_CHARS_MAX: usize = 200;
 
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit code: 0 right (rejected rows included), 1 a file would fail, \
-                        2 the pipeline file is wrong, 3 a file would be held")]
+#[command(
+    after_help = "Exit code: 0 right (rejected rows included), 1 a file would fail or the table does not fit, \
+                        2 the pipeline file is wrong, 3 a file would be held"
+)]
 pub(crate) struct Args {
     /// Pipeline file
     pub(crate) pipeline: PathBuf,
     /// Files to try it on; nothing is written
     pub(crate) inputs: Vec<PathBuf>,
+    /// Compare with the table in its database: the pipeline's own dsn, or this one
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "",
+          value_name = "secret:NAME|iam:PLACE|env:VARIABLE")]
+    pub(crate) dsn: Option<String>,
     /// Print JSON objects, one a line: the pipeline's, then one for each file
     #[arg(long)]
     pub(crate) json: bool,
@@ -57,6 +65,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
         summary::lines(&pipeline).iter().for_each(|text| line(&format!("  {text}")));
     }
     let mut codes = vec![];
+    if let Some(dsn) = &args.dsn {
+        codes.push(table_check::run(&pipeline, dsn, args.json).await?);
+    }
     for input in place_inputs(&pipeline, &args.inputs)? {
         let (pipeline, contract, tried) = (pipeline.clone(), contract.clone(), input.clone());
         let tried = tokio::task::spawn_blocking(move || dry_run(&pipeline, &contract, &tried));

@@ -51,7 +51,7 @@ impl App {
         App {
             limits: settings.limits.clone(),
             ledger: Ledger::new(clients.dynamodb.clone(), settings.table.clone()),
-            databases: Databases::new(clients),
+            databases: Databases::new(clients, clock),
             queue: Queue::new(clients.sqs.clone()),
             pipelines: Pipelines::new(store.clone(), &settings, clock),
             store,

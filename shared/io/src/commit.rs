@@ -34,7 +34,7 @@ pub async fn commit_job(app: &App, id: &JobId) -> Result<JobState, StepError> {
                     return Ok(reread(app, id).await?.state);
                 }
             }
-            JobState::Committing => return finish(app, &job).await,
+            JobState::Committing => return Box::pin(finish(app, &job)).await,
             JobState::Planning
             | JobState::Blocked
             | JobState::Held
@@ -203,7 +203,7 @@ async fn show_rows(app: &App, job: &Job, frozen: &Manifest) -> Result<Option<Man
             publish(app, &frozen.files).await.map_err(StepError::of_sink)?;
             Ok(Some(frozen.clone()))
         }
-        Sink::Postgres(_) => match publish_object(app, job, &ready, frozen).await? {
+        Sink::Postgres(_) => match Box::pin(publish_object(app, job, &ready, frozen)).await? {
             Published::Shown(manifest) => Ok(Some(*manifest)),
             Published::Lost => Ok(None),
         },

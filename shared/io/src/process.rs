@@ -267,7 +267,7 @@ pub(crate) async fn finish_chunk(
 ) -> Result<Option<(OutcomeRef, Option<Box<ChainText>>)>, StepError> {
     let stored = async {
         if ready.pipeline.sink.commits_chunks() {
-            return load_chunk(app, job, ready, plan, &lease.id, &mut worked).await;
+            return Box::pin(load_chunk(app, job, ready, plan, &lease.id, &mut worked)).await;
         }
         let files = stage_chunk(app, &lease.id, files_of(&mut worked.product).await?).await?;
         let failures = worked.product.failures.take();

@@ -1,6 +1,7 @@
 //! A job's receipt against what is stored: the books, the data files, the failure archive, the source.
 
 mod source;
+mod table;
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use rowproof_core::ids::sha256_hex;
 use rowproof_core::ledger::{Job, JobState};
 use rowproof_core::names;
 use rowproof_core::receipt::{Manifest, PublishedFile};
-use rowproof_core::table::{self, TableError};
+use rowproof_core::table::{TableError, read, with_partition};
 
 use crate::app::App;
 use crate::error::StepError;
@@ -95,9 +96,17 @@ pub async fn verify_job(app: &App, job: &Job) -> Result<Option<Verification>, St
         return if job.state == JobState::Held { Ok(None) } else { Err(gone(key)) };
     };
     let manifest: Manifest = app.document(&key, "manifest").await?;
-    let mut findings = vec![receipt(job, &manifest, &text), books(&manifest)];
     let ready = app.pipelines.frozen(&job.facts.pipeline_sha).await;
+    let mut findings = vec![];
+    match (&ready, &manifest.table) {
+        (Ok(ready), Some(name)) => {
+            findings.extend(table::check(app, job, ready, &manifest, (name, &text)).await?);
+        }
+        _ => findings.push(receipt(job, &manifest, &text)),
+    }
+    findings.push(books(&manifest));
     match &ready {
+        Ok(_) if manifest.table.is_some() => {}
         Ok(ready) => findings.push(data(app, job, ready, &manifest).await?),
         Err(error) => findings.push(unchecked("data", error.to_string())),
     }
@@ -230,8 +239,8 @@ fn typed_rows(
     partition: &[(String, String)],
 ) -> Result<Held, TableError> {
     let mut held = Held::default();
-    for batch in table::read(bytes)? {
-        let batch = table::with_partition(&batch?, ready.contract.schema(), partition)?;
+    for batch in read(bytes)? {
+        let batch = with_partition(&batch?, ready.contract.schema(), partition)?;
         held.rows += u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
         held.digest += digest::rows(ready.contract.width(), &batch)?;
     }
@@ -278,7 +287,7 @@ async fn failures(app: &App, manifest: &Manifest) -> Result<Finding, StepError> 
 
 fn count(bytes: Bytes) -> Result<u64, TableError> {
     let mut rows = 0;
-    for batch in table::read(bytes)? {
+    for batch in read(bytes)? {
         rows += u64::try_from(batch?.num_rows()).unwrap_or(u64::MAX);
     }
     Ok(rows)

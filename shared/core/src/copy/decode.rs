@@ -17,7 +17,19 @@ use crate::digest;
 /// Rows that are hashed together.
 const BATCH_ROWS: usize = 8192;
 
-/// Reads a binary COPY stream of the contract's columns, in the contract's order, and sums up its rows.
+/// What a stream of rows held.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Rows.
+    pub rows: u64,
+    /// Sum of their hashes, computed from their columns.
+    pub digest: Digest,
+    /// Sum of the hashes that were written with them.
+    pub written: Digest,
+}
+
+/// Reads a binary COPY stream of rows, each its hash and then the contract's columns in the contract's
+/// order, and sums them up.
 #[derive(Debug)]
 pub struct TableDigest {
     schema: SchemaRef,
@@ -26,8 +38,7 @@ pub struct TableDigest {
     begun: bool,
     cells: Vec<Cells>,
     held: usize,
-    rows: u64,
-    digest: Digest,
+    found: Found,
 }
 
 impl TableDigest {
@@ -38,8 +49,8 @@ impl TableDigest {
     pub fn new(schema: SchemaRef, width: usize) -> Result<TableDigest, ArrowError> {
         let fields = schema.fields().iter().take(width);
         let cells = fields.map(|field| Cells::of(field.data_type())).collect::<Result<_, _>>()?;
-        let (pending, digest) = (vec![], Digest::default());
-        Ok(TableDigest { schema, width, pending, begun: false, cells, held: 0, rows: 0, digest })
+        let (pending, found) = (vec![], Found::default());
+        Ok(TableDigest { schema, width, pending, begun: false, cells, held: 0, found })
     }
 
     /// Takes the next bytes of the stream.
@@ -60,7 +71,7 @@ impl TableDigest {
         }
         while let Some(behind) = self.tuple(rest)? {
             rest = behind;
-            self.rows += 1;
+            self.found.rows += 1;
             self.held += 1;
             if self.held == BATCH_ROWS {
                 self.flush()?;
@@ -70,16 +81,16 @@ impl TableDigest {
         Ok(())
     }
 
-    /// Rows and their digest.
+    /// What was in the stream; nothing, when there was none.
     ///
     /// # Errors
     /// When the stream ended in the middle of a row.
-    pub fn finish(mut self) -> Result<(u64, Digest), ArrowError> {
+    pub fn finish(mut self) -> Result<Found, ArrowError> {
         self.flush()?;
-        if self.pending != TRAILER {
+        if self.begun && self.pending != TRAILER {
             return Err(broken());
         }
-        Ok((self.rows, self.digest))
+        Ok(self.found)
     }
 
     /// Takes one tuple; the bytes behind it, `None` when it is not all there.
@@ -89,10 +100,10 @@ impl TableDigest {
         if count == u16::MAX {
             return Ok(None);
         }
-        if usize::from(count) != self.width {
+        if usize::from(count) != self.width + 1 {
             return Err(broken());
         }
-        let mut fields = Vec::with_capacity(self.width);
+        let mut fields = Vec::with_capacity(self.width + 1);
         let mut at = 2;
         for _ in 0..count {
             let Some(length) = bytes.get(at..).and_then(|rest| rest.first_chunk()) else {
@@ -108,6 +119,10 @@ impl TableDigest {
             fields.push(Some(field));
             at += length;
         }
+        let mut fields = fields.into_iter();
+        let written: Option<[u8; 16]> =
+            fields.next().flatten().and_then(|hash| hash.try_into().ok());
+        self.found.written.add(u128::from_be_bytes(written.ok_or_else(broken)?));
         for (cells, field) in self.cells.iter_mut().zip(fields) {
             cells.push(field).ok_or_else(broken)?;
         }
@@ -124,7 +139,7 @@ impl TableDigest {
         let schema = Arc::new(arrow_schema::Schema::new(loose.collect::<Vec<_>>()));
         let arrays = self.cells.iter_mut().map(Cells::finish).collect::<Result<Vec<_>, _>>()?;
         let batch = RecordBatch::try_new(schema, arrays)?;
-        self.digest += digest::rows(self.width, &batch)?;
+        self.found.digest += digest::rows(self.width, &batch)?;
         self.held = 0;
         Ok(())
     }

@@ -24,7 +24,7 @@ use crate::ids::sha256_hex;
 use crate::table::TableFile;
 use xxhash_rust::xxh3::xxh3_64;
 
-pub use self::decode::TableDigest;
+pub use self::decode::{Found, TableDigest};
 pub use self::encode::{CopyWriter, Refused};
 pub use self::plan::{CopyColumn, CopyPlan, Kind};
 pub use self::sql::{OWN_TABLES, Sql, quote};

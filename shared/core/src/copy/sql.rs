@@ -326,23 +326,28 @@ impl Sql {
         ]
     }
 
-    /// Sends the contract's columns, in its order and types, of all rows of these loads.
+    /// Sends the hash and the contract's columns, in its order and types, of all rows of these loads.
     pub fn read_loads(&self, width: usize, loads: &[i64]) -> String {
-        let columns = self.ordered().take(width).map(|column| {
-            let name = column.quoted();
-            match column.kind {
-                Kind::Text => format!("{name}::text"),
-                kind => format!("{name}::{}", kind.sql()),
-            }
-        });
+        let columns = self.ordered().take(width);
+        let columns = columns.map(|column| format!("{}::{}", column.quoted(), column.kind.sql()));
         let columns: Vec<_> = columns.collect();
         let loads: Vec<_> = loads.iter().map(i64::to_string).collect();
         format!(
-            "COPY (SELECT {} FROM {} WHERE _rowproof_load IN ({})) TO STDOUT (FORMAT binary)",
+            "COPY (SELECT _rowproof_hash, {} FROM {} WHERE _rowproof_load IN ({})) TO STDOUT \
+             (FORMAT binary)",
             columns.join(", "),
             self.target,
             loads.join(", ")
         )
+    }
+
+    /// Why a row of the table is not what the file had, though nobody changed it; `None` when it is.
+    pub fn other_form(&self) -> Option<String> {
+        if self.plan.sink.update_columns.is_some() {
+            return Some("an update writes some columns only".to_owned());
+        }
+        let (name, kind) = self.casts.iter().next()?;
+        Some(format!("column {name} is {kind} in the table, which has texts of its own"))
     }
 }
 
@@ -354,8 +359,8 @@ fn between(rows: Option<(u64, u64)>) -> String {
 
 /// The type of a staged column: a numeric without bounds costs nothing to check again.
 fn staged(kind: Kind) -> String {
-    match kind {
-        Kind::Numeric(..) | Kind::UInt8 => "numeric".to_owned(),
-        other => other.sql(),
+    match matches!(kind, Kind::Numeric(..) | Kind::UInt8) {
+        true => "numeric".to_owned(),
+        false => kind.sql(),
     }
 }

@@ -18,6 +18,7 @@ mod row_sql;
 mod schema;
 pub(crate) mod section;
 mod sink;
+mod sink_types;
 mod source;
 pub(crate) mod tree;
 mod types;
@@ -29,6 +30,7 @@ pub use problem::{Problem, Problems};
 pub(crate) use problem::{nearest, quoted, ticked, toml_key, toml_string};
 pub use route::{Overlap, Route, Router, overlaps, route};
 pub use schema::json_schema;
+pub use sink_types::*;
 pub use types::*;
 
 use problem::{At, Report};

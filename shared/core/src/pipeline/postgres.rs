@@ -5,7 +5,8 @@ use super::problem::{Report, nearest, quoted};
 use super::row_sql;
 use super::section::{Key, Section, key, unsupported};
 use super::sink::read_added;
-use super::types::{Column, CommitUnit, Dsn, PostgresSink, Replaces, Source, WriteMode};
+use super::sink_types::{CommitUnit, Dsn, PostgresSink, WriteMode};
+use super::types::{Column, Replaces, Source};
 
 pub(super) const KEYS: [Key; 11] = [
     key("table"),
@@ -98,21 +99,27 @@ fn read_dsn(postgres: &Section<'_>, report: &mut Report) -> Option<Dsn> {
     if postgres.get("dsn").is_none() {
         postgres.missing("dsn", &format!("dsn = {DSN}"), report);
     }
-    let text = postgres.text("dsn", DSN, report)?;
-    let dsn = match text.split_once(':') {
-        Some(("secret", name)) if !name.is_empty() => Dsn::Secret(name.to_owned()),
-        Some(("iam", place)) if place.contains('@') && place.contains('/') => {
-            Dsn::Iam(place.to_owned())
-        }
-        Some(("env", name)) if !name.is_empty() => Dsn::Env(name.to_owned()),
+    let dsn = Dsn::parse(postgres.text("dsn", DSN, report)?);
+    if dsn.is_none() {
         // The text may hold a password: it is not shown.
-        Some(_) | None => {
-            let what = "does not say where to look; connection strings do not belong in this file";
-            postgres.wrong("dsn", what, DSN, report);
-            return None;
+        let what = "does not say where to look; connection strings do not belong in this file";
+        postgres.wrong("dsn", what, DSN, report);
+    }
+    dsn
+}
+
+impl Dsn {
+    /// `secret:NAME`, `iam:user@host:port/database` or `env:VARIABLE`.
+    pub fn parse(text: &str) -> Option<Dsn> {
+        match text.split_once(':')? {
+            ("secret", name) if !name.is_empty() => Some(Dsn::Secret(name.to_owned())),
+            ("iam", place) if place.contains('@') && place.contains('/') => {
+                Some(Dsn::Iam(place.to_owned()))
+            }
+            ("env", name) if !name.is_empty() => Some(Dsn::Env(name.to_owned())),
+            _ => None,
         }
-    };
-    Some(dsn)
+    }
 }
 
 /// A column that must be one of the contract's.

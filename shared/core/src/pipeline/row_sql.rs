@@ -29,6 +29,7 @@ pub(super) fn condition(text: &str, is_column: &dyn Fn(&str) -> bool) -> Result<
     render(&parsed, is_column)
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "SQL has far more than a condition")]
 fn render(expr: &Expr, is_column: &dyn Fn(&str) -> bool) -> Result<String, String> {
     let sub = |expr: &Expr| render(expr, is_column);
     let not = |negated: bool| if negated { "NOT " } else { "" };
@@ -62,6 +63,7 @@ fn render(expr: &Expr, is_column: &dyn Fn(&str) -> bool) -> Result<String, Strin
     })
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "SQL has far more than a condition")]
 fn literal(value: &Value) -> Result<String, String> {
     match value {
         Value::Number(digits, _) => Ok(digits.to_string()),
@@ -76,6 +78,7 @@ fn literal(value: &Value) -> Result<String, String> {
     }
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "SQL has far more than a condition")]
 fn operator(op: &BinaryOperator) -> Result<&'static str, String> {
     Ok(match op {
         BinaryOperator::Eq => "=",

@@ -4,11 +4,9 @@ use super::columns::ReadColumn;
 use super::postgres;
 use super::problem::{At, Report, nearest, quoted};
 use super::section::{Key, Section, key, shown};
+use super::sink_types::{AddedColumn, DatePart, ParquetSink, PartitionBy, Sink};
 use super::tree::Value;
-use super::types::{
-    AddedColumn, ArchiveRaw, ColumnType, DatePart, ErrorPolicy, HoldIf, ParquetSink, PartitionBy,
-    Rejected, Sink,
-};
+use super::types::{ArchiveRaw, ColumnType, ErrorPolicy, HoldIf, Rejected};
 
 pub(super) const KEYS: [Key; 2] = [key("parquet"), key("postgres")];
 pub(super) const PARQUET_KEYS: [Key; 3] = [key("path"), key("partition_by"), key("add")];

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use rowproof_core::pipeline::Dsn;
@@ -22,6 +22,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::error::{Fault, PostgresError};
 use super::token::iam_token;
 use crate::clients::Clients;
+use crate::clock::Clock;
 use crate::settings::read_env;
 
 /// Connections of one function to one database.
@@ -34,6 +35,7 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 /// The databases of pipelines, by their `dsn`.
 pub struct Databases {
     clients: Clients,
+    clock: Clock,
     pools: Mutex<HashMap<String, Pool>>,
 }
 
@@ -45,8 +47,8 @@ impl fmt::Debug for Databases {
 
 impl Databases {
     /// None connected yet.
-    pub fn new(clients: &Clients) -> Databases {
-        Databases { clients: clients.clone(), pools: Mutex::default() }
+    pub fn new(clients: &Clients, clock: Clock) -> Databases {
+        Databases { clients: clients.clone(), clock, pools: Mutex::default() }
     }
 
     /// A connection that answers.
@@ -90,7 +92,9 @@ impl Databases {
             Dsn::Iam(place) => {
                 let mut place = Place::parse(&format!("postgres://{place}"))?;
                 place.check_mode("verify-full")?;
-                place.config.password(iam_token(&self.clients.config, &place.config).await?);
+                let now = UNIX_EPOCH + Duration::from_millis(self.clock.now_ms());
+                let token = iam_token(&self.clients.config, &place.config, now).await?;
+                place.config.password(token);
                 Ok(place)
             }
         }

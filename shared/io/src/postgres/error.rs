@@ -25,25 +25,22 @@ pub struct PostgresError {
     pub what: String,
     /// What it means.
     pub fault: Fault,
-    /// SQLSTATE, when the server answered.
-    pub state: Option<String>,
-    /// Name of the constraint that a row breaks.
-    pub constraint: Option<String>,
-    /// Name of the column at fault.
-    pub column: Option<String>,
+    /// What the server's answer named.
+    names: Option<Box<Names>>,
+}
+
+/// Names in an answer of the server.
+#[derive(Debug, Clone)]
+struct Names {
+    state: String,
+    constraint: Option<String>,
+    column: Option<String>,
 }
 
 impl PostgresError {
     /// Without a server's answer.
     pub fn new(fault: Fault, doing: impl Into<String>, what: impl Into<String>) -> PostgresError {
-        PostgresError {
-            doing: doing.into(),
-            what: what.into(),
-            fault,
-            state: None,
-            constraint: None,
-            column: None,
-        }
+        PostgresError { doing: doing.into(), what: what.into(), fault, names: None }
     }
 
     /// The meaning of a driver's error.
@@ -57,14 +54,13 @@ impl PostgresError {
         };
         let state = answer.code().code();
         let fault = fault(state);
-        PostgresError {
-            doing: doing.to_owned(),
-            what: words(state, fault, answer),
-            fault,
-            state: Some(state.to_owned()),
+        let names = Names {
+            state: state.to_owned(),
             constraint: answer.constraint().map(str::to_owned),
             column: answer.column().map(str::to_owned),
-        }
+        };
+        let (doing, what) = (doing.to_owned(), words(state, fault, answer));
+        PostgresError { doing, what, fault, names: Some(Box::new(names)) }
     }
 
     /// No answer within this time.
@@ -73,9 +69,19 @@ impl PostgresError {
         PostgresError::new(Fault::Passing, doing, what)
     }
 
-    /// Whether it is this SQLSTATE.
-    pub(crate) fn is(&self, state: &str) -> bool {
-        self.state.as_deref() == Some(state)
+    /// SQLSTATE, when the server answered.
+    pub fn state(&self) -> Option<&str> {
+        self.names.as_ref().map(|names| names.state.as_str())
+    }
+
+    /// Name of the constraint that a row breaks.
+    pub(crate) fn constraint(&self) -> Option<&str> {
+        self.names.as_ref()?.constraint.as_deref()
+    }
+
+    /// Name of the column at fault.
+    pub(crate) fn column(&self) -> Option<&str> {
+        self.names.as_ref()?.column.as_deref()
     }
 }
 

@@ -16,6 +16,7 @@ mod refuse;
 mod session;
 mod table;
 mod token;
+mod verify;
 mod write;
 
 pub use self::connect::Databases;
@@ -24,3 +25,4 @@ pub use self::table::{Difference, check_table};
 
 pub(crate) use self::chunk::load_chunk;
 pub(crate) use self::object::{Published, publish_object};
+pub(crate) use self::verify::{TableHeld, read_back};

@@ -36,7 +36,7 @@ pub(super) async fn apply(write: &mut Write<'_>) -> Result<(), PostgresError> {
             Err(error) if error.fault == Fault::Row => error,
             Err(error) => return Err(error),
         };
-        if error.is("23505") && write.is_not_fresh() {
+        if error.state() == Some("23505") && write.is_not_fresh() {
             continue;
         }
         let found = violating(write, &error).await?;
@@ -83,7 +83,7 @@ async fn attempt(write: &Write<'_>, sql: &str) -> Result<(), PostgresError> {
 
 /// Every staged row that breaks the constraint which the error names; none when that cannot be asked.
 async fn violating(write: &Write<'_>, error: &PostgresError) -> Result<Vec<u64>, PostgresError> {
-    let query = match (error.state.as_deref(), &error.column, &error.constraint) {
+    let query = match (error.state(), error.column(), error.constraint()) {
         (Some("23502"), Some(column), _) if is_staged(write, column) => write.sql.without(column),
         (Some("23514"), _, Some(name)) => match check_of(write, name).await? {
             Some(condition) => write.sql.violating(&condition),
@@ -144,7 +144,7 @@ async fn reference_of(write: &Write<'_>, name: &str) -> Result<Option<Reference>
 
 /// What the archive says of a row that was refused with this error.
 fn refusal(write: &Write<'_>, error: &PostgresError) -> Refusal {
-    let named = error.column.as_deref();
+    let named = error.column();
     let column = write.sql.plan().columns.iter().find(|column| Some(column.name.as_str()) == named);
     Refusal {
         column: column.map(|column| column.index),

@@ -19,7 +19,11 @@ use super::error::PostgresError;
 const LASTS: Duration = Duration::from_secs(15 * 60);
 
 /// The password of a user of a database that knows roles.
-pub(super) async fn iam_token(sdk: &SdkConfig, config: &Config) -> Result<String, PostgresError> {
+pub(super) async fn iam_token(
+    sdk: &SdkConfig,
+    config: &Config,
+    now: SystemTime,
+) -> Result<String, PostgresError> {
     let Some(Host::Tcp(host)) = config.get_hosts().first() else {
         return Err(setup("an IAM token needs a host name".into()));
     };
@@ -37,7 +41,7 @@ pub(super) async fn iam_token(sdk: &SdkConfig, config: &Config) -> Result<String
         .identity(&identity)
         .region(&region)
         .name("rds-db")
-        .time(SystemTime::now())
+        .time(now)
         .settings(settings)
         .build()
         .map_err(|error| setup(error.to_string()))?;
