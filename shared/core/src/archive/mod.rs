@@ -148,9 +148,12 @@ pub struct ArchiveWriter {
     pending: Rows,
     writer: Option<ArrowWriter<Vec<u8>>>,
     rows: u64,
-    /// Every kind of failure seen: code, column, fields found.
-    failures: BTreeMap<(RejectCode, Option<usize>, Option<u32>), Failure>,
+    /// Every kind of failure seen.
+    failures: BTreeMap<Kind, Failure>,
 }
+
+/// Code, column, fields found, and what the sink says.
+type Kind = (RejectCode, Option<usize>, Option<u32>, Option<String>);
 
 struct Failure {
     /// The same words for all rows of this kind.
@@ -194,7 +197,8 @@ impl ArchiveWriter {
             let row_number = first_row.saturating_add(u64::from(reject.record.ordinal));
             let column = reject.column.and_then(|index| self.contract.column(index));
             let column = column.map(|column| column.name.as_str());
-            let kind = (reject.code, reject.column, reject.fields_found);
+            let refusal = reject.refusal.clone();
+            let kind = (reject.code, reject.column, reject.fields_found, refusal);
             let failure = self.failures.entry(kind).or_insert_with(|| Failure {
                 error: self.contract.reason(reject, &self.layout),
                 rows: 0,
@@ -207,7 +211,11 @@ impl ArchiveWriter {
                 raw_data: raw::raw_data(&self.contract, &self.layout, decoded, reject).as_deref(),
                 code: reject.code.as_str(),
                 column,
-                stage: if reject.row.is_some() { "check" } else { "decode" },
+                stage: match reject.row {
+                    Some(_) if reject.code == RejectCode::SinkRejected => "sink",
+                    Some(_) => "check",
+                    None => "decode",
+                },
                 row_number,
                 byte_start: first_byte
                     .saturating_add(u64::from(reject.record.start))
@@ -257,7 +265,7 @@ impl ArchiveWriter {
         let bytes = writer.into_inner()?;
         let sha256 = HEXLOWER.encode(&Sha256::digest(&bytes));
         let mut tally = Tally::new();
-        for ((code, column, _), failure) in self.failures {
+        for ((code, column, ..), failure) in self.failures {
             let column = column.and_then(|index| self.contract.column(index));
             let column = column.map(|column| column.name.clone()).unwrap_or_default();
             let by_column = tally.entry(code.as_str().to_owned()).or_default();
