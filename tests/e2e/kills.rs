@@ -20,14 +20,14 @@ const SMOKE: (u64, u64) = (6, 2);
 
 impl Processes {
     /// A process that runs, by chance.
-    fn victim(&self) -> Option<Pid> {
+    pub(crate) fn victim(&self) -> Option<Pid> {
         let pids = self.pids();
         let pid = pids.get(fastrand::usize(..pids.len().max(1)))?;
         Pid::from_raw(i32::try_from(*pid).unwrap())
     }
 
     /// What the sweeper and operators do.
-    async fn nudge(&self, keys: usize) {
+    pub(crate) async fn nudge(&self, keys: usize) {
         for job in self.app.ledger.all_jobs().await.unwrap() {
             if matches!(job.state, JobState::Blocked | JobState::Failed) {
                 let name = format!("{}", fastrand::u64(..));
@@ -45,7 +45,7 @@ impl Processes {
     }
 
     /// Until every one of so many jobs is committed.
-    async fn settle(&self, keys: usize) {
+    pub(crate) async fn settle(&self, keys: usize) {
         let began = Instant::now();
         loop {
             let states = self.states().await;
@@ -59,11 +59,11 @@ impl Processes {
     }
 }
 
-fn count(name: &str, smoke: u64) -> u64 {
+pub(crate) fn count(name: &str, smoke: u64) -> u64 {
     read_env(name).map_or(smoke, |text| text.parse().unwrap())
 }
 
-fn orders(key: usize) -> Vec<u8> {
+pub(crate) fn orders(key: usize) -> Vec<u8> {
     let first_id = 1 + key * 10_000;
     Orders { rows: 2_000, first_id, flaw_every: 50, ..Orders::clean(0) }.csv().0
 }

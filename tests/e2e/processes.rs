@@ -29,6 +29,8 @@ pub(crate) struct Given {
     pub(crate) endpoint: String,
     pub(crate) memory_mb: u32,
     pub(crate) environments_max: usize,
+    /// Variables besides their settings.
+    pub(crate) env: Vec<(String, String)>,
 }
 
 pub(crate) struct Processes {
@@ -41,6 +43,11 @@ pub(crate) struct Processes {
 impl Processes {
     /// The AWS, with the pipeline `orders` and nothing that runs yet.
     pub(crate) async fn start() -> Processes {
+        Processes::start_with(ORDERS).await
+    }
+
+    /// The same with another pipeline.
+    pub(crate) async fn start_with(pipeline: &str) -> Processes {
         let dir = TempDir::with_prefix("rowproof-processes-").unwrap();
         let buckets = ["input", "output", "failures"];
         let buckets = buckets.map(|name| (name.to_owned(), false)).to_vec();
@@ -55,7 +62,10 @@ impl Processes {
         let clients = Clients::local(&url, REGION, ACCESS_KEY, SECRET_KEY);
         let app = App::new(settings, &clients);
         app.ledger.ensure_table().await.unwrap();
-        app.store.put("output", "_pipelines/orders.toml", ORDERS.into()).await.unwrap();
+        app.store
+            .put("output", "_pipelines/orders.toml", pipeline.to_owned().into())
+            .await
+            .unwrap();
         local.notify(Notification {
             bucket: "input".into(),
             prefix: String::new(),
@@ -72,7 +82,8 @@ impl Processes {
 
     /// What processes are given unless a test wants something else.
     pub(crate) fn usual(&self) -> Given {
-        Given { endpoint: self.local.endpoints().url.clone(), memory_mb: 512, environments_max: 3 }
+        let endpoint = self.local.endpoints().url.clone();
+        Given { endpoint, memory_mb: 512, environments_max: 3, env: vec![] }
     }
 
     /// From now on processes of the function take what comes on the queue.
@@ -81,6 +92,7 @@ impl Processes {
             Settings { endpoint: Some(given.endpoint.clone()), ..self.app.settings.clone() };
         let mut env = settings.to_env();
         env.push(("ROWPROOF_FUNCTION".into(), name.into()));
+        env.extend(given.env.iter().cloned());
         let host = RuntimeHost::start(Function {
             name: name.into(),
             command: env!("CARGO_BIN_EXE_rowproof-tests").into(),

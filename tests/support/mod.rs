@@ -5,6 +5,7 @@ pub(crate) mod oracle;
 pub(crate) mod orders;
 #[cfg(unix)]
 pub(crate) mod postgres;
+pub(crate) mod proxy;
 pub(crate) mod sabotage;
 pub(crate) mod table;
 pub(crate) mod world;
