@@ -50,6 +50,14 @@ fn order_of(facts: &JobFacts, id: &ChunkId, fix: u32) -> String {
     )
 }
 
+/// Whether a stored load `l` comes after this chunk.
+fn later_than(facts: &JobFacts, id: &ChunkId, fix: u32) -> String {
+    format!(
+        "(l.modified, l.object COLLATE \"C\", l.generation, l.chunk, l.part COLLATE \"C\", l.fix) > {}",
+        order_of(facts, id, fix)
+    )
+}
+
 /// The statements for one sink and its table.
 #[derive(Debug, Clone)]
 pub struct Sql {
@@ -158,14 +166,25 @@ impl Sql {
         format!("SELECT NOT EXISTS (SELECT FROM {})", self.target)
     }
 
-    /// Rows of the probe that the table does not have just so, and whether it has their key.
-    pub fn differing(&self) -> String {
+    /// Rows of the probe that the table does not have just so, whether their key is new there, and
+    /// whether what it has is newer: that is decided here where no column of the row decides it.
+    pub fn differing(&self, facts: &JobFacts, id: &ChunkId, fix: u32) -> String {
+        let newer = match self.newest() {
+            Some(_) => "false".to_owned(),
+            None => format!("coalesce({}, false)", later_than(facts, id, fix)),
+        };
         format!(
-            "SELECT s._rowproof_row, t._rowproof_load IS NULL FROM {PROBE} s \
-             LEFT JOIN {} t ON {} WHERE t._rowproof_hash IS DISTINCT FROM s._rowproof_hash",
+            "SELECT s._rowproof_row, t._rowproof_load IS NULL, {newer} FROM {PROBE} s \
+             LEFT JOIN {} t ON {} LEFT JOIN rowproof.loads l ON l.load = t._rowproof_load \
+             WHERE t._rowproof_hash IS DISTINCT FROM s._rowproof_hash",
             self.target,
             self.same_key()
         )
+    }
+
+    /// Whether a column of the rows decides which is newer.
+    pub fn ages_by_column(&self) -> bool {
+        self.newest().is_some()
     }
 
     /// Of staged rows with one key all but the newest go.
@@ -213,11 +232,7 @@ impl Sql {
 
     /// Staged rows go whose row in the table is newer.
     pub fn drop_older(&self, facts: &JobFacts, id: &ChunkId, fix: u32) -> String {
-        let later = format!(
-            "(l.modified, l.object COLLATE \"C\", l.generation, l.chunk, l.part COLLATE \"C\", \
-             l.fix) > {}",
-            order_of(facts, id, fix)
-        );
+        let later = later_than(facts, id, fix);
         let newer = match self.newest() {
             Some(column) => {
                 format!("(t.{column} > s.{column} OR (t.{column} = s.{column} AND {later}))")

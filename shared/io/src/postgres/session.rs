@@ -43,7 +43,8 @@ impl Session {
         // A statement that hangs gives up before we do, and a session that we lost ends by itself.
         let begin = format!(
             "BEGIN; SET LOCAL statement_timeout = '{}s'; SET LOCAL lock_timeout = '60s'; \
-             SET LOCAL idle_in_transaction_session_timeout = '{}s'; SET CONSTRAINTS ALL IMMEDIATE",
+             SET LOCAL idle_in_transaction_session_timeout = '{}s'; SET LOCAL work_mem = '64MB'; \
+             SET CONSTRAINTS ALL IMMEDIATE",
             ANSWER_SECONDS - 5,
             2 * ANSWER_SECONDS
         );

@@ -9,6 +9,7 @@ use rowproof_core::ledger::{ChunkId, JobFacts};
 use rowproof_core::pipeline::WriteMode;
 use rowproof_core::receipt::Counts;
 use rowproof_core::sink::Refusal;
+use tokio_postgres::Row;
 
 use super::error::PostgresError;
 use super::refuse;
@@ -47,6 +48,14 @@ impl Written {
     }
 }
 
+/// How a row stands to the table.
+struct Probed {
+    /// The table does not have its key.
+    is_new: bool,
+    /// What the table has is newer.
+    is_older: bool,
+}
+
 /// A chunk on its way.
 pub(super) struct Write<'a> {
     pub(super) session: &'a Session,
@@ -59,6 +68,7 @@ pub(super) struct Write<'a> {
     fresh: bool,
     /// Rows that differ from the table, when that was asked first; all others are unchanged.
     differing: Option<HashSet<u64>>,
+    is_over: bool,
     unchanged: HashSet<u64>,
     superseded: HashSet<u64>,
     pub(super) refused: BTreeMap<u64, Refusal>,
@@ -76,7 +86,7 @@ impl<'a> Write<'a> {
         let keys = sql.plan().keys();
         let rows = usize::try_from(rows).unwrap_or(usize::MAX);
         let (unchanged, superseded, refused) = Default::default();
-        let (fresh, differing) = (false, None);
+        let (fresh, differing, is_over) = (false, None, false);
         Write {
             session,
             sql,
@@ -86,6 +96,7 @@ impl<'a> Write<'a> {
             keys,
             fresh,
             differing,
+            is_over,
             unchanged,
             superseded,
             refused,
@@ -119,16 +130,7 @@ impl<'a> Write<'a> {
             && self.sql.keys_compare()
             && self.is_mostly_known().await?
         {
-            let differing = self.probe(1).await?;
-            if differing.is_empty() {
-                self.differing = Some(HashSet::new());
-                return Ok(());
-            }
-            self.fresh = differing.values().all(|is_new| *is_new);
-            let rows: HashSet<u64> = differing.into_keys().collect();
-            self.stage(Some(&rows)).await?;
-            self.differing = Some(rows);
-            return self.drop_older().await;
+            return self.stage_differing().await;
         }
         self.stage(None).await?;
         refuse::keys_that_are_none(self).await?;
@@ -141,6 +143,23 @@ impl<'a> Write<'a> {
             self.unchanged.extend(gone);
         }
         self.drop_older().await
+    }
+
+    /// Stages the rows that the table does not have just so.
+    async fn stage_differing(&mut self) -> Result<(), PostgresError> {
+        let differing = self.probe(1).await?;
+        let rows = differing.iter().filter(|(_, probed)| !probed.is_older);
+        let staged: HashSet<u64> = rows.map(|(row, _)| *row).collect();
+        let older = differing.iter().filter(|(_, probed)| probed.is_older);
+        self.superseded.extend(older.map(|(row, _)| *row));
+        self.fresh = differing.values().all(|probed| probed.is_new);
+        self.differing = Some(differing.into_keys().collect());
+        if staged.is_empty() {
+            self.is_over = true;
+            return Ok(());
+        }
+        self.stage(Some(&staged)).await?;
+        if self.sql.ages_by_column() { self.drop_older().await } else { Ok(()) }
     }
 
     async fn drop_older(&mut self) -> Result<(), PostgresError> {
@@ -158,13 +177,13 @@ impl<'a> Write<'a> {
             return Ok(true);
         }
         let found = self.probe(self.rows.div_ceil(SAMPLE)).await?;
-        let new = found.values().filter(|is_new| **is_new).count();
+        let new = found.values().filter(|probed| probed.is_new).count();
         Ok(new < SAMPLE / 2)
     }
 
     /// Compares keys and hashes of every so-manieth row with the table: those that it does not have just
-    /// so, and whether their key is new.
-    async fn probe(&self, every: usize) -> Result<HashMap<u64, bool>, PostgresError> {
+    /// so.
+    async fn probe(&self, every: usize) -> Result<HashMap<u64, Probed>, PostgresError> {
         self.session.run("compare rows", &self.sql.create_probe()).await?;
         let fields = self.keys + 2;
         let mut probe = Vec::new();
@@ -172,8 +191,13 @@ impl<'a> Write<'a> {
             tuple.put_probe(fields, &mut probe);
         }
         self.session.copy(&self.sql.copy_probe(), pieces(probe.into())).await?;
-        let rows = self.session.rows("compare rows", &self.sql.differing(), &[]).await?;
-        let found = rows.iter().map(|row| (number(row, 0), row.try_get(1).unwrap_or(false)));
+        let Origin { facts, id, fix, .. } = &self.origin;
+        let differing = self.sql.differing(facts, id, *fix);
+        let rows = self.session.rows("compare rows", &differing, &[]).await?;
+        let flag = |row: &Row, at| row.try_get(at).unwrap_or(false);
+        let found = rows
+            .iter()
+            .map(|row| (number(row, 0), Probed { is_new: flag(row, 1), is_older: flag(row, 2) }));
         Ok(found.collect())
     }
 
@@ -200,9 +224,9 @@ impl<'a> Write<'a> {
         std::mem::replace(&mut self.fresh, false)
     }
 
-    /// Nothing is left to apply.
+    /// Nothing is staged.
     pub(super) fn is_over(&self) -> bool {
-        self.differing.as_ref().is_some_and(HashSet::is_empty)
+        self.is_over
     }
 
     fn sum_up(self) -> Written {
