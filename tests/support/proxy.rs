@@ -15,6 +15,8 @@ const COMMIT: &[u8] = b"COMMIT\0";
 #[derive(Debug, Default)]
 pub(crate) struct Cuts {
     pub(crate) percent: AtomicU64,
+    /// Only the next commit, in this way (1: before, 2: unanswered, 3: after); 0 for any of them.
+    pub(crate) once: AtomicU64,
     /// The commit never reached the server.
     pub(crate) before: AtomicU64,
     /// It did, and the answer did not reach the client.
@@ -66,7 +68,11 @@ async fn forward(mut client: OwnedReadHalf, mut server: OwnedWriteHalf, cuts: &C
             }
             continue;
         }
-        match fastrand::u8(..3) {
+        let once = cuts.once.swap(0, Ordering::SeqCst);
+        if once > 0 {
+            cuts.percent.store(0, Ordering::SeqCst);
+        }
+        match once.checked_sub(1).unwrap_or_else(|| fastrand::u64(..3)) {
             0 => drop(cuts.before.fetch_add(1, Ordering::SeqCst)),
             1 => {
                 // The server gets it, and nobody is there when it answers.

@@ -80,7 +80,7 @@ pub struct Rest {
 }
 
 /// What came out of a chunk.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ChunkProduct {
     /// Bytes `[start, end)` and rows that were covered.
     pub range: PlannedChunk,

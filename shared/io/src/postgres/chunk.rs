@@ -49,7 +49,10 @@ pub(crate) async fn load_chunk(
     let CopyRows { bytes, rows } = worked.product.table.take().unwrap_or_default();
     let rows = (Bytes::from(bytes), rows);
     let source = Source { app, job, ready, plan, id };
+    // Every try begins with what the chunk was made of: one that was cut off leaves nothing behind.
+    let product = worked.product.clone();
     for attempt in 1.. {
+        worked.product = product.clone();
         match try_load(source, worked, &rows).await {
             Err(StepError::Postgres(error)) if error.fault == Fault::Passing && attempt < TRIES => {
                 warn!(%error, "the transaction is run again");

@@ -207,6 +207,8 @@ async fn settle_chunks(
     frozen: &Manifest,
 ) -> Result<Published, StepError> {
     let session = Session::begin(&app.databases, &plan_of(ready)?.sink.dsn).await?;
+    // A file without rows has no chunk that has made the tables.
+    ready_table(&session, ready).await?;
     let slot = slot_of(&session, job).await?;
     if let Some(over) = already(app, job, &slot).await? {
         session.roll_back().await?;
