@@ -102,26 +102,27 @@ async fn a_commit_that_is_cut_off_is_made_up_for() {
     let postgres = Postgres::start().await;
     let cuts = Arc::new(Cuts::default());
     let port = proxy::start(postgres.port, cuts.clone()).await;
-    let constraint = "ALTER TABLE orders ADD CONSTRAINT few CHECK (id % 100 <> 0)";
+    let constraint = "ALTER TABLE orders ADD CONSTRAINT few CHECK (id % 100 <> 0) NOT VALID";
     for unit in ["chunk", "object"] {
         let world = World::new();
         world.write("orders.toml", pipeline(&format!("commit = \"{unit}\"")));
         let run = |name: &str| world.run(&[name]).env("ROWS", postgres.url_at(port)).line();
         world.write("none.csv", Orders::clean(0).csv().0);
         run("none.csv");
-        postgres.look().await.batch_execute(constraint).await.unwrap();
-        for way in 1..=3 {
+        for way in 1..=6 {
+            if way == 4 {
+                postgres.look().await.batch_execute(constraint).await.unwrap();
+            }
             let first_id = way * 10_000 + 1;
             let file = Orders { rows: 300, first_id, flaw_every: 50, ..Orders::clean(0) }.csv().0;
             let name = format!("{way}.csv");
             world.write(&name, &file);
             cuts.percent.store(100, Ordering::SeqCst);
-            cuts.once.store(way as u64, Ordering::SeqCst);
+            cuts.once.store((way as u64 - 1) % 3 + 1, Ordering::SeqCst);
             let line = run(&name);
             let good = good(&file);
-            let refused =
-                good.iter().filter(|row| row[0].as_ref().unwrap().ends_with("00")).count();
-            assert_eq!(refused, 3);
+            let breaks = |row: &&oracle::Row| row[0].as_ref().unwrap().ends_with("00");
+            let refused = if way < 4 { 0 } else { good.iter().filter(breaks).count() };
             let counts = ["rows_loaded", "rows_rejected"].map(|key| line[key].as_u64().unwrap());
             let loaded = (good.len() - refused) as u64;
             assert_eq!(counts, [loaded, 300 - loaded], "{unit}, {way}: {line}");
