@@ -338,6 +338,33 @@ async fn a_job_redriven_twice_at_once_and_late_comes_back_once() {
 }
 
 #[tokio::test]
+async fn a_request_from_an_older_view_brings_nothing_back() {
+    let (_folder, cloud) = cloud(10).await;
+    let job = blocked(&cloud, &orders(80)).await;
+    cloud.send("redrive", redrive(&job, job.rev - 1, None)).await;
+    cloud.settle().await;
+    let after = cloud.reread(&job.facts.job).await;
+    assert_eq!((after.state, after.rev), (JobState::Blocked, job.rev));
+}
+
+#[tokio::test]
+async fn a_discarded_job_does_not_come_back() {
+    let (_folder, cloud) = cloud(10).await;
+    cloud.put(KEY, &orders(80)).await;
+    cloud.tell(KEY).await;
+    cloud.deliver("uploads").await;
+    let job = cloud.job().await;
+    let why = Failure { code: "discarded".into(), message: "by an operator".into() };
+    let write = ledger::fail(&job, &why, cloud.app.clock.now());
+    assert!(cloud.app.ledger.perform(&write).await.unwrap().stands());
+    let job = cloud.reread(&job.facts.job).await;
+    cloud.send("redrive", redrive(&job, job.rev, None)).await;
+    cloud.settle().await;
+    assert_eq!(cloud.reread(&job.facts.job).await.state, JobState::Failed);
+    assert_eq!(cloud.loaded().len(), 0);
+}
+
+#[tokio::test]
 async fn redrive_of_one_cause_leaves_the_others() {
     let (_folder, cloud) = cloud(10).await;
     let file = orders(80);
