@@ -137,6 +137,45 @@ async fn a_commit_that_is_cut_off_is_made_up_for() {
     }
 }
 
+/// Rows that are there after a commit whose answer was lost, of how many in the file.
+async fn after_a_lost_answer(sabotage: Option<&str>) -> (usize, usize) {
+    let postgres = Postgres::start().await;
+    let cuts = Arc::new(Cuts::default());
+    let port = proxy::start(postgres.port, cuts.clone()).await;
+    let world = World::new();
+    let appends = pipeline("commit = \"chunk\"")
+        .replace("\"upsert\"", "\"append\"")
+        .replace("format =", "replaces = \"nothing\"\nformat =");
+    world.write("orders.toml", appends);
+    let run = |name: &str| world.run(&[name]).env("ROWS", postgres.url_at(port)).end();
+    world.write("none.csv", Orders::clean(0).csv().0);
+    run("none.csv");
+    if let Some(sql) = sabotage {
+        postgres.look().await.batch_execute(sql).await.unwrap();
+    }
+    let file = Orders { rows: 300, ..Orders::clean(0) }.csv().0;
+    world.write("a.csv", &file);
+    cuts.percent.store(100, Ordering::SeqCst);
+    cuts.once.store(2, Ordering::SeqCst);
+    run("a.csv");
+    (rows(&postgres).await.len(), good(&file).len())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_answer_doubles_nothing() {
+    let (rows, of) = after_a_lost_answer(None).await;
+    assert_eq!(rows, of);
+}
+
+/// The layer's control: without the row that only one transaction can write, rows are there twice (and
+/// the job does not commit, since its loads are counted then).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_its_guard_a_lost_answer_doubles_rows() {
+    let sql = "ALTER TABLE rowproof.loads DROP CONSTRAINT loads_job_chunk_part_fix_key";
+    let (rows, of) = after_a_lost_answer(Some(sql)).await;
+    assert_eq!(rows, 2 * of);
+}
+
 /// A file that takes a while.
 fn large() -> Vec<u8> {
     Orders { rows: 60_000, flaw_every: 1_000, ..Orders::clean(0) }.csv().0
