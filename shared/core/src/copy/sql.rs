@@ -12,6 +12,9 @@ const STAGE: &str = "pg_temp.rowproof_stage";
 /// Keys and hashes of a chunk, to be compared with the table.
 const PROBE: &str = "pg_temp.rowproof_probe";
 
+/// Counts the rows that a statement has come to.
+const COUNTER: &str = "pg_temp.rowproof_at";
+
 /// Rowproof's own tables beside the user's. `loads` has a row for every chunk that was written, in the
 /// transaction of its rows; `slots` which job's rows are the current ones.
 pub const OWN_TABLES: &str = "\
@@ -217,7 +220,7 @@ impl Sql {
         }
         let keys: Vec<_> =
             self.keys().map(|key| format!("count({})", self.cast("s", key))).collect();
-        Some(format!("SELECT {} FROM {STAGE} s{}", keys.join(", "), between(rows)))
+        Some(format!("SELECT {} FROM {}", keys.join(", "), counted(rows)))
     }
 
     /// Staged rows that the table has just so go.
@@ -280,10 +283,10 @@ impl Sql {
         };
         format!(
             "INSERT INTO {} ({names}, _rowproof_load, _rowproof_hash) SELECT {}, {load}, \
-             s._rowproof_hash FROM {STAGE} s{}{conflict}",
+             s._rowproof_hash FROM {}{conflict}",
             self.target,
             values.join(", "),
-            between(rows)
+            counted(rows)
         )
     }
 
@@ -333,6 +336,16 @@ impl Sql {
         format!("DELETE FROM {STAGE} WHERE _rowproof_row = ANY ($1)")
     }
 
+    /// Makes the counter of rows, sets it back, reads it, and ends it.
+    pub fn counter(&self) -> [String; 4] {
+        [
+            "CREATE TEMPORARY SEQUENCE IF NOT EXISTS rowproof_at".to_owned(),
+            format!("SELECT setval('{COUNTER}', 1, false)"),
+            format!("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {COUNTER}"),
+            format!("DROP SEQUENCE {COUNTER}"),
+        ]
+    }
+
     /// The numbers of the staged rows, and an index over them.
     pub fn number_rows(&self) -> [String; 2] {
         [
@@ -363,6 +376,19 @@ impl Sql {
         }
         let (name, kind) = self.casts.iter().next()?;
         Some(format!("column {name} is {kind} in the table, which has texts of its own"))
+    }
+}
+
+/// Staged rows in order, each counted before it goes on: the counter is not set back with the
+/// transaction, so it tells at which row a statement failed.
+fn counted(rows: Option<(u64, u64)>) -> String {
+    match rows {
+        None => format!("{STAGE} s"),
+        Some(_) => format!(
+            "(SELECT s.* FROM {STAGE} s{} ORDER BY s._rowproof_row) s \
+             WHERE nextval('{COUNTER}') > 0",
+            between(rows)
+        ),
     }
 }
 

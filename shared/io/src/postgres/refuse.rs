@@ -1,7 +1,8 @@
 //! Rows that Postgres refuses, found among those that it takes.
 //!
 //! A constraint that failed is asked of all staged rows at once. What cannot be asked so (a trigger, a
-//! unique index, a value that is none of its type) is found by halves, each under a savepoint.
+//! unique index, a value that is none of its type) is found row by row: a counter that no rollback sets
+//! back tells how far a statement came. What is checked at a statement's end is found by halves.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +11,12 @@ use rowproof_core::sink::Refusal;
 use tokio_postgres::types::Type;
 
 use super::error::{Fault, PostgresError};
-use super::session::number;
 use super::write::Write;
 
 const SAVE: &str = "SAVEPOINT rowproof";
 const BACK: &str = "ROLLBACK TO SAVEPOINT rowproof";
 const KEEP: &str = "RELEASE SAVEPOINT rowproof";
-/// Constraints that are asked one after the other before rows are looked for by halves.
+/// Constraints that are asked one after the other before rows are looked for one by one.
 const ASKED_MAX: usize = 20;
 const DOING: &str = "write rows";
 
@@ -46,7 +46,7 @@ pub(super) async fn apply(write: &mut Write<'_>) -> Result<(), PostgresError> {
         let refusal = refusal(write, &error);
         drop_rows(write, found.iter().map(|row| (*row, refusal.clone())).collect()).await?;
     }
-    by_halves(write, &|write, first, last| write.apply(Some((first, last)))).await
+    one_by_one(write, &|write, first, last| write.apply(Some((first, last)))).await
 }
 
 /// Staged rows whose key is no value of the table's type: they could not even be compared.
@@ -59,7 +59,7 @@ pub(super) async fn keys_that_are_none(write: &mut Write<'_>) -> Result<(), Post
                 write.sql.read_keys(Some((first, last))).unwrap_or_default()
             };
             let before = write.refused.len();
-            by_halves(write, &test).await?;
+            one_by_one(write, &test).await?;
             tracing::debug!(rows = write.refused.len() - before, "keys that are none");
             Ok(())
         }
@@ -69,7 +69,7 @@ pub(super) async fn keys_that_are_none(write: &mut Write<'_>) -> Result<(), Post
 
 /// Runs a statement; when it fails the transaction is as before it.
 async fn attempt(write: &Write<'_>, sql: &str) -> Result<(), PostgresError> {
-    // In one message: by halves, the way there and back is most of the time.
+    // In one message: it may be sent for every row.
     match write.session.run(DOING, &format!("{SAVE}; {sql}; {KEEP}")).await {
         Ok(()) => Ok(()),
         Err(error) => {
@@ -95,7 +95,7 @@ async fn violating(write: &Write<'_>, error: &PostgresError) -> Result<Vec<u64>,
         },
         _ => return Ok(vec![]),
     };
-    // The question may not fit the staged types, or fail on a value: then halves find the rows.
+    // The question may not fit the staged types, or fail on a value: then the rows are found one by one.
     write.session.run(DOING, SAVE).await?;
     match write.session.numbers(DOING, &query).await {
         Ok(rows) => {
@@ -163,34 +163,41 @@ async fn drop_rows(
     Ok(())
 }
 
-/// Runs `statement` over all staged rows in ranges that succeed; a range of one row that fails is
-/// refused and no longer staged.
-async fn by_halves(
+/// Runs `statement` over all staged rows in ranges that succeed; the rows at which it fails are refused
+/// and no longer staged.
+async fn one_by_one(
     write: &mut Write<'_>,
     statement: &(dyn Fn(&Write<'_>, u64, u64) -> String + Sync),
 ) -> Result<(), PostgresError> {
     let [index, list] = write.sql.number_rows();
-    write.session.run(DOING, &index).await?;
-    let rows: Vec<u64> = {
-        let found = write.session.rows(DOING, &list, &[]).await?;
-        found.iter().map(|row| number(row, 0)).collect()
-    };
+    let [make, set_back, read, end] = write.sql.counter();
+    write.session.run(DOING, &format!("{index}; {make}")).await?;
+    let rows = write.session.numbers(DOING, &list).await?;
     let mut refused = BTreeMap::new();
     let mut ranges = vec![rows.as_slice()];
     while let Some(range) = ranges.pop() {
         let (Some(first), Some(last)) = (range.first(), range.last()) else { continue };
-        match attempt(write, &statement(write, *first, *last)).await {
-            Ok(()) => {}
-            Err(error) if error.fault != Fault::Row => return Err(error),
-            Err(error) if range.len() == 1 => {
-                refused.insert(*first, refusal(write, &error));
+        write.session.run(DOING, &set_back).await?;
+        let error = match attempt(write, &statement(write, *first, *last)).await {
+            Ok(()) => continue,
+            Err(error) if error.fault == Fault::Row => error,
+            Err(error) => return Err(error),
+        };
+        let found = write.session.numbers(DOING, &read).await?;
+        let come = found.first().and_then(|come| usize::try_from(*come).ok()).unwrap_or(0);
+        let (before, behind) = match range.split_at(come.saturating_sub(1).min(range.len() - 1)) {
+            (before, [row, behind @ ..])
+                if range.len() == 1 || (1..range.len()).contains(&come) =>
+            {
+                refused.insert(*row, refusal(write, &error));
+                (before, behind)
             }
-            Err(_) => {
-                let (before, behind) = range.split_at(range.len() / 2);
-                // The earlier half first: rows go in as they stand in the file.
-                ranges.extend([behind, before]);
-            }
-        }
+            // All rows were there: what is checked at a statement's end has no place.
+            _ => range.split_at(range.len() / 2),
+        };
+        // The earlier part first: rows go in as they stand in the file.
+        ranges.extend([behind, before]);
     }
+    write.session.run(DOING, &end).await?;
     drop_rows(write, refused).await
 }
