@@ -20,12 +20,23 @@ pub(crate) fn lines(pipeline: &Pipeline) -> Vec<String> {
     let columns: Vec<_> = pipeline.columns.iter().map(column).collect();
     let mut lines = vec![
         format!("{} reads {} ({format})", pipeline.name, source.pattern),
-        replaces(&source.replaces),
+        taken_over(pipeline),
         format!("{} columns: {}", columns.len(), columns.join(", ")),
         sink(pipeline),
     ];
     lines.extend(pipeline.errors.hold_if.as_ref().map(hold_if));
     lines
+}
+
+/// What becomes of rows that are there already.
+fn taken_over(pipeline: &Pipeline) -> String {
+    match pipeline.sink.postgres() {
+        Some(sink) if sink.mode == WriteMode::Upsert => {
+            "a row takes the place of the one with its key; rows that a new file lacks stay"
+                .to_owned()
+        }
+        Some(_) | None => replaces(&pipeline.source.replaces),
+    }
 }
 
 /// What a new file takes over.

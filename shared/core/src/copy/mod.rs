@@ -11,6 +11,7 @@
 //! So the first fields of a tuple are all that a comparison with the table takes, and how a row is found
 //! there is decided before the rest of it is sent.
 
+mod age;
 mod decode;
 mod encode;
 mod plan;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::age::{later_than, literal};
 use super::{CopyColumn, CopyPlan, Kind};
 use crate::ledger::{ChunkId, JobFacts};
 use crate::pipeline::WriteMode;
@@ -33,32 +34,6 @@ CREATE INDEX IF NOT EXISTS loads_by_slot ON rowproof.loads (slot);";
 /// A name as SQL has it, whatever it holds.
 pub fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// Text as a literal.
-fn literal(text: &str) -> String {
-    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
-}
-
-/// What decides between rows of two files with one key, as a row of SQL.
-fn order_of(facts: &JobFacts, id: &ChunkId, fix: u32) -> String {
-    let object = format!("{}/{}", facts.object.bucket, facts.object.key);
-    format!(
-        "({}, {}, {}, {}, {}, {fix})",
-        facts.object.last_modified.0,
-        literal(&object),
-        facts.generation,
-        id.chunk,
-        literal(&id.part)
-    )
-}
-
-/// Whether a stored load `l` comes after this chunk.
-fn later_than(facts: &JobFacts, id: &ChunkId, fix: u32) -> String {
-    format!(
-        "(l.modified, l.object COLLATE \"C\", l.generation, l.chunk, l.part COLLATE \"C\", l.fix) > {}",
-        order_of(facts, id, fix)
-    )
 }
 
 /// The statements for one sink and its table.
