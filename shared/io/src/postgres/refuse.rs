@@ -19,6 +19,11 @@ const KEEP: &str = "RELEASE SAVEPOINT rowproof";
 /// Constraints that are asked one after the other before rows are looked for one by one.
 const ASKED_MAX: usize = 20;
 const DOING: &str = "write rows";
+/// Staged rows are read by their index: a sort would read all that is left for every row.
+const BY_INDEX: &str = "SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off; \
+                        SET LOCAL enable_bitmapscan = off";
+const AS_USUAL: &str = "SET LOCAL enable_sort = on; SET LOCAL enable_seqscan = on; \
+                        SET LOCAL enable_bitmapscan = on";
 
 /// Takes the staged rows into the table, without those that it refuses.
 pub(super) async fn apply(write: &mut Write<'_>) -> Result<(), PostgresError> {
@@ -171,7 +176,7 @@ async fn one_by_one(
 ) -> Result<(), PostgresError> {
     let [index, list] = write.sql.number_rows();
     let [make, set_back, read, end] = write.sql.counter();
-    write.session.run(DOING, &format!("{index}; {make}")).await?;
+    write.session.run(DOING, &format!("{index}; {make}; {BY_INDEX}")).await?;
     let rows = write.session.numbers(DOING, &list).await?;
     let mut refused = BTreeMap::new();
     let mut ranges = vec![rows.as_slice()];
@@ -198,6 +203,6 @@ async fn one_by_one(
         // The earlier part first: rows go in as they stand in the file.
         ranges.extend([behind, before]);
     }
-    write.session.run(DOING, &end).await?;
+    write.session.run(DOING, &format!("{end}; {AS_USUAL}")).await?;
     drop_rows(write, refused).await
 }
