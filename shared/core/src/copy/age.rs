@@ -1,11 +1,7 @@
 //! Which of two files' rows is newer, in SQL.
 
+use super::quote_text;
 use crate::ledger::{ChunkId, JobFacts};
-
-/// Text as a literal.
-pub(super) fn literal(text: &str) -> String {
-    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
-}
 
 /// What decides between rows of two files with one key, as a row of SQL.
 fn order_of(facts: &JobFacts, id: &ChunkId, fix: u32) -> String {
@@ -13,10 +9,10 @@ fn order_of(facts: &JobFacts, id: &ChunkId, fix: u32) -> String {
     format!(
         "({}, {}, {}, {}, {}, {fix})",
         facts.object.last_modified.0,
-        literal(&object),
+        quote_text(&object),
         facts.generation,
         id.chunk,
-        literal(&id.part)
+        quote_text(&id.part)
     )
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::age::{later_than, literal};
+use super::age::later_than;
 use super::{CopyColumn, CopyPlan, Kind};
 use crate::ledger::{ChunkId, JobFacts};
 use crate::pipeline::WriteMode;
@@ -30,6 +30,11 @@ CREATE TABLE IF NOT EXISTS rowproof.loads (
   outcome text, loaded_at timestamptz NOT NULL DEFAULT now(),
   UNIQUE (job, chunk, part, fix));
 CREATE INDEX IF NOT EXISTS loads_by_slot ON rowproof.loads (slot);";
+
+/// A text as a literal of SQL, whatever it holds: no backslash means anything but itself.
+pub fn quote_text(text: &str) -> String {
+    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
 
 /// A name as SQL has it, whatever it holds.
 pub fn quote(name: &str) -> String {
@@ -241,8 +246,8 @@ impl Sql {
             "DELETE FROM {} WHERE _rowproof_load IN (SELECT load FROM rowproof.loads \
              WHERE slot = {} AND job <> {})",
             self.target,
-            literal(&facts.slot.0),
-            literal(&facts.job.0)
+            quote_text(&facts.slot.0),
+            quote_text(&facts.job.0)
         )
     }
 

@@ -5,6 +5,8 @@ use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Value};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
+use crate::copy::{quote, quote_text};
+
 /// Longest text, in bytes.
 const BYTES_MAX: usize = 8 << 10;
 /// Deepest nesting.
@@ -34,9 +36,7 @@ fn render(expr: &Expr, is_column: &dyn Fn(&str) -> bool) -> Result<String, Strin
     let sub = |expr: &Expr| render(expr, is_column);
     let not = |negated: bool| if negated { "NOT " } else { "" };
     Ok(match expr {
-        Expr::Identifier(name) if is_column(&name.value) => {
-            format!("\"{}\"", name.value.replace('"', "\"\""))
-        }
+        Expr::Identifier(name) if is_column(&name.value) => quote(&name.value),
         Expr::Identifier(name) => return Err(format!("names {}, which is no column", name.value)),
         Expr::Nested(inner) => format!("({})", sub(inner)?),
         Expr::Value(value) => literal(&value.value)?,
@@ -68,10 +68,7 @@ fn literal(value: &Value) -> Result<String, String> {
     match value {
         Value::Number(digits, _) => Ok(digits.to_string()),
         // No backslash means anything but itself.
-        Value::SingleQuotedString(text) if !text.contains('\0') => {
-            let escaped = text.replace('\\', "\\\\").replace('\'', "''");
-            Ok(format!("E'{escaped}'"))
-        }
+        Value::SingleQuotedString(text) if !text.contains('\0') => Ok(quote_text(text)),
         Value::Boolean(flag) => Ok(flag.to_string()),
         Value::Null => Ok("NULL".to_owned()),
         other => Err(format!("has {other}, which is no plain value")),

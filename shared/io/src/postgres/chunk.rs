@@ -14,8 +14,8 @@ use tokio_postgres::types::Type;
 use tracing::{info, warn};
 
 use super::error::{Fault, PostgresError};
-use super::session::Session;
-use super::table::ready_table;
+use super::session::{Param, Session};
+use super::table::open_table;
 use super::write::{Origin, Write};
 use crate::app::App;
 use crate::chunk_text::{Work, Worked, work_through};
@@ -25,7 +25,7 @@ use crate::plan::joined;
 use crate::sink::{store_outcome, write_rejects};
 
 /// A transaction that a passing fault broke is run again so often at once.
-pub(super) const TRIES: u32 = 3;
+const TRIES: u32 = 3;
 
 /// What is known of a chunk that rows come from.
 #[derive(Clone, Copy)]
@@ -51,17 +51,30 @@ pub(crate) async fn load_chunk(
     let source = Source { app, job, ready, plan, id };
     // Every try begins with what the chunk was made of: one that was cut off leaves nothing behind.
     let product = worked.product.clone();
-    for attempt in 1.. {
+    let mut tries = 0;
+    loop {
         worked.product = product.clone();
         match try_load(source, worked, &rows).await {
-            Err(StepError::Postgres(error)) if error.fault == Fault::Passing && attempt < TRIES => {
-                warn!(%error, "the transaction is run again");
-                crate::backoff::pause(app.clock, attempt).await;
-            }
-            other => return other,
+            Ok(outcome) => return Ok(outcome),
+            Err(error) => run_again(app, error, &mut tries).await?,
         }
     }
-    Err(StepError::Broken("no try was made".into()))
+}
+
+/// Waits before the transaction is run again, when what broke it passes and it was not run too often.
+pub(super) async fn run_again(
+    app: &App,
+    error: StepError,
+    tries: &mut u32,
+) -> Result<(), StepError> {
+    *tries += 1;
+    let passes = matches!(&error, StepError::Postgres(error) if error.fault == Fault::Passing);
+    if !passes || *tries == TRIES {
+        return Err(error);
+    }
+    warn!(%error, "the transaction is run again");
+    crate::backoff::pause(app.clock, *tries).await;
+    Ok(())
 }
 
 async fn try_load(
@@ -70,8 +83,7 @@ async fn try_load(
     (bytes, rows): &(Bytes, u64),
 ) -> Result<OutcomeRef, StepError> {
     let Source { app, job, ready, id, .. } = source;
-    let session = Session::begin(&app.databases, &super::table::plan_of(ready)?.sink.dsn).await?;
-    let sql = ready_table(&session, ready).await?;
+    let (session, sql) = open_table(app, ready).await?;
     lock_table(&session, sql.target()).await?;
     if !take_head(&session, job).await? {
         session.roll_back().await?;
@@ -113,7 +125,7 @@ async fn take_head(session: &Session, job: &Job) -> Result<bool, PostgresError> 
         WHERE s.head_generation < excluded.head_generation \
         RETURNING head_generation";
     let (slot, generation) = (job.facts.slot.0.as_str(), job.facts.generation);
-    let params: [super::session::Param<'_>; 2] = [(&slot, Type::TEXT), (&generation, Type::INT8)];
+    let params: [Param<'_>; 2] = [(&slot, Type::TEXT), (&generation, Type::INT8)];
     if !session.rows("take the slot", sql, &params).await?.is_empty() {
         return Ok(true);
     }
@@ -137,7 +149,7 @@ pub(super) async fn begin_load(
     let chunk = i32::try_from(id.chunk).unwrap_or(i32::MAX);
     let fix = i32::try_from(fix).unwrap_or(i32::MAX);
     let modified = facts.object.last_modified.0;
-    let params: [super::session::Param<'_>; 8] = [
+    let params: [Param<'_>; 8] = [
         (&name, Type::TEXT),
         (&chunk, Type::INT4),
         (&part, Type::TEXT),
@@ -171,8 +183,7 @@ async fn stored_outcome(
         WHERE job = $1 AND chunk = $2 AND part = $3 AND fix = 0";
     let (name, part) = (job.facts.job.0.as_str(), id.part.as_str());
     let chunk = i32::try_from(id.chunk).unwrap_or(i32::MAX);
-    let params: [super::session::Param<'_>; 3] =
-        [(&name, Type::TEXT), (&chunk, Type::INT4), (&part, Type::TEXT)];
+    let params: [Param<'_>; 3] = [(&name, Type::TEXT), (&chunk, Type::INT4), (&part, Type::TEXT)];
     let rows = session.rows("read a load", sql, &params).await?;
     let text: Option<String> = rows.first().and_then(|row| row.try_get(0).ok()).flatten();
     serde_json::from_str(&text.unwrap_or_default()).map_err(|_| {

@@ -12,12 +12,11 @@ use rowproof_core::pipeline::WriteMode;
 use rowproof_core::plan::Plan;
 use rowproof_core::receipt::{ChunkOutcome, Manifest};
 use tokio_postgres::types::Type;
-use tracing::warn;
 
-use super::chunk::{Source, TRIES, begin_load, end_load, lock_table, rework};
-use super::error::{Fault, PostgresError};
-use super::session::{Param, Session};
-use super::table::{plan_of, ready_table};
+use super::chunk::{Source, begin_load, end_load, lock_table, rework, run_again};
+use super::error::PostgresError;
+use super::session::{Param, Session, number};
+use super::table::open_table;
 use super::write::{Origin, Write};
 use crate::app::App;
 use crate::commit::{done_chunks, load_plan, read_outcomes};
@@ -48,25 +47,21 @@ pub(crate) async fn publish_object(
     ready: &Arc<Ready>,
     frozen: &Manifest,
 ) -> Result<Published, StepError> {
-    for attempt in 1.. {
+    let mut tries = 0;
+    loop {
         let published = match ready.pipeline.sink.commits_chunks() {
             true => settle_chunks(app, job, ready, frozen).await,
             false => try_publish(app, job, ready).await,
         };
         match published {
-            Err(StepError::Postgres(error)) if error.fault == Fault::Passing && attempt < TRIES => {
-                warn!(%error, "the transaction is run again");
-                crate::backoff::pause(app.clock, attempt).await;
-            }
-            other => return other,
+            Ok(published) => return Ok(published),
+            Err(error) => run_again(app, error, &mut tries).await?,
         }
     }
-    Err(StepError::Broken("no try was made".into()))
 }
 
 async fn try_publish(app: &App, job: &Job, ready: &Arc<Ready>) -> Result<Published, StepError> {
-    let session = Session::begin(&app.databases, &plan_of(ready)?.sink.dsn).await?;
-    let sql = ready_table(&session, ready).await?;
+    let (session, sql) = open_table(app, ready).await?;
     lock_table(&session, sql.target()).await?;
     let slot = slot_of(&session, job).await?;
     if let Some(over) = already(app, job, &slot).await? {
@@ -206,9 +201,8 @@ async fn settle_chunks(
     ready: &Arc<Ready>,
     frozen: &Manifest,
 ) -> Result<Published, StepError> {
-    let session = Session::begin(&app.databases, &plan_of(ready)?.sink.dsn).await?;
     // A file without rows has no chunk that has made the tables.
-    ready_table(&session, ready).await?;
+    let (session, _) = open_table(app, ready).await?;
     let slot = slot_of(&session, job).await?;
     if let Some(over) = already(app, job, &slot).await? {
         session.roll_back().await?;
@@ -217,7 +211,7 @@ async fn settle_chunks(
     let name = job.facts.job.0.as_str();
     let sql = "SELECT count(*) FROM rowproof.loads WHERE job = $1 AND fix = 0";
     let rows = session.rows("count loads", sql, &[(&name, Type::TEXT)]).await?;
-    let found = rows.first().map_or(0, |row| super::session::number(row, 0));
+    let found = rows.first().map_or(0, |row| number(row, 0));
     let expected = u64::try_from(frozen.chunks.len()).unwrap_or(u64::MAX);
     if found != expected {
         return Err(StepError::Broken(format!(

@@ -11,6 +11,7 @@ use rowproof_core::sink::Refusal;
 use tokio_postgres::types::Type;
 
 use super::error::{Fault, PostgresError};
+use super::session::Param;
 use super::write::Write;
 
 const SAVE: &str = "SAVEPOINT rowproof";
@@ -123,7 +124,7 @@ async fn check_of(write: &Write<'_>, name: &str) -> Result<Option<String>, Postg
     let query = "SELECT pg_get_expr(conbin, conrelid) FROM pg_constraint \
                  WHERE conname = $1 AND conrelid = to_regclass($2) AND contype = 'c'";
     let target = write.sql.target();
-    let params: [super::session::Param<'_>; 2] = [(&name, Type::TEXT), (&target, Type::TEXT)];
+    let params: [Param<'_>; 2] = [(&name, Type::TEXT), (&target, Type::TEXT)];
     let rows = write.session.rows("read a constraint", query, &params).await?;
     Ok(rows.first().and_then(|row| row.try_get(0).ok()))
 }
@@ -139,7 +140,7 @@ async fn reference_of(write: &Write<'_>, name: &str) -> Result<Option<Reference>
         JOIN pg_attribute t ON t.attrelid = c.confrelid AND t.attnum = k.there \
         WHERE c.conname = $1 AND c.conrelid = to_regclass($2) AND c.contype = 'f'";
     let target = write.sql.target();
-    let params: [super::session::Param<'_>; 2] = [(&name, Type::TEXT), (&target, Type::TEXT)];
+    let params: [Param<'_>; 2] = [(&name, Type::TEXT), (&target, Type::TEXT)];
     let rows = write.session.rows("read a constraint", query, &params).await?;
     let text = |row: &tokio_postgres::Row, at| row.try_get::<_, String>(at).unwrap_or_default();
     let Some(first) = rows.first() else { return Ok(None) };

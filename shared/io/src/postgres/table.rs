@@ -9,6 +9,7 @@ use tokio_postgres::types::Type;
 use super::connect::Databases;
 use super::error::{Fault, PostgresError};
 use super::session::Session;
+use crate::app::App;
 use crate::pipelines::Ready;
 
 /// Names the lock under which tables are made.
@@ -38,7 +39,7 @@ struct Found {
 }
 
 /// The plan of a pipeline with a table.
-pub(super) fn plan_of(ready: &Ready) -> Result<CopyPlan, PostgresError> {
+fn plan_of(ready: &Ready) -> Result<CopyPlan, PostgresError> {
     CopyPlan::new(&ready.pipeline, ready.contract.schema()).ok_or_else(|| {
         let doing = format!("pipeline {}", ready.pipeline.name);
         PostgresError::new(Fault::Setup, doing, "its sink is no table")
@@ -83,9 +84,15 @@ pub async fn check_table(
     Ok(differences)
 }
 
-/// The statements for a pipeline's table, which is there and fits, in this transaction.
-pub(super) async fn ready_table(session: &Session, ready: &Ready) -> Result<Sql, PostgresError> {
+/// A transaction, and the statements for a pipeline's table, which is there and fits.
+pub(super) async fn open_table(app: &App, ready: &Ready) -> Result<(Session, Sql), PostgresError> {
     let plan = plan_of(ready)?;
+    let session = Session::begin(&app.databases, &plan.sink.dsn).await?;
+    let sql = ready_table(&session, plan).await?;
+    Ok((session, sql))
+}
+
+async fn ready_table(session: &Session, plan: CopyPlan) -> Result<Sql, PostgresError> {
     if !has_own_tables(session).await? {
         session.run("create schema rowproof", CREATE_LOCK).await?;
         session.run("create schema rowproof", OWN_TABLES).await?;
@@ -116,7 +123,8 @@ pub(super) async fn ready_table(session: &Session, ready: &Ready) -> Result<Sql,
         let other = column.kind == Kind::Text && found.category != "S";
         other.then(|| (column.name.clone(), found.type_name.clone()))
     });
-    Ok(Sql::new(plan.clone(), casts.collect()))
+    let casts = casts.collect();
+    Ok(Sql::new(plan, casts))
 }
 
 async fn has_own_tables(session: &Session) -> Result<bool, PostgresError> {

@@ -6,8 +6,8 @@ use rowproof_core::ledger::{Job, PlanRef};
 use tokio_postgres::types::Type;
 
 use super::error::{Fault, PostgresError};
-use super::session::{Param, Session};
-use super::table::{plan_of, ready_table};
+use super::session::Param;
+use super::table::open_table;
 use crate::app::App;
 use crate::pipelines::Ready;
 
@@ -31,8 +31,7 @@ pub(crate) async fn read_back(
     job: &Job,
     ready: &Ready,
 ) -> Result<TableHeld, PostgresError> {
-    let session = Session::begin(&app.databases, &plan_of(ready)?.sink.dsn).await?;
-    let sql = ready_table(&session, ready).await?;
+    let (session, sql) = open_table(app, ready).await?;
     let (slot, name) = (job.facts.slot.0.as_str(), job.facts.job.0.as_str());
     let query = "SELECT manifest FROM rowproof.slots WHERE slot = $1 AND job = $2";
     let params: [Param<'_>; 2] = [(&slot, Type::TEXT), (&name, Type::TEXT)];

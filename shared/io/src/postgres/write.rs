@@ -68,7 +68,6 @@ pub(super) struct Write<'a> {
     fresh: bool,
     /// Rows that differ from the table, when that was asked first; all others are unchanged.
     differing: Option<HashSet<u64>>,
-    is_over: bool,
     unchanged: HashSet<u64>,
     superseded: HashSet<u64>,
     pub(super) refused: BTreeMap<u64, Refusal>,
@@ -86,7 +85,7 @@ impl<'a> Write<'a> {
         let keys = sql.plan().keys();
         let rows = usize::try_from(rows).unwrap_or(usize::MAX);
         let (unchanged, superseded, refused) = Default::default();
-        let (fresh, differing, is_over) = (false, None, false);
+        let (fresh, differing) = (false, None);
         Write {
             session,
             sql,
@@ -96,7 +95,6 @@ impl<'a> Write<'a> {
             keys,
             fresh,
             differing,
-            is_over,
             unchanged,
             superseded,
             refused,
@@ -154,8 +152,7 @@ impl<'a> Write<'a> {
         self.superseded.extend(older.map(|(row, _)| *row));
         self.fresh = differing.values().all(|probed| probed.is_new);
         self.differing = Some(differing.into_keys().collect());
-        if staged.is_empty() {
-            self.is_over = true;
+        if self.is_over() {
             return Ok(());
         }
         self.stage(Some(&staged)).await?;
@@ -224,9 +221,9 @@ impl<'a> Write<'a> {
         std::mem::replace(&mut self.fresh, false)
     }
 
-    /// Nothing is staged.
+    /// No row differs from the table that is not older: nothing is left to apply.
     pub(super) fn is_over(&self) -> bool {
-        self.is_over
+        self.differing.as_ref().is_some_and(|rows| rows.len() == self.superseded.len())
     }
 
     fn sum_up(self) -> Written {
