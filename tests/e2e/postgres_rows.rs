@@ -336,3 +336,24 @@ async fn a_table_that_does_not_fit_is_said_and_never_altered() {
         .await;
     assert_eq!(columns.len(), 6);
 }
+
+/// The database knows of a later version of the file than the one that comes: it writes nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_version_that_comes_late_writes_nothing() {
+    for unit in ["object", "chunk"] {
+        let more = format!("mode = \"upsert\"\ncreate = \"if_missing\"\ncommit = \"{unit}\"");
+        let case = Case::new(&pipeline(&more), "SELECT").await;
+        case.load("a.csv", "id,name,price,at\n1,newest,1,2026-11-24T10:00:00Z\n");
+        let later =
+            "UPDATE rowproof.slots SET generation = 99, head_generation = 99, job = 'later'";
+        case.client.batch_execute(later).await.unwrap();
+        let text =
+            "id,name,price,at\n1,late,1,2026-11-24T10:00:00Z\n2,late,1,2026-11-24T10:00:00Z\n";
+        case.world.write("a.csv", text);
+        // A chunk's job asks the ledger again and again, which knows of no later version here.
+        let run = case.world.run(&["a.csv"]).env("ROWS", case.postgres.url()).start();
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        run.kill();
+        assert_eq!(case.list("SELECT name FROM items").await, ["newest"], "{unit}");
+    }
+}
