@@ -22,6 +22,7 @@ mod ops;
 mod ops_verbs;
 mod poison;
 mod postgres;
+mod postgres_dumps;
 mod postgres_faults;
 mod postgres_rows;
 mod processes;

@@ -7,20 +7,20 @@ use super::support::postgres::Postgres;
 use super::support::table;
 use super::support::world::World;
 
-const HEAD: &str = r#"version = 1
+pub(crate) const HEAD: &str = r#"version = 1
 name = "items"
 [source]
 match = "incoming/*"
 format = "csv"
 "#;
-const COLUMNS: &str = r#"[columns]
+pub(crate) const COLUMNS: &str = r#"[columns]
 id = { type = "int64", key = true }
 name = "string"
 price = { type = "decimal(8,2)", nullable = true }
 at = "timestamp"
 "#;
 
-fn sink(more: &str) -> String {
+pub(crate) fn sink(more: &str) -> String {
     format!("[sink.postgres]\ntable = \"items\"\ndsn = \"env:ROWS\"\n{more}\n")
 }
 
@@ -29,14 +29,14 @@ fn pipeline(more: &str) -> String {
 }
 
 /// A world whose pipeline is this one, and a database of its own server.
-struct Case {
-    world: World,
-    postgres: Postgres,
-    client: Client,
+pub(crate) struct Case {
+    pub(crate) world: World,
+    pub(crate) postgres: Postgres,
+    pub(crate) client: Client,
 }
 
 impl Case {
-    async fn new(pipeline: &str, sql: &str) -> Case {
+    pub(crate) async fn new(pipeline: &str, sql: &str) -> Case {
         let postgres = Postgres::start().await;
         let client = postgres.look().await;
         client.batch_execute(sql).await.unwrap();
@@ -45,13 +45,13 @@ impl Case {
         Case { world, postgres, client }
     }
 
-    fn load(&self, name: &str, text: &str) -> Value {
+    pub(crate) fn load(&self, name: &str, text: &str) -> Value {
         self.world.write(name, text);
         self.world.run(&[name]).env("ROWS", self.postgres.url()).line()
     }
 
     /// A query's first column, sorted.
-    async fn list(&self, query: &str) -> Vec<String> {
+    pub(crate) async fn list(&self, query: &str) -> Vec<String> {
         let rows = self.client.query(query, &[]).await.unwrap();
         let mut list: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
         list.sort();
@@ -59,7 +59,7 @@ impl Case {
     }
 
     /// Rejected rows: number and reason.
-    fn archived(&self) -> Vec<(String, String)> {
+    pub(crate) fn archived(&self) -> Vec<(String, String)> {
         let mut archived = vec![];
         for path in table::files(&self.world.path("out/failures")) {
             for row in table::read(&path) {

@@ -19,6 +19,8 @@ pub(crate) struct Outcome {
     pub(crate) rows_filtered: u64,
     pub(crate) rows_superseded: u64,
     pub(crate) rows_rejected: u64,
+    /// Rows of the table that the file does not have and that were deleted.
+    pub(crate) rows_deleted: u64,
     pub(crate) chunks: u32,
     pub(crate) bytes_read: u64,
     pub(crate) seconds: f64,
@@ -51,6 +53,7 @@ impl Outcome {
             rows_filtered: 0,
             rows_superseded: 0,
             rows_rejected: 0,
+            rows_deleted: 0,
             chunks: 0,
             bytes_read: 0,
             seconds: 0.0,
@@ -90,6 +93,7 @@ impl Outcome {
         self.rows_filtered = filtered;
         self.rows_superseded = superseded;
         self.rows_rejected = rejected;
+        self.rows_deleted = manifest.deleted;
         self.chunks = totals.chunks;
         self.bytes_read = totals.bytes_read;
         self.balanced = manifest.balanced();

@@ -11,8 +11,8 @@ use crate::plan::{Plan, PlanKind};
 mod books;
 mod verify;
 
-pub use self::books::over_limit;
 use self::books::{check_books, totals};
+pub use self::books::{over_limit, over_missing};
 
 /// The five classes of a row. Every row is in exactly one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -214,6 +214,9 @@ pub struct Manifest {
     /// The table that the rows go into instead, `schema.table`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
+    /// Rows of the table that the file does not have and that were deleted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub deleted: u64,
     /// Rows for the table as they were staged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub staged: Vec<PublishedFile>,
@@ -295,6 +298,7 @@ impl Manifest {
             chunks: outcomes.iter().map(line).collect(),
             files,
             table,
+            deleted: 0,
             staged,
             failures: outcomes.iter().filter_map(|outcome| outcome.failures.clone()).collect(),
         }
@@ -309,6 +313,11 @@ impl Manifest {
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks in this form")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 fn published(

@@ -18,7 +18,8 @@ use tracing::{error, info, warn};
 
 use crate::app::App;
 use crate::error::StepError;
-use crate::postgres::{Published, publish_object};
+use crate::pipelines::Ready;
+use crate::postgres::{Published, guard_missing, publish_object};
 use crate::store::Stored;
 
 /// Objects read, copied or removed at a time.
@@ -68,14 +69,12 @@ async fn try_begin(app: &App, job: &Job) -> Result<bool, StepError> {
         app.ledger.perform(&hold).await?;
         return Ok(false);
     }
-    let hold_if = ready.pipeline.errors.hold_if.as_ref();
-    if let Some(message) = over_limit(hold_if, &manifest.totals.counts)
-        && !job.is_approved(&intent.sha256)
+    if !job.is_approved(&intent.sha256)
         && job.facts.reverts.is_none()
+        && let Some((reason, message)) = doubts(app, &ready, &manifest).await?
     {
         store_once(app, job, &intent, &text).await?;
-        let hold =
-            ledger::hold(job, HoldReason::Rejected, &message, &intent.sha256, app.clock.now());
+        let hold = ledger::hold(job, reason, &message, &intent.sha256, app.clock.now());
         app.ledger.perform(&hold).await?;
         warn!(job = %job.facts.job, message, "job held");
         return Ok(false);
@@ -84,6 +83,25 @@ async fn try_begin(app: &App, job: &Job) -> Result<bool, StepError> {
     // Refused when an operator or another committer decided in between: the caller reads again.
     app.ledger.perform(&ledger::begin_commit(job, &intent, app.clock.now())).await?;
     Ok(true)
+}
+
+/// Why an operator has to decide first.
+async fn doubts(
+    app: &App,
+    ready: &Ready,
+    manifest: &Manifest,
+) -> Result<Option<(HoldReason, String)>, StepError> {
+    let hold_if = ready.pipeline.errors.hold_if.as_ref();
+    let rejected = over_limit(hold_if, &manifest.totals.counts);
+    let missing = guard_missing(app, ready, manifest).await?;
+    Ok(match (rejected, missing) {
+        (Some(rejected), Some(missing)) => {
+            Some((HoldReason::Rejected, format!("{rejected}; {missing}")))
+        }
+        (Some(rejected), None) => Some((HoldReason::Rejected, rejected)),
+        (None, Some(missing)) => Some((HoldReason::Missing, missing)),
+        (None, None) => None,
+    })
 }
 
 /// Stores the frozen outcome list, whose name contains its hash.

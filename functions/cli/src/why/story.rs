@@ -216,6 +216,10 @@ impl Story {
             grouped(counts.superseded),
             grouped(counts.rejected)
         )];
+        if manifest.deleted > 0 {
+            let gone = counted(manifest.deleted, "row");
+            lines.push(format!("  {gone} of the table not in the file: deleted"));
+        }
         lines.extend(manifest.problems.iter().map(|problem| format!("  not balanced: {problem}")));
         for reason in totals.reasons.iter().take(3) {
             let column = reason.column.as_ref().map(|c| format!(" in {c}")).unwrap_or_default();
@@ -235,6 +239,7 @@ impl Story {
         if let Some(hold) = &self.job.hold {
             let kind = match hold.reason {
                 HoldReason::Rejected => "too many rows were rejected",
+                HoldReason::Missing => "too many rows of the table are missing from the file",
                 HoldReason::Drift => "the file's header differs from the pipeline's columns",
                 HoldReason::Unbalanced => {
                     "the books do not balance, which is a bug of rowproof: it cannot be approved"

@@ -1,6 +1,8 @@
 //! The statements that take staged rows into their table. Names are quoted in one place; values of rows
 //! are never part of a statement.
 
+mod missing;
+
 use std::collections::BTreeMap;
 
 use super::age::later_than;

@@ -74,6 +74,7 @@ fn plan(batch: &RecordBatch, keys: &[&str]) -> CopyPlan {
         commit: CommitUnit::Chunk,
         create: false,
         deleted_when: None,
+        delete_missing: None,
         update_columns: None,
         add: vec![],
     };

@@ -118,6 +118,8 @@ impl JobState {
 pub enum HoldReason {
     /// More rejected rows than `hold_if` allows.
     Rejected,
+    /// More rows of the table are missing from the file than may be deleted.
+    Missing,
     /// The header differs from the contract.
     Drift,
     /// The books do not balance: a bug of Rowproof; never approved.

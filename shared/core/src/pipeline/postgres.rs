@@ -3,12 +3,12 @@
 use super::columns::ReadColumn;
 use super::problem::{Report, nearest, quoted};
 use super::row_sql;
-use super::section::{Key, Section, key, unsupported};
-use super::sink::read_added;
+use super::section::{Key, Section, key};
+use super::sink::{parts_per_million, read_added};
 use super::sink_types::{CommitUnit, Dsn, PostgresSink, WriteMode};
 use super::types::{Column, Replaces, Source};
 
-pub(super) const KEYS: [Key; 11] = [
+pub(super) const KEYS: [Key; 12] = [
     key("table"),
     key("dsn"),
     key("mode"),
@@ -17,13 +17,16 @@ pub(super) const KEYS: [Key; 11] = [
     key("commit"),
     key("create"),
     key("deleted_when"),
-    unsupported("delete_missing", "delete_missing is"),
+    key("delete_missing"),
+    key("delete_missing_max"),
     key("update_columns"),
     key("add"),
 ];
 
 /// Columns of this kind are Rowproof's own.
 const OWN_PREFIX: &str = "_rowproof_";
+/// Share of the rows that a file may delete by not having them, in parts of a million.
+const MISSING_MAX: u32 = 100_000;
 /// Longest name in Postgres, in bytes.
 const NAME_BYTES_MAX: usize = 63;
 const DSN: &str =
@@ -62,6 +65,7 @@ pub(super) fn read(
         commit: postgres.choice("commit", &units, report).unwrap_or(CommitUnit::Object),
         create: postgres.choice("create", &creations, report).unwrap_or(false),
         deleted_when: read_deleted(&postgres, columns.as_deref(), report),
+        delete_missing: read_missing(&postgres, report),
         update_columns: read_updated(&postgres, columns.as_deref(), report),
         add: read_added(&postgres, report),
     };
@@ -157,6 +161,25 @@ fn read_deleted(
     }
 }
 
+/// The share of rows that may be missing, in parts of a million.
+fn read_missing(postgres: &Section<'_>, report: &mut Report) -> Option<u32> {
+    const MAX: &str = "delete_missing_max";
+    let deletes = postgres.flag("delete_missing", report).unwrap_or(false);
+    let text = postgres.text(MAX, "\"10%\"", report);
+    if !deletes {
+        if text.is_some() {
+            let what = "has no meaning without delete_missing = true";
+            postgres.wrong(MAX, what, "no such key", report);
+        }
+        return None;
+    }
+    let share = text.map_or(Some(MISSING_MAX), parts_per_million);
+    if share.is_none() {
+        postgres.wrong(MAX, "is no share", "a share such as \"10%\"", report);
+    }
+    share
+}
+
 fn read_updated(
     postgres: &Section<'_>,
     columns: Option<&[&Column]>,
@@ -196,7 +219,7 @@ fn check_columns(
 fn check_mode(postgres: &Section<'_>, sink: &PostgresSink, report: &mut Report) {
     let upsert = sink.mode == WriteMode::Upsert;
     let only = |key: &str| postgres.get(key).is_some() && !upsert;
-    for key in ["newest_by", "deleted_when", "update_columns"] {
+    for key in ["newest_by", "deleted_when", "delete_missing", "update_columns"] {
         if only(key) {
             postgres.wrong(key, "has no meaning without mode = \"upsert\"", "no such key", report);
         }
@@ -204,6 +227,10 @@ fn check_mode(postgres: &Section<'_>, sink: &PostgresSink, report: &mut Report) 
     if sink.skip_unchanged && !upsert {
         let what = "only an upsert compares rows";
         postgres.wrong("skip_unchanged", what, "false, or mode = \"upsert\"", report);
+    }
+    if sink.commit == CommitUnit::Chunk && sink.delete_missing.is_some() {
+        let what = "what is missing is known when all rows are";
+        postgres.wrong("commit", what, "\"object\", or no delete_missing", report);
     }
     if sink.commit == CommitUnit::Chunk && sink.mode == WriteMode::DeleteInsert {
         let what = "rows are replaced all at once";
@@ -222,5 +249,9 @@ pub(super) fn check_source(
     if sink.mode == WriteMode::Append && source.replaces != Replaces::Nothing {
         let what = "mode = \"append\" keeps the rows of every version of a file";
         report.problem(at, "source.replaces", what, "replaces = \"nothing\", or mode = \"upsert\"");
+    }
+    if sink.delete_missing.is_some() && source.replaces != Replaces::Table {
+        let what = "delete_missing needs files that hold all rows";
+        report.problem(at, "source.replaces", what, "replaces = [], or no delete_missing");
     }
 }

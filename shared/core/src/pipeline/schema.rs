@@ -300,6 +300,12 @@ struct PostgresTable {
     create: Option<CreateName>,
     /// SQL over a row for which the row of its key is deleted, e.g. "op = 'D'".
     deleted_when: Option<String>,
+    /// Rows that an earlier file brought and the newest does not have are deleted. Only for
+    /// source.replaces = []. Default false.
+    delete_missing: Option<bool>,
+    /// Share of those rows over which the job is HELD first. Default "10%".
+    #[schemars(regex(pattern = r"^[0-9]{1,3}(\.[0-9]{1,4})? *%$"))]
+    delete_missing_max: Option<String>,
     /// Columns that an update writes. Default all.
     update_columns: Option<Vec<String>>,
     /// Columns to add after the contract's. Default none.

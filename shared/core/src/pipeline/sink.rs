@@ -258,7 +258,7 @@ fn read_rejected(hold_if: &Section<'_>, report: &mut Report) -> Option<Rejected>
 }
 
 /// `0.5%` is 5,000. `None` for what is no percentage from 0 to 100 with at most four decimals.
-fn parts_per_million(text: &str) -> Option<u32> {
+pub(super) fn parts_per_million(text: &str) -> Option<u32> {
     let number = text.strip_suffix('%')?.trim_end();
     let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));
     let digits = |text: &str, max: usize| {

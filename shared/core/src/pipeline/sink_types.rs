@@ -66,6 +66,10 @@ pub struct PostgresSink {
     pub create: bool,
     /// SQL over a row: the row of its key is deleted.
     pub deleted_when: Option<String>,
+    /// Rows that an earlier file brought and the newest does not have are deleted; over this share of
+    /// them, in parts of a million, the job is HELD first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delete_missing: Option<u32>,
     /// Columns that an update writes; all without it.
     pub update_columns: Option<Vec<String>>,
     /// Columns added after the contract's.

@@ -94,6 +94,28 @@ pub(super) fn check_books(
     problems
 }
 
+/// Whether the job is held before rows are deleted that the file does not have: `missing` of the `held`
+/// rows that earlier files brought, where `max` parts of a million may go. The text says why.
+pub fn over_missing(max: u32, held: u64, missing: u64, rejected: u64) -> Option<String> {
+    if missing == 0 {
+        return None;
+    }
+    if rejected > 0 {
+        return Some(format!(
+            "{missing} of {held} rows of the table are not in the file, of which {rejected} rows were \
+             rejected and may be among them; approved, the {missing} are deleted"
+        ));
+    }
+    let over = u128::from(missing) * 1_000_000 > u128::from(max) * u128::from(held);
+    over.then(|| {
+        let share = f64::from(max) / 10_000.0;
+        format!(
+            "{missing} of {held} rows of the table are not in the file; delete_missing_max allows \
+             {share} %"
+        )
+    })
+}
+
 /// Whether so many rejected rows hold the job; the text says why.
 pub fn over_limit(hold_if: Option<&HoldIf>, counts: &Counts) -> Option<String> {
     let hold_if = hold_if?;

@@ -299,3 +299,13 @@ fn every_figure_of_a_stored_receipt_that_was_changed_is_found() {
         assert!(problems.iter().any(|p| p.contains(expected)), "{expected}: {problems:?}");
     }
 }
+
+#[test]
+fn rows_go_for_being_missing_only_as_far_as_allowed() {
+    assert_eq!(over_missing(0, 100, 0, 5), None);
+    assert_eq!(over_missing(100_000, 100, 10, 0), None);
+    let over = over_missing(100_000, 100, 11, 0).unwrap_or_default();
+    assert!(over.contains("11 of 100 rows") && over.contains("10 %"), "{over}");
+    let rejected = over_missing(1_000_000, 100, 1, 3).unwrap_or_default();
+    assert!(rejected.contains("3 rows were rejected"), "{rejected}");
+}

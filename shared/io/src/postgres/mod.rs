@@ -11,6 +11,7 @@
 mod chunk;
 mod connect;
 mod error;
+mod missing;
 mod object;
 mod refuse;
 mod session;
@@ -24,5 +25,6 @@ pub use self::error::{Fault, PostgresError};
 pub use self::table::{Difference, check_table};
 
 pub(crate) use self::chunk::load_chunk;
+pub(crate) use self::missing::guard_missing;
 pub(crate) use self::object::{Published, publish_object};
 pub(crate) use self::verify::{TableHeld, read_back};

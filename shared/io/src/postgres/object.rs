@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rowproof_core::copy::{CopyRows, Sql};
 use rowproof_core::ids::sha256_hex;
-use rowproof_core::ledger::{ChunkId, Job, PlanRef};
+use rowproof_core::ledger::{Job, PlanRef};
 use rowproof_core::names;
 use rowproof_core::pipeline::WriteMode;
 use rowproof_core::plan::Plan;
@@ -15,6 +15,7 @@ use tokio_postgres::types::Type;
 
 use super::chunk::{Source, begin_load, end_load, lock_table, rework, run_again};
 use super::error::PostgresError;
+use super::missing::delete_missing;
 use super::session::{Param, Session, number};
 use super::table::open_table;
 use super::write::{Origin, Write};
@@ -79,7 +80,8 @@ async fn try_publish(app: &App, job: &Job, ready: &Arc<Ready>) -> Result<Publish
         let source = Source { app, job, ready, plan: &plan, id };
         load_outcome(source, &session, &sql, outcome).await?;
     }
-    let manifest = receipt(job, ready, &plan, &outcomes)?;
+    let mut manifest = receipt(job, ready, &plan, &outcomes)?;
+    manifest.deleted = delete_missing(app, &session, &sql, &manifest).await?;
     let text = manifest.to_json();
     let sha256 = sha256_hex(text.as_bytes());
     let stored = PlanRef { key: names::intent(&job.facts, &sha256), sha256 };
@@ -121,7 +123,7 @@ async fn load_outcome(
         StepError::Broken(format!("chunk {id} of job {} is in rowproof.loads alone", id.job))
     })?;
     for file in std::mem::take(&mut outcome.files) {
-        let rows = staged(app, id, &file.sha256, file.rows).await?;
+        let rows = staged(app, &names::staged(id, &file.sha256), file.rows).await?;
         let origin = Origin { facts: &job.facts, id, fix: 0, load };
         let written = Write::new(session, sql, origin, rows.bytes.into(), rows.rows).run().await?;
         if !written.refused.is_empty() {
@@ -137,12 +139,11 @@ async fn load_outcome(
     Ok(end_load(session, load, &outcome.counts.loaded.to_string()).await?)
 }
 
-/// The rows that a chunk staged.
-async fn staged(app: &App, id: &ChunkId, sha256: &str, rows: u64) -> Result<CopyRows, StepError> {
-    let key = names::staged(id, sha256);
+/// The rows in a staged file.
+pub(super) async fn staged(app: &App, key: &str, rows: u64) -> Result<CopyRows, StepError> {
     let what = "file of staged rows";
-    let bad = |message: String| StepError::BadDocument { key: key.clone(), what, message };
-    let file = app.store.get(&app.settings.output_bucket, &key).await?;
+    let bad = |message: String| StepError::BadDocument { key: key.to_owned(), what, message };
+    let file = app.store.get(&app.settings.output_bucket, key).await?;
     let file = file.ok_or_else(|| bad("it is not there".into()))?;
     let unpacked = tokio::task::spawn_blocking(move || CopyRows::unpack(&file, rows)).await;
     joined(unpacked)?.map_err(|error| bad(error.to_string()))
