@@ -19,6 +19,8 @@ const BACK: &str = "ROLLBACK TO SAVEPOINT rowproof";
 const KEEP: &str = "RELEASE SAVEPOINT rowproof";
 /// Constraints that are asked one after the other before rows are looked for one by one.
 const ASKED_MAX: usize = 20;
+/// Rows that are tried together where one of all is known to be bad: a failure undoes no more.
+const TOGETHER: usize = 2048;
 const DOING: &str = "write rows";
 /// Staged rows are read by their index: a sort would read all that is left for every row.
 const BY_INDEX: &str = "SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off; \
@@ -180,7 +182,7 @@ async fn one_by_one(
     write.session.run(DOING, &format!("{index}; {make}; {BY_INDEX}")).await?;
     let rows = write.session.numbers(DOING, &list).await?;
     let mut refused = BTreeMap::new();
-    let mut ranges = vec![rows.as_slice()];
+    let mut ranges: Vec<_> = rows.chunks(TOGETHER).rev().collect();
     while let Some(range) = ranges.pop() {
         let (Some(first), Some(last)) = (range.first(), range.last()) else { continue };
         write.session.run(DOING, &set_back).await?;

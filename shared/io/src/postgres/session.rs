@@ -40,10 +40,11 @@ impl Session {
     pub(super) async fn begin(databases: &Databases, dsn: &Dsn) -> Result<Session, PostgresError> {
         let connection = databases.connection(dsn).await?;
         let session = Session { connection: Some(connection) };
-        // A statement that hangs gives up before we do, and a session that we lost ends by itself.
+        // A statement that hangs gives up before we do, and a session that we lost ends by itself. To
+        // compile a plan takes longer than any of ours runs.
         let begin = format!(
             "BEGIN; SET LOCAL statement_timeout = '{}s'; SET LOCAL lock_timeout = '60s'; \
-             SET LOCAL idle_in_transaction_session_timeout = '{}s'; SET LOCAL work_mem = '64MB'; \
+             SET LOCAL idle_in_transaction_session_timeout = '{}s'; SET LOCAL work_mem = '64MB'; SET LOCAL jit = off; \
              SET CONSTRAINTS ALL IMMEDIATE",
             ANSWER_SECONDS - 5,
             2 * ANSWER_SECONDS
