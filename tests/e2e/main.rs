@@ -24,6 +24,7 @@ mod poison;
 mod postgres;
 mod postgres_dumps;
 mod postgres_faults;
+mod postgres_replay;
 mod postgres_rows;
 mod processes;
 mod replay;

@@ -12,13 +12,13 @@ use rowproof_core::names;
 use rowproof_core::patch::{Fixed, Patch};
 use rowproof_core::replay::{Correction, Fate, ReplayRequest, ReplayTally};
 use rowproof_io::app::App;
-use rowproof_io::replay::{Begun, Preview, Sample, begin_replay, changes_of, preview_replay};
+use rowproof_io::replay::{Begun, Preview, Sample, begin_replay, changes_made, preview_replay};
 use serde_json::json;
 
 use crate::args::Out;
 use crate::outcome::load_manifest;
 use crate::progress::Progress;
-use crate::report::{counted, grouped, line, printable};
+use crate::report::{counted, equation_of, grouped, line, printable};
 use crate::wait::{Awaited, HolderEnded, is_disconnect, or_interrupted, settle};
 use crate::world::World;
 use crate::{FAILED, HELD, INTERRUPTED, OK, Usage, jobs};
@@ -244,7 +244,7 @@ fn print_tally(tally: &ReplayTally, loaded: &str) {
 async fn report(app: &App, args: &Args, parent: &Job, replay: &Job) -> anyhow::Result<u8> {
     let id = &parent.facts.job;
     let after = app.ledger.job(id).await?.context("the job has vanished")?;
-    let changes = changes_of(app, replay).await?;
+    let changes = changes_made(app, replay).await?;
     let tally = changes.map(|changes| changes.tally).unwrap_or_default();
     let manifest = load_manifest(app, &after).await?;
     let counts = manifest.as_ref().map(|manifest| manifest.totals.counts).unwrap_or_default();
@@ -272,13 +272,7 @@ async fn report(app: &App, args: &Args, parent: &Job, replay: &Job) -> anyhow::R
         line(&format!("the replay ended: {}: {}", failure.code, failure.message));
     } else {
         print_tally(&tally, "loaded now");
-        let books = if balanced { "balanced" } else { "NOT balanced" };
-        line(&format!(
-            "job {id}: {} read = {} loaded + {} rejected ({books})",
-            counted(counts.read, "row"),
-            grouped(counts.loaded),
-            grouped(counts.rejected)
-        ));
+        line(&format!("job {id}: {}", equation_of(&counts, balanced)));
         line(&format!("next: rowproof verify {id} --out {}", args.out.dir.display()));
     }
     Ok(match (replay.state, after.state) {

@@ -84,6 +84,12 @@ pub fn changes(parent: &JobFacts, replay: &JobId, sha256: &str) -> String {
     format!("manifests/{slot}/{generation:06}/{job}-{replay}-{}-intent.json", short(sha256))
 }
 
+/// What a replay into a table came to, which the table decides.
+pub fn settled(parent: &JobFacts, replay: &JobId) -> String {
+    let (slot, generation, job) = (&parent.slot, parent.generation, &parent.job);
+    format!("manifests/{slot}/{generation:06}/{job}-{replay}-settled.json")
+}
+
 /// What a replay was asked for: which rows, and what becomes of them.
 pub fn replay_request(sha256: &str) -> String {
     format!("_replays/{}.json", short(sha256))

@@ -99,6 +99,14 @@ impl ReplayTally {
         self.add(&ReplayTally { loaded, failed, reasons, ..ReplayTally::default() });
     }
 
+    /// A row that was thought to land is refused by its table, for this column if one is to blame.
+    pub fn refuse(&mut self, column: Option<String>) {
+        self.loaded = self.loaded.saturating_sub(1);
+        let code = crate::block::RejectCode::SinkRejected.to_string();
+        let reasons = vec![Reason { code, column, rows: 1 }];
+        self.add(&ReplayTally { failed: 1, reasons, ..ReplayTally::default() });
+    }
+
     /// Adds the figures of another chunk.
     pub fn add(&mut self, other: &ReplayTally) {
         self.selected += other.selected;

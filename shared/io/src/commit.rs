@@ -14,12 +14,13 @@ use rowproof_core::plan::Plan;
 use rowproof_core::receipt::{
     ChunkOutcome, Current, FinalNames, Manifest, PublishedFile, over_limit,
 };
+use rowproof_core::replay::Change;
 use tracing::{error, info, warn};
 
 use crate::app::App;
 use crate::error::StepError;
 use crate::pipelines::Ready;
-use crate::postgres::{Published, guard_missing, publish_object};
+use crate::postgres::{Published, guard_missing, publish_object, remove_stale_archive};
 use crate::store::Stored;
 
 /// Objects read, copied or removed at a time.
@@ -222,10 +223,29 @@ async fn show_rows(app: &App, job: &Job, frozen: &Manifest) -> Result<Option<Man
             Ok(Some(frozen.clone()))
         }
         Sink::Postgres(_) => match Box::pin(publish_object(app, job, &ready, frozen)).await? {
-            Published::Shown(manifest) => Ok(Some(*manifest)),
+            Published::Shown(manifest, changes) => {
+                settle_outcomes(app, job, &changes).await?;
+                Ok(Some(*manifest))
+            }
             Published::Lost => Ok(None),
         },
     }
+}
+
+/// The ledger names the outcomes as the table made them, so that a replay starts from what stands. One
+/// that a replay has changed since stays.
+async fn settle_outcomes(app: &App, job: &Job, changes: &[Change]) -> Result<(), StepError> {
+    if job.facts.reverts.is_some() {
+        return Ok(());
+    }
+    for Change { chunk, part, from, to } in changes.iter().filter(|change| change.from != change.to)
+    {
+        let (job, part) = (job.facts.job.clone(), part.clone());
+        let id = ChunkId { job, chunk: *chunk, part };
+        app.ledger.perform(&ledger::swap_outcome(&id, from, to)).await?;
+        remove_stale_archive(app, from, to).await?;
+    }
+    Ok(())
 }
 
 /// T11b: every file under its final name. A name that is taken holds the same bytes.

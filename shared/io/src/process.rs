@@ -269,7 +269,12 @@ pub(crate) async fn finish_chunk(
         if ready.pipeline.sink.commits_chunks() {
             return Box::pin(load_chunk(app, job, ready, plan, &lease.id, &mut worked)).await;
         }
-        let files = stage_chunk(app, &lease.id, files_of(&mut worked.product).await?).await?;
+        let files = stage_chunk(
+            app,
+            &lease.id,
+            files_of(&mut worked.product.files, &mut worked.product.table).await?,
+        )
+        .await?;
         let failures = worked.product.failures.take();
         let failures = write_rejects(app, job, &lease.id, 0, failures).await?;
         store_outcome(app, &lease.id, &worked, files, failures).await

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use rowproof_core::archive::ArchiveFile;
-use rowproof_core::engine::ChunkProduct;
+use rowproof_core::copy::CopyRows;
 use rowproof_core::ids::sha256_hex;
 use rowproof_core::ledger::{ChainStart, ChunkId, Job, OutcomeRef};
 use rowproof_core::names;
@@ -19,10 +19,13 @@ use crate::plan::joined;
 /// Files written at a time.
 const IN_FLIGHT: usize = 4;
 
-/// The files that a chunk leaves: those of its table, or its rows for one in a database, packed.
-pub(crate) async fn files_of(product: &mut ChunkProduct) -> Result<Vec<TableFile>, StepError> {
-    let Some(rows) = product.table.take().filter(|rows| rows.rows > 0) else {
-        return Ok(std::mem::take(&mut product.files));
+/// The files that rows leave: those of their table, or the rows for one in a database, packed.
+pub(crate) async fn files_of(
+    files: &mut Vec<TableFile>,
+    table: &mut Option<CopyRows>,
+) -> Result<Vec<TableFile>, StepError> {
+    let Some(rows) = table.take().filter(|rows| rows.rows > 0) else {
+        return Ok(std::mem::take(files));
     };
     let packed = joined(tokio::task::spawn_blocking(move || rows.pack()).await)?;
     let packed = packed.map_err(|error| StepError::Broken(format!("rows are not packed: {error}")));

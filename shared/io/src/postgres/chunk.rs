@@ -10,6 +10,7 @@ use rowproof_core::engine::ChunkProduct;
 use rowproof_core::ledger::{ChunkId, Job, OutcomeRef};
 use rowproof_core::plan::Plan;
 use rowproof_core::sink::Refusal;
+use serde::de::DeserializeOwned;
 use tokio_postgres::types::Type;
 use tracing::{info, warn};
 
@@ -174,11 +175,12 @@ pub(super) async fn end_load(
     Ok(())
 }
 
-async fn stored_outcome(
+/// What was stored when the load ended.
+pub(super) async fn stored_outcome<T: DeserializeOwned>(
     session: &Session,
     job: &Job,
     id: &ChunkId,
-) -> Result<OutcomeRef, StepError> {
+) -> Result<T, StepError> {
     let sql = "SELECT outcome FROM rowproof.loads \
         WHERE job = $1 AND chunk = $2 AND part = $3 AND fix = 0";
     let (name, part) = (job.facts.job.0.as_str(), id.part.as_str());

@@ -5,7 +5,7 @@ use rowproof_core::ledger::JobFacts;
 use rowproof_core::receipt::{Manifest, over_missing};
 
 use super::error::{Fault, PostgresError};
-use super::object::staged;
+use super::landed::staged;
 use super::session::{Session, pieces};
 use super::table::open_table;
 use crate::app::App;

@@ -11,9 +11,11 @@
 mod chunk;
 mod connect;
 mod error;
+mod landed;
 mod missing;
 mod object;
 mod refuse;
+mod replay;
 mod session;
 mod table;
 mod token;
@@ -25,6 +27,8 @@ pub use self::error::{Fault, PostgresError};
 pub use self::table::{Difference, check_table};
 
 pub(crate) use self::chunk::load_chunk;
+pub(crate) use self::landed::remove_stale_archive;
 pub(crate) use self::missing::guard_missing;
 pub(crate) use self::object::{Published, publish_object};
+pub(crate) use self::replay::publish_replay;
 pub(crate) use self::verify::{TableHeld, read_back};

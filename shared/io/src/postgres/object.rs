@@ -4,38 +4,41 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rowproof_core::copy::{CopyRows, Sql};
+use rowproof_core::copy::Sql;
 use rowproof_core::ids::sha256_hex;
-use rowproof_core::ledger::{Job, PlanRef};
+use rowproof_core::ledger::{Job, OutcomeRef, PlanRef};
 use rowproof_core::names;
 use rowproof_core::pipeline::WriteMode;
 use rowproof_core::plan::Plan;
 use rowproof_core::receipt::{ChunkOutcome, Manifest};
+use rowproof_core::replay::Change;
 use tokio_postgres::types::Type;
 
-use super::chunk::{Source, begin_load, end_load, lock_table, rework, run_again};
+use super::chunk::{Source, end_load, lock_table, rework, run_again};
 use super::error::PostgresError;
+use super::landed::{archive_without, landed_rows, write_files};
 use super::missing::delete_missing;
 use super::session::{Param, Session, number};
 use super::table::open_table;
-use super::write::{Origin, Write};
 use crate::app::App;
 use crate::commit::{done_chunks, load_plan, read_outcomes};
 use crate::error::StepError;
 use crate::pipelines::Ready;
-use crate::plan::joined;
-use crate::sink::write_rejects;
+use crate::sink::{put_outcome, write_rejects};
 
 /// What the table says of a job.
 pub(crate) enum Published {
-    /// Its rows are the slot's, and this is its receipt.
-    Shown(Box<Manifest>),
+    /// Its rows are the slot's, and this is its receipt; outcomes of chunks become what the table made
+    /// of them.
+    Shown(Box<Manifest>, Vec<Change>),
     /// A later job of the slot was first.
     Lost,
 }
 
 /// A slot's row in the database.
-struct Slot {
+pub(super) struct Slot {
+    /// Of the latest job that has written rows.
+    pub(super) head: i64,
     generation: i64,
     job: Option<String>,
     manifest: Option<String>,
@@ -65,7 +68,7 @@ async fn try_publish(app: &App, job: &Job, ready: &Arc<Ready>) -> Result<Publish
     let (session, sql) = open_table(app, ready).await?;
     lock_table(&session, sql.target()).await?;
     let slot = slot_of(&session, job).await?;
-    if let Some(over) = already(app, job, &slot).await? {
+    if let Some(over) = already(app, &session, job, &slot).await? {
         session.roll_back().await?;
         return Ok(over);
     }
@@ -76,9 +79,10 @@ async fn try_publish(app: &App, job: &Job, ready: &Arc<Ready>) -> Result<Publish
     let done = done_chunks(app, job).await?.ok_or_else(missing)?;
     let mut outcomes = read_outcomes(app, &done).await?;
     let plan = load_plan(app, job).await?;
-    for ((id, _), outcome) in done.iter().zip(&mut outcomes) {
+    let mut changes = vec![];
+    for ((id, from), outcome) in done.iter().zip(&mut outcomes) {
         let source = Source { app, job, ready, plan: &plan, id };
-        load_outcome(source, &session, &sql, outcome).await?;
+        changes.push(load_outcome(source, &session, &sql, outcome, from).await?);
     }
     let mut manifest = receipt(job, ready, &plan, &outcomes)?;
     manifest.deleted = delete_missing(app, &session, &sql, &manifest).await?;
@@ -89,7 +93,7 @@ async fn try_publish(app: &App, job: &Job, ready: &Arc<Ready>) -> Result<Publish
     app.store.put_new(bucket, &stored.key, Bytes::from(text), &job.facts.job.0).await?;
     show(&session, job, &stored).await?;
     session.commit().await?;
-    Ok(Published::Shown(Box::new(manifest)))
+    Ok(Published::Shown(Box::new(manifest), changes))
 }
 
 /// The outcomes as they are now that the table has spoken.
@@ -116,50 +120,48 @@ async fn load_outcome(
     session: &Session,
     sql: &Sql,
     outcome: &mut ChunkOutcome,
-) -> Result<(), StepError> {
+    from: &OutcomeRef,
+) -> Result<Change, StepError> {
     let Source { app, job, id, .. } = source;
-    let load = begin_load(session, job, id, 0).await?;
-    let load = load.ok_or_else(|| {
-        StepError::Broken(format!("chunk {id} of job {} is in rowproof.loads alone", id.job))
-    })?;
-    for file in std::mem::take(&mut outcome.files) {
-        let rows = staged(app, &names::staged(id, &file.sha256), file.rows).await?;
-        let origin = Origin { facts: &job.facts, id, fix: 0, load };
-        let written = Write::new(session, sql, origin, rows.bytes.into(), rows.rows).run().await?;
-        if !written.refused.is_empty() {
-            let mut again = rework(source, written.refused.clone()).await?;
-            outcome.counts = again.counts;
-            outcome.reasons = again.reasons;
-            outcome.failures = write_rejects(app, job, id, 0, again.failures.take()).await?;
-        }
-        written.tell(&mut outcome.counts);
-        outcome.loaded_digest = written.loaded_digest;
-        outcome.files.push(file);
+    let before = outcome.clone();
+    let (load, written) = write_files(source, session, sql, &before.files, 0).await?;
+    if !written.refused.is_empty() {
+        let mut again = rework(source, written.refused.clone()).await?;
+        outcome.counts = again.counts;
+        outcome.reasons = again.reasons;
+        outcome.failures = write_rejects(app, job, id, before.fix, again.failures.take()).await?;
     }
-    Ok(end_load(session, load, &outcome.counts.loaded.to_string()).await?)
-}
-
-/// The rows in a staged file.
-pub(super) async fn staged(app: &App, key: &str, rows: u64) -> Result<CopyRows, StepError> {
-    let what = "file of staged rows";
-    let bad = |message: String| StepError::BadDocument { key: key.to_owned(), what, message };
-    let file = app.store.get(&app.settings.output_bucket, key).await?;
-    let file = file.ok_or_else(|| bad("it is not there".into()))?;
-    let unpacked = tokio::task::spawn_blocking(move || CopyRows::unpack(&file, rows)).await;
-    joined(unpacked)?.map_err(|error| bad(error.to_string()))
+    written.tell(&mut outcome.counts);
+    outcome.loaded_digest = written.loaded_digest;
+    if !outcome.counts.balance() {
+        // Rows landed that the archive has: corrected ones, or those that were refused another time.
+        let landed = landed_rows(source, sql, &before.files, &written.refused).await?;
+        archive_without(source, outcome, &landed).await?;
+    }
+    let mut to = from.clone();
+    if *outcome != before {
+        let stored = put_outcome(app, id, outcome, outcome.counts.read).await?;
+        to = OutcomeRef { next: from.next, end_of_object: from.end_of_object, ..stored };
+    }
+    let (chunk, part) = (id.chunk, id.part.clone());
+    let change = Change { chunk, part, from: from.clone(), to };
+    end_load(session, load, &serde_json::to_string(&change).unwrap_or_default()).await?;
+    Ok(change)
 }
 
 /// The slot's row, locked.
-async fn slot_of(session: &Session, job: &Job) -> Result<Slot, PostgresError> {
+pub(super) async fn slot_of(session: &Session, job: &Job) -> Result<Slot, PostgresError> {
     const DOING: &str = "lock the slot";
     let slot = job.facts.slot.0.as_str();
     let params: [Param<'_>; 1] = [(&slot, Type::TEXT)];
     let insert = "INSERT INTO rowproof.slots (slot) VALUES ($1) ON CONFLICT DO NOTHING";
     session.rows(DOING, insert, &params).await?;
-    let select = "SELECT generation, job, manifest FROM rowproof.slots WHERE slot = $1 FOR UPDATE";
+    let select = "SELECT generation, job, manifest, head_generation FROM rowproof.slots \
+        WHERE slot = $1 FOR UPDATE";
     let rows = session.rows(DOING, select, &params).await?;
     let row = rows.first();
     Ok(Slot {
+        head: row.and_then(|row| row.try_get(3).ok()).unwrap_or(0),
         generation: row.and_then(|row| row.try_get(0).ok()).unwrap_or(0),
         job: row.and_then(|row| row.try_get(1).ok()).flatten(),
         manifest: row.and_then(|row| row.try_get(2).ok()).flatten(),
@@ -167,20 +169,36 @@ async fn slot_of(session: &Session, job: &Job) -> Result<Slot, PostgresError> {
 }
 
 /// The job's rows are there already, or will never be.
-async fn already(app: &App, job: &Job, slot: &Slot) -> Result<Option<Published>, StepError> {
+async fn already(
+    app: &App,
+    session: &Session,
+    job: &Job,
+    slot: &Slot,
+) -> Result<Option<Published>, StepError> {
     if slot.job.as_deref() == Some(job.facts.job.0.as_str()) {
         let stored: PlanRef = serde_json::from_str(slot.manifest.as_deref().unwrap_or_default())
             .map_err(|_| {
                 StepError::Broken(format!("rowproof.slots has no receipt of {}", job.facts.job))
             })?;
         let manifest: Manifest = app.document(&stored.key, "receipt").await?;
-        return Ok(Some(Published::Shown(Box::new(manifest))));
+        let sql =
+            "SELECT outcome FROM rowproof.loads WHERE job = $1 AND fix = 0 AND outcome IS NOT NULL";
+        let name = job.facts.job.0.as_str();
+        let rows = session.rows("read the loads", sql, &[(&name, Type::TEXT)]).await?;
+        let texts = rows.iter().filter_map(|row| row.try_get::<_, String>(0).ok());
+        // Of chunks that were committed one by one the ledger has the outcome already.
+        let changes = texts.filter_map(|text| serde_json::from_str(&text).ok()).collect();
+        return Ok(Some(Published::Shown(Box::new(manifest), changes)));
     }
     Ok((slot.generation >= job.facts.generation).then_some(Published::Lost))
 }
 
 /// The job's rows are the slot's from now on.
-async fn show(session: &Session, job: &Job, stored: &PlanRef) -> Result<(), PostgresError> {
+pub(super) async fn show(
+    session: &Session,
+    job: &Job,
+    stored: &PlanRef,
+) -> Result<(), PostgresError> {
     let sql = "UPDATE rowproof.slots SET generation = $2, \
         head_generation = greatest(head_generation, $2), job = $3, manifest = $4 WHERE slot = $1";
     let (slot, name) = (job.facts.slot.0.as_str(), job.facts.job.0.as_str());
@@ -205,7 +223,7 @@ async fn settle_chunks(
     // A file without rows has no chunk that has made the tables.
     let (session, _) = open_table(app, ready).await?;
     let slot = slot_of(&session, job).await?;
-    if let Some(over) = already(app, job, &slot).await? {
+    if let Some(over) = already(app, &session, job, &slot).await? {
         session.roll_back().await?;
         return Ok(over);
     }
@@ -224,5 +242,5 @@ async fn settle_chunks(
     let sha256 = sha256_hex(text.as_bytes());
     show(&session, job, &PlanRef { key: names::intent(&job.facts, &sha256), sha256 }).await?;
     session.commit().await?;
-    Ok(Published::Shown(Box::new(frozen.clone())))
+    Ok(Published::Shown(Box::new(frozen.clone()), vec![]))
 }

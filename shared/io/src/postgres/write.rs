@@ -40,6 +40,20 @@ pub(super) struct Written {
 }
 
 impl Written {
+    /// Adds what became of other rows of the chunk.
+    pub(super) fn add(&mut self, more: Written) {
+        self.loaded += more.loaded;
+        self.unchanged += more.unchanged;
+        self.superseded += more.superseded;
+        self.loaded_digest += more.loaded_digest;
+        self.refused.extend(more.refused);
+    }
+
+    /// Rows that the table has, or has newer ones of.
+    pub(super) fn landed(&self) -> u64 {
+        self.loaded + self.unchanged + self.superseded
+    }
+
     /// The classes of the chunk's rows.
     pub(super) fn tell(&self, counts: &mut Counts) {
         counts.loaded = self.loaded;

@@ -23,7 +23,7 @@ use crate::commit::load_plan;
 use crate::error::StepError;
 use crate::lease::{Acquired, acquire, fenced, keeping, watched};
 use crate::pipelines::Ready;
-use crate::sink::{put_outcome, stage_chunk, write_rejects};
+use crate::sink::{files_of, put_outcome, stage_chunk, write_rejects};
 
 /// A chunk of the parent whose failed rows go through again.
 pub(super) struct Work {
@@ -302,7 +302,8 @@ async fn store(
     let mut to = from.clone();
     if replayed.loaded > 0 {
         let mut next = next_outcome(&work.before, &replayed);
-        let files = stage_chunk(app, &work.id, std::mem::take(&mut replayed.files)).await?;
+        let files = files_of(&mut replayed.files, &mut replayed.table).await?;
+        let files = stage_chunk(app, &work.id, files).await?;
         next.files.extend(files);
         let failures = replayed.failures.take();
         next.failures = write_rejects(app, &work.parent, &work.id, next.fix, failures).await?;

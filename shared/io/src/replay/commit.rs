@@ -16,6 +16,7 @@ use crate::commit::{
     remove_replaced,
 };
 use crate::error::StepError;
+use crate::postgres::{publish_replay, remove_stale_archive};
 
 /// Documents read, and items swapped, at a time.
 const IN_FLIGHT: usize = 8;
@@ -133,7 +134,11 @@ async fn collect(app: &App, job: &Job, parent: &Job) -> Result<Option<Changes>, 
 }
 
 /// The parent's manifest with the changes: the same before and after they are made.
-async fn next_manifest(app: &App, parent: &Job, changes: &Changes) -> Result<Manifest, StepError> {
+pub(crate) async fn next_manifest(
+    app: &App,
+    parent: &Job,
+    changes: &Changes,
+) -> Result<Manifest, StepError> {
     let id = &parent.facts.job;
     let done = done_chunks(app, parent).await?;
     let mut done = done.ok_or_else(|| StepError::Broken(format!("job {id} lost a chunk")))?;
@@ -146,8 +151,11 @@ async fn next_manifest(app: &App, parent: &Job, changes: &Changes) -> Result<Man
     let outcomes = read_outcomes(app, &done).await?;
     let ready = app.pipelines.frozen(&parent.facts.pipeline_sha).await?;
     let plan = load_plan(app, parent).await?;
-    let manifest =
+    let mut manifest =
         Manifest::build(&parent.facts, &ready.pipeline, &plan, &outcomes, changes.revision);
+    if let Some(key) = changes.from_manifest.as_ref().filter(|_| manifest.table.is_some()) {
+        manifest.deleted = app.document::<Manifest>(key, "manifest").await?.deleted;
+    }
     match manifest.balanced() {
         true => Ok(manifest),
         false => Err(StepError::Broken(format!(
@@ -163,12 +171,19 @@ fn of(change: &Change, id: &ChunkId) -> bool {
 
 /// From the lock on: publish, swap, manifest, slot, pointer, and the parent goes free.
 async fn finish(app: &App, job: &Job) -> Result<(), StepError> {
-    let Some(changes) = super::changes_of(app, job).await? else { return Ok(()) };
+    let Some(changes) = super::frozen_changes(app, job).await? else { return Ok(()) };
     let parent = parent_of(app, job).await?;
     let mine = parent.replay.as_ref().filter(|lock| lock.job == job.facts.job).cloned();
     let Some(lock) = mine else {
         // The parent was let go already: all that is left is the replay's own end.
         return end(app, job, manifest_key(&changes)).await;
+    };
+    let frozen = changes;
+    let Some(changes) = settle(app, job, &parent, &frozen).await? else {
+        unlock(app, &parent, &lock, None).await?;
+        let over = ledger::supersede_committing(&job.facts.job, app.clock.now());
+        app.ledger.perform(&over).await?;
+        return Ok(());
     };
     let shown = match &changes.manifest {
         Some(manifest) => show(app, &parent, &changes, manifest).await?,
@@ -189,6 +204,30 @@ async fn finish(app: &App, job: &Job) -> Result<(), StepError> {
         commit_job(app, &parent.facts.job).await?;
     }
     Ok(())
+}
+
+/// What the replay comes to: what was frozen, or what a table made of it. `None` when a later file has
+/// the slot there.
+async fn settle(
+    app: &App,
+    job: &Job,
+    parent: &Job,
+    frozen: &Changes,
+) -> Result<Option<Changes>, StepError> {
+    let ready = app.pipelines.frozen(&parent.facts.pipeline_sha).await?;
+    let sink = &ready.pipeline.sink;
+    // A table takes a HELD job's rows when it commits, unless its chunks are there already.
+    if sink.postgres().is_none() || (frozen.manifest.is_none() && !sink.commits_chunks()) {
+        return Ok(Some(frozen.clone()));
+    }
+    let Some(settled) = publish_replay(app, job, parent, frozen).await? else { return Ok(None) };
+    let text = Bytes::from(serde_json::to_vec(&settled).unwrap_or_default());
+    let key = names::settled(&parent.facts, &job.facts.job);
+    app.store.put_new(&app.settings.output_bucket, &key, text, &job.facts.job.0).await?;
+    for (frozen, settled) in frozen.changes.iter().zip(&settled.changes) {
+        remove_stale_archive(app, &frozen.to, &settled.to).await?;
+    }
+    Ok(Some(settled))
 }
 
 fn manifest_key(changes: &Changes) -> &str {

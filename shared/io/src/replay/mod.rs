@@ -25,6 +25,7 @@ use crate::commit::{DoneChunk, done_chunks, read_outcomes};
 use crate::error::StepError;
 
 pub(crate) use chunk::replay_chunk;
+pub(crate) use commit::next_manifest;
 pub use preview::{Preview, Sample, preview_replay};
 
 /// What a request to replay rows led to.
@@ -99,14 +100,6 @@ async fn refusal(app: &App, parent: &Job) -> Result<Option<String>, StepError> {
     if let Some(source) = &parent.facts.reverts {
         return Ok(Some(format!(
             "job {id} shows the rows of job {source} again; store the corrected file instead"
-        )));
-    }
-    let ready = app.pipelines.frozen(&parent.facts.pipeline_sha).await?;
-    if let Some(sink) = ready.pipeline.sink.postgres() {
-        return Ok(Some(format!(
-            "the rows of job {id} are in table {}.{}, and rows are not replayed into a table yet: \
-             store the corrected file under its key instead",
-            sink.schema, sink.table
         )));
     }
     Ok(match parent.state {
@@ -222,7 +215,17 @@ pub(crate) async fn load_request(app: &App, job: &Job) -> Result<ReplayRequest, 
 ///
 /// # Errors
 /// AWS does not answer, or the stored document does not parse.
-pub async fn changes_of(app: &App, job: &Job) -> Result<Option<Changes>, StepError> {
+pub async fn changes_made(app: &App, job: &Job) -> Result<Option<Changes>, StepError> {
+    let Some(frozen) = frozen_changes(app, job).await? else { return Ok(None) };
+    let Some(parent) = app.ledger.job(&frozen.parent).await? else { return Ok(Some(frozen)) };
+    let key = names::settled(&parent.facts, &job.facts.job);
+    match app.store.get(&app.settings.output_bucket, &key).await? {
+        Some(_) => app.document(&key, "list of changes").await.map(Some),
+        None => Ok(Some(frozen)),
+    }
+}
+
+async fn frozen_changes(app: &App, job: &Job) -> Result<Option<Changes>, StepError> {
     match &job.intent {
         Some(intent) => app.document(&intent.key, "list of changes").await.map(Some),
         None => Ok(None),
