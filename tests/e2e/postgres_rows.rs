@@ -350,10 +350,72 @@ async fn an_older_version_that_comes_late_writes_nothing() {
         let text =
             "id,name,price,at\n1,late,1,2026-11-24T10:00:00Z\n2,late,1,2026-11-24T10:00:00Z\n";
         case.world.write("a.csv", text);
-        // A chunk's job asks the ledger again and again, which knows of no later version here.
-        let run = case.world.run(&["a.csv"]).env("ROWS", case.postgres.url()).start();
-        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
-        run.kill();
+        // The ledger knows of no later version here, and says so.
+        let run = case.world.run(&["a.csv"]).env("ROWS", case.postgres.url()).end();
+        assert_ne!(run.code, Some(0), "{unit}: {run:#?}");
+        assert!(run.err.contains("was the ledger lost or restored"), "{unit}: {run:#?}");
         assert_eq!(case.list("SELECT name FROM items").await, ["newest"], "{unit}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writers_of_one_table_go_in_turn() {
+    let case = Case::new(&pipeline("mode = \"upsert\"\ncreate = \"if_missing\""), "SELECT").await;
+    case.load("a.csv", "id,name,price,at\n1,a,1,2026-11-24T10:00:00Z\n");
+    let lock = "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('\"public\".\"items\"', 1))";
+    case.client.batch_execute(lock).await.unwrap();
+    case.world.write("b.csv", "id,name,price,at\n1,b,1,2026-11-24T10:00:00Z\n");
+    let run = case.world.run(&["b.csv"]).env("ROWS", case.postgres.url()).start();
+    let look = case.postgres.look().await;
+    let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+    while look.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(case.list("SELECT name FROM items").await, ["a"]);
+    case.client.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(run.end().lines[0]["rows_loaded"], 1);
+    assert_eq!(case.list("SELECT name FROM items").await, ["b"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_with_the_same_keys_at_the_same_moment_end_as_the_newest_rows() {
+    for unit in ["object", "chunk"] {
+        let more = format!(
+            "mode = \"upsert\"\ncreate = \"if_missing\"\nnewest_by = \"at\"\ncommit = \"{unit}\""
+        );
+        let case = Case::new(&pipeline(&more), "SELECT").await;
+        let names = ["a.csv", "b.csv", "c.csv", "d.csv"];
+        for (hour, name) in names.iter().enumerate() {
+            let row =
+                |id: usize| format!("{id},{name},1,2026-11-24T{:02}:00:00Z\n", (id + hour) % 4);
+            let rows: String = (0..2_000).map(row).collect();
+            case.world.write(name, format!("id,name,price,at\n{rows}"));
+        }
+        let run = case.world.run(&names).env("ROWS", case.postgres.url()).chunk_bytes(20_000);
+        let ended = run.with("--processes").end();
+        assert_eq!(ended.code, Some(0), "{unit}: {ended:#?}");
+        let wrong =
+            "SELECT id::text FROM items WHERE extract(hour FROM at AT TIME ZONE 'UTC') <> 3";
+        assert_eq!(case.list(wrong).await, [""; 0], "{unit}");
+        assert_eq!(case.list("SELECT count(*)::text FROM items").await, ["2000"], "{unit}");
+        let all: u64 = ended.lines.iter().map(|line| line["rows_loaded"].as_u64().unwrap()).sum();
+        let lost: u64 =
+            ended.lines.iter().map(|line| line["rows_superseded"].as_u64().unwrap()).sum();
+        assert_eq!(all + lost, 8_000, "{unit}: {ended:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_does_not_commit_when_the_table_lost_a_chunk() {
+    let head = format!("{HEAD}[errors]\nhold_if = {{ rejected = 0 }}\n{COLUMNS}");
+    let more = "mode = \"upsert\"\ncreate = \"if_missing\"\ncommit = \"chunk\"";
+    let case = Case::new(&format!("{head}{}", sink(more)), "SELECT").await;
+    case.world.write("a.csv", "id,name,price,at\n1,a,1,2026-11-24T10:00:00Z\n2,b,x,\n");
+    let held = case.world.run(&["a.csv"]).env("ROWS", case.postgres.url()).end();
+    let job = held.is("HELD", 3)["job"].as_str().unwrap().to_owned();
+    case.client.batch_execute("DELETE FROM rowproof.loads; DELETE FROM items").await.unwrap();
+    let approve = ["approve", &job, "--reason", "known", "--out", "out"].map(str::to_owned);
+    let ended = case.world.command(approve.to_vec()).env("ROWS", case.postgres.url()).end();
+    assert_ne!(ended.code, Some(0), "{ended:#?}");
+    assert!(ended.err.contains("has 0 of the 1 chunks"), "{ended:#?}");
 }

@@ -88,6 +88,7 @@ async fn try_load(
     lock_table(&session, sql.target()).await?;
     if !take_head(&session, job).await? {
         session.roll_back().await?;
+        check_ledger(app, job, None).await?;
         let (uri, job) = (job.facts.object.uri(), job.facts.job.clone());
         return Err(StepError::SourceChanged { uri, job });
     }
@@ -117,6 +118,28 @@ pub(super) async fn lock_table(session: &Session, target: &str) -> Result<(), Po
     let sql = "SELECT pg_advisory_xact_lock(hashtextextended($1, 1))";
     session.rows("wait for other writers", sql, &[(&target, Type::TEXT)]).await?;
     Ok(())
+}
+
+/// The database has a later generation of the slot than this job's (`None`: which one is not known): then
+/// the ledger knows of it.
+pub(super) async fn check_ledger(
+    app: &App,
+    job: &Job,
+    generation: Option<i64>,
+) -> Result<(), StepError> {
+    let own = job.facts.generation;
+    let slot = app.ledger.slot(&job.facts.slot).await?;
+    let known = slot.map_or(0, |slot| slot.generation);
+    if known >= generation.unwrap_or(own + 1) {
+        return Ok(());
+    }
+    Err(StepError::Broken(format!(
+        "the database has rows of a later version of {} than the ledger knows (generation {known}): \
+         was the ledger lost or restored? delete the row of slot {} in rowproof.slots to let the \
+         file be loaded over them",
+        job.facts.object.uri(),
+        job.facts.slot
+    )))
 }
 
 /// The slot's head is this job's generation, unless a later one was here.

@@ -78,7 +78,7 @@ impl Databases {
                 let text = read_env(name).ok_or_else(|| {
                     setup(format!("dsn = \"env:{name}\": there is no variable {name}"))
                 })?;
-                Place::parse(&text)
+                Place::parse(&format!("variable {name}"), &text)
             }
             Dsn::Secret(name) => {
                 let secret = self.clients.secrets.get_secret_value().secret_id(name).send().await;
@@ -90,7 +90,7 @@ impl Databases {
                 Place::of_secret(name, secret.secret_string().unwrap_or_default())
             }
             Dsn::Iam(place) => {
-                let mut place = Place::parse(&format!("postgres://{place}"))?;
+                let mut place = Place::parse("dsn", &format!("postgres://{place}"))?;
                 place.check_mode("verify-full")?;
                 let now = UNIX_EPOCH + Duration::from_millis(self.clock.now_ms());
                 let token = iam_token(&self.clients.config, &place.config, now).await?;
@@ -128,7 +128,7 @@ struct RdsSecret {
 impl Place {
     fn of_secret(name: &str, text: &str) -> Result<Place, PostgresError> {
         if !text.trim_start().starts_with('{') {
-            return Place::parse(text);
+            return Place::parse(&format!("secret {name}"), text);
         }
         let secret: RdsSecret = serde_json::from_str(text).map_err(|_| {
             // The error would quote the text.
@@ -143,11 +143,19 @@ impl Place {
         Ok(place)
     }
 
-    /// Reads a connection string: a URL or `key=value` pairs.
-    fn parse(text: &str) -> Result<Place, PostgresError> {
+    /// Reads a connection string, a URL or `key=value` pairs, which `from` holds.
+    fn parse(from: &str, text: &str) -> Result<Place, PostgresError> {
         let (text, options) = take_tls_options(text);
-        let config = Config::from_str(&text)
-            .map_err(|error| setup(format!("the connection string cannot be read: {error}")))?;
+        let config = Config::from_str(&text).map_err(|error| {
+            // What the error quotes may be a part of a password.
+            let cause = error.to_string();
+            let cause = cause.split(['`', '"', '\'']).next().unwrap_or_default().trim_end();
+            setup(format!(
+                "{from} holds no connection string ({cause}): write \
+                 postgres://user:password@host:5432/database, with special characters of the \
+                 password as %XX, or host=.. user=.. password=.. dbname=.."
+            ))
+        })?;
         let option =
             |name: &str| options.iter().find(|(key, _)| key == name).map(|(_, v)| v.as_str());
         let mut place =
@@ -307,13 +315,24 @@ mod tests {
             ("host=db.example.com user=u sslmode=verify-ca", true),
             ("host=/tmp user=u", false),
         ] {
-            let place = Place::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            let place = Place::parse("x", text).unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!(place.tls, tls, "{text}");
         }
         for mode in ["prefer", "allow", "off"] {
             let text = format!("postgres://u:hunter2@db/x?sslmode={mode}");
-            let error = Place::parse(&text).err().unwrap().to_string();
+            let error = Place::parse("x", &text).err().unwrap().to_string();
             assert!(error.contains("verify-full") && !error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_connection_string_is_said_without_its_text() {
+        for text in
+            ["hunter2", "postgres:/hunter2", "host=db hunter2", "postgres://u:p@h:hunter2/x"]
+        {
+            let error = Place::parse("variable ROWS", text).err().unwrap().to_string();
+            assert!(error.contains("variable ROWS holds no connection string"), "{error}");
+            assert!(error.contains("postgres://user:") && !error.contains("hunter2"), "{error}");
         }
     }
 

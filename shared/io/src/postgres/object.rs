@@ -14,7 +14,7 @@ use rowproof_core::receipt::{ChunkOutcome, Manifest};
 use rowproof_core::replay::Change;
 use tokio_postgres::types::Type;
 
-use super::chunk::{Source, end_load, lock_table, rework, run_again};
+use super::chunk::{Source, check_ledger, end_load, lock_table, rework, run_again};
 use super::error::PostgresError;
 use super::landed::{archive_without, landed_rows, write_files};
 use super::missing::delete_missing;
@@ -190,7 +190,11 @@ async fn already(
         let changes = texts.filter_map(|text| serde_json::from_str(&text).ok()).collect();
         return Ok(Some(Published::Shown(Box::new(manifest), changes)));
     }
-    Ok((slot.generation >= job.facts.generation).then_some(Published::Lost))
+    if slot.generation < job.facts.generation {
+        return Ok(None);
+    }
+    check_ledger(app, job, Some(slot.generation)).await?;
+    Ok(Some(Published::Lost))
 }
 
 /// The job's rows are the slot's from now on.
