@@ -70,6 +70,11 @@ impl Postgres {
         postgres
     }
 
+    /// Of the process that all sessions are children of.
+    pub(crate) fn pid(&self) -> u32 {
+        self.server.id()
+    }
+
     /// Where a pipeline finds it.
     pub(crate) fn url(&self) -> String {
         self.url_at(self.port)
