@@ -28,7 +28,7 @@ use crate::settings::read_env;
 /// Connections of one function to one database.
 const POOL_MAX: usize = 4;
 /// To find, open or check a connection.
-const CONNECT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT: Duration = Duration::from_secs(10);
 /// Bytes that are sent and not acknowledged for so long: the way there is broken.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
@@ -72,7 +72,7 @@ impl Databases {
         Ok(connection)
     }
 
-    async fn resolve(&self, dsn: &Dsn) -> Result<Place, PostgresError> {
+    pub(super) async fn resolve(&self, dsn: &Dsn) -> Result<Place, PostgresError> {
         match dsn {
             Dsn::Env(name) => {
                 let text = read_env(name).ok_or_else(|| {
@@ -106,7 +106,7 @@ pub(super) fn setup(what: String) -> PostgresError {
 }
 
 /// Where a database is, and how to get in.
-struct Place {
+pub(super) struct Place {
     config: Config,
     tls: bool,
     roots: Option<PathBuf>,
@@ -144,7 +144,7 @@ impl Place {
     }
 
     /// Reads a connection string, a URL or `key=value` pairs, which `from` holds.
-    fn parse(from: &str, text: &str) -> Result<Place, PostgresError> {
+    pub(super) fn parse(from: &str, text: &str) -> Result<Place, PostgresError> {
         let (text, options) = take_tls_options(text);
         let config = Config::from_str(&text).map_err(|error| {
             // What the error quotes may be a part of a password.
@@ -199,13 +199,23 @@ impl Place {
         Ok(())
     }
 
-    fn pool(&self) -> Result<Pool, PostgresError> {
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.tls
+    }
+
+    /// What a session is opened with.
+    pub(super) fn session(&self) -> Config {
         let mut config = self.config.clone();
         config
             .application_name("rowproof")
             .connect_timeout(CONNECT)
             .keepalives_idle(UNACKNOWLEDGED)
             .tcp_user_timeout(UNACKNOWLEDGED);
+        config
+    }
+
+    fn pool(&self) -> Result<Pool, PostgresError> {
+        let config = self.session();
         // A connection that slept with its function may be dead: it has to answer first.
         let manager = ManagerConfig { recycling_method: RecyclingMethod::Verified };
         let manager = match self.tls {
@@ -222,7 +232,7 @@ impl Place {
         pool.map_err(|error| setup(error.to_string()))
     }
 
-    fn connector(&self) -> Result<MakeRustlsConnect, PostgresError> {
+    pub(super) fn connector(&self) -> Result<MakeRustlsConnect, PostgresError> {
         let mut roots = RootCertStore::empty();
         match &self.roots {
             Some(path) => {
@@ -249,7 +259,7 @@ impl Place {
     }
 
     /// `user@host:port/database`
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         let host = self.config.get_hosts().iter().map(|host| match host {
             Host::Tcp(name) => name.clone(),
             #[cfg(unix)]

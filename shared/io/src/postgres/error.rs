@@ -64,7 +64,7 @@ impl PostgresError {
     }
 
     /// No answer within this time.
-    pub(crate) fn late(doing: &str, seconds: u64) -> PostgresError {
+    pub fn late(doing: &str, seconds: u64) -> PostgresError {
         let what = format!("no answer within {seconds} s");
         PostgresError::new(Fault::Passing, doing, what)
     }

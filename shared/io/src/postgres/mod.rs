@@ -16,6 +16,7 @@ mod missing;
 mod object;
 mod refuse;
 mod replay;
+mod server;
 mod session;
 mod table;
 mod token;
@@ -24,6 +25,7 @@ mod write;
 
 pub use self::connect::Databases;
 pub use self::error::{Fault, PostgresError};
+pub use self::server::Server;
 pub use self::table::{Difference, check_table};
 
 pub(crate) use self::chunk::load_chunk;
