@@ -1,11 +1,37 @@
 //! Data migrations of Postgres that survive a kill, hold no lock for long, and can be taken back.
 //!
-//! A migration is a [`folder`](folder::Folder): `migration.toml` and one SQL file a phase.
+//! A migration is a [`folder`](folder::Folder): `migration.toml` and one SQL file a phase. The
+//! [`Engine`](engine::Engine) takes it from wherever the database says it stands to its end, in as many calls
+//! as that takes. Its state is in the database that it changes, in schema `rowproof_migrate`.
 
+mod batch;
+pub mod change;
 pub mod config;
+mod contract;
+mod effect;
+pub mod engine;
 pub mod error;
 pub mod folder;
+mod gates;
+mod index;
+mod lease;
+mod link;
+mod locked;
+mod measure;
+mod online;
+mod pace;
+mod phases;
+mod progress;
+mod queries;
 pub mod rule;
+mod run;
+mod schema;
+mod signals;
+pub mod state;
 pub mod statements;
+pub mod status;
+mod target;
 pub mod values;
+mod verbs;
+mod walk;
 pub mod window;

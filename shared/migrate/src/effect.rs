@@ -1,0 +1,138 @@
+//! What a statement of `contract.sql` does, as far as it can be taken back.
+
+use crate::statements::{Lexeme, Statement};
+
+/// Only what is known here is taken back; all else counts as lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// A constraint is added.
+    Adds { table: String, constraint: String },
+    /// A column may no longer be NULL.
+    Requires { table: String, column: String },
+    /// A constraint is validated.
+    Validates,
+    /// A constraint goes that a statement before it had added.
+    DropsOwn,
+    /// What was there is gone or another.
+    Destroys,
+}
+
+impl Effect {
+    /// Of each statement, in the light of those before it.
+    pub(crate) fn read_all(statements: &[Statement]) -> Vec<Effect> {
+        let mut added: Vec<(String, String)> = vec![];
+        let mut effects = vec![];
+        for statement in statements {
+            let effect = Effect::read(statement, &added);
+            if let Effect::Adds { table, constraint } = &effect {
+                added.push((table.clone(), constraint.clone()));
+            }
+            effects.push(effect);
+        }
+        effects
+    }
+
+    fn read(statement: &Statement, added: &[(String, String)]) -> Effect {
+        let lexemes = statement.lexemes();
+        let Some((table, rest)) = altered(&lexemes) else { return Effect::Destroys };
+        let words = |words: &[&str]| {
+            rest.len() >= words.len()
+                && rest.iter().zip(words).all(|(lexeme, word)| lexeme.is(word))
+        };
+        let name =
+            |at: usize| rest.get(at).map(|lexeme| lexeme.text.to_owned()).unwrap_or_default();
+        let ends = |lexemes: &[&str], at: usize| {
+            rest.len() == at + lexemes.len()
+                && rest.iter().skip(at).zip(lexemes).all(|(lexeme, word)| lexeme.is(word))
+        };
+        if words(&["add", "constraint"]) && !has_top_comma(rest) {
+            return Effect::Adds { table, constraint: name(2) };
+        }
+        if words(&["validate", "constraint"]) && rest.len() == 3 {
+            return Effect::Validates;
+        }
+        if words(&["alter", "column"]) && ends(&["set", "not", "null"], 3) {
+            return Effect::Requires { table, column: name(2) };
+        }
+        if words(&["alter"]) && ends(&["set", "not", "null"], 2) {
+            return Effect::Requires { table, column: name(1) };
+        }
+        let drops = words(&["drop", "constraint"]) && rest.len() == 3;
+        if drops && added.contains(&(table, name(2))) {
+            return Effect::DropsOwn;
+        }
+        Effect::Destroys
+    }
+
+    /// The statement that takes it back; nothing when there is nothing to do.
+    pub(crate) fn undone_by(&self) -> Option<String> {
+        match self {
+            Effect::Adds { table, constraint } => {
+                Some(format!("ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {constraint}"))
+            }
+            Effect::Requires { table, column } => {
+                Some(format!("ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL"))
+            }
+            Effect::Validates | Effect::DropsOwn | Effect::Destroys => None,
+        }
+    }
+}
+
+/// `ALTER TABLE [IF EXISTS] [ONLY] table`, and what follows.
+fn altered<'a, 'b>(lexemes: &'b [Lexeme<'a>]) -> Option<(String, &'b [Lexeme<'a>])> {
+    if !(lexemes.first()?.is("alter") && lexemes.get(1)?.is("table")) {
+        return None;
+    }
+    let mut at = 2;
+    while ["if", "exists", "only"]
+        .iter()
+        .any(|word| lexemes.get(at).is_some_and(|one| one.is(word)))
+    {
+        at += 1;
+    }
+    let mut table = lexemes.get(at)?.text.to_owned();
+    while lexemes.get(at + 1).is_some_and(|one| one.text == ".") {
+        at += 2;
+        table = format!("{table}.{}", lexemes.get(at)?.text);
+    }
+    Some((table, lexemes.get(at + 1..)?))
+}
+
+fn has_top_comma(lexemes: &[Lexeme<'_>]) -> bool {
+    let mut depth = 0_i32;
+    lexemes.iter().any(|lexeme| {
+        match lexeme.text {
+            "(" => depth += 1,
+            ")" => depth -= 1,
+            _ => {}
+        }
+        depth == 0 && lexeme.text == ","
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::statements::split;
+
+    #[test]
+    fn what_can_be_taken_back_is_known_by_its_form() {
+        let sql = "ALTER TABLE public.t ADD CONSTRAINT c CHECK (a IN (1, 2)) NOT VALID;
+            ALTER TABLE public.t VALIDATE CONSTRAINT c;
+            ALTER TABLE ONLY public.t ALTER COLUMN \"A b\" SET NOT NULL;
+            ALTER TABLE public.t ALTER a SET NOT NULL;
+            ALTER TABLE public.t DROP CONSTRAINT c;
+            ALTER TABLE public.t DROP CONSTRAINT other;
+            ALTER TABLE public.t ADD CONSTRAINT d CHECK (a > 0), DROP COLUMN b;
+            ALTER TABLE public.t DROP COLUMN b;
+            DROP TABLE t";
+        let effects = Effect::read_all(&split(sql).unwrap());
+        let undone: Vec<Option<String>> = effects.iter().map(Effect::undone_by).collect();
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(undone[0], text("ALTER TABLE public.t DROP CONSTRAINT IF EXISTS c"));
+        assert_eq!(undone[2], text("ALTER TABLE public.t ALTER COLUMN \"A b\" DROP NOT NULL"));
+        assert_eq!(undone[3], text("ALTER TABLE public.t ALTER COLUMN a DROP NOT NULL"));
+        assert_eq!((&effects[1], &effects[4]), (&Effect::Validates, &Effect::DropsOwn));
+        assert!(effects[5..].iter().all(|effect| *effect == Effect::Destroys), "{effects:?}");
+    }
+}

@@ -1,0 +1,444 @@
+//! The walk over the target's rows, batch by batch. A batch, the checkpoint after it and the proof of the
+//! lease are one transaction, so a batch that was cut off anywhere either happened with its checkpoint or
+//! did not happen.
+
+use std::time::Instant;
+
+use rowproof_io::postgres::{Fault, PostgresError};
+use serde_json::json;
+use tracing::info;
+
+use crate::batch::{Batches, Outcome, Range, explain, last_key, whole_reads};
+use crate::config::OnRowError;
+use crate::engine::{Drive, Pause};
+use crate::error::{Key, MigrateError};
+use crate::link::{is_lock, passes};
+use crate::pace::{Pace, wait_after, worst_ms};
+use crate::progress::{Direction, Progress};
+use crate::rule::Rule;
+use crate::run::{Run, event};
+use crate::signals::Signals;
+use crate::target::Target;
+
+/// Tries for a batch of the smallest size whose rows others hold, in the walk over all rows. Sweeps take
+/// as many as `locks.attempts`.
+const LOCK_TRIES: u32 = 3;
+/// Sweeps until the run says that they lead nowhere.
+const SWEEPS_MAX: u32 = 3;
+/// Time between two looks at a busy database, in milliseconds.
+const LOOK_AGAIN_MS: u64 = 1_000;
+
+/// A walk at work.
+pub(crate) struct Walk<'a> {
+    pub(crate) target: Target,
+    rule: &'a Rule,
+    pub(crate) progress: Progress,
+    pace: Pace,
+    signals: Signals,
+    /// End of the last batch of this call.
+    last_end: Option<Instant>,
+    /// Tries for the next batch that a lock made fail.
+    lock_tries: u32,
+    /// Batches since the last look at the signals.
+    unlooked: u32,
+}
+
+/// What became of a try.
+enum Tried {
+    Done(Outcome),
+    Failed(PostgresError),
+}
+
+impl<'a> Walk<'a> {
+    fn batches<'b>(&'b self, run: &'b Run<'_>) -> Batches<'b> {
+        let backfill = &run.folder.config.backfill;
+        let forward = self.progress.direction == Direction::Forward;
+        Batches {
+            target: &self.target,
+            rule: self.rule,
+            needs: backfill.needs.as_deref().filter(|_| forward),
+            preserve: &backfill.preserve,
+            quarantined: self.progress.quarantined.clone(),
+        }
+    }
+
+    /// Goes on with a walk that the database knows.
+    pub(crate) async fn resume(
+        run: &mut Run<'_>,
+        rule: &'a Rule,
+        direction: Direction,
+    ) -> Result<Walk<'a>, MigrateError> {
+        let target = Target::find(&mut run.link, &run.folder.config.target).await?;
+        let id = run.id().to_owned();
+        let Some(progress) = Progress::read(&mut run.link, &id, direction).await? else {
+            return Err(MigrateError::Bug { what: "the walk's row is missing".into() });
+        };
+        let names: Vec<&String> = target.key.iter().map(|column| &column.name).collect();
+        if !names.iter().copied().eq(progress.key_columns.iter()) {
+            let what = format!("the walk began by ({})", progress.key_columns.join(", "));
+            return Err(MigrateError::NoUsableKey { table: target.table.to_string(), what });
+        }
+        Ok(Walk {
+            target,
+            rule,
+            progress,
+            pace: Pace::default(),
+            signals: Signals::default(),
+            last_end: None,
+            lock_tries: 0,
+            unlooked: u32::MAX,
+        })
+    }
+
+    /// Walks until all rows are done (nothing), or the call has to end.
+    pub(crate) async fn go(&mut self, run: &mut Run<'_>) -> Result<Option<Drive>, MigrateError> {
+        self.guard_plan(run).await?;
+        loop {
+            let Some(range) = self.progress.next_range() else {
+                if self.end_pass(run).await? {
+                    return Ok(None);
+                }
+                continue;
+            };
+            if let Some(end) = run.must_end(worst_ms(&self.progress)) {
+                return Ok(Some(end));
+            }
+            if let Some(end) = self.hold_back(run).await? {
+                return Ok(Some(end));
+            }
+            self.batch(run, &range).await?;
+        }
+    }
+
+    /// Refuses a rule whose batches would read the whole target.
+    async fn guard_plan(&self, run: &mut Run<'_>) -> Result<(), MigrateError> {
+        let Some(range) = self.progress.next_range() else { return Ok(()) };
+        let statement = self.batches(run).statement(&range, self.progress.batch_size);
+        run.begin(run.limits()).await?;
+        let sql = format!("SET LOCAL enable_seqscan = off; {}", explain(&statement));
+        let explained = run.link.run("plan a batch", &sql).await;
+        run.link.roll_back().await;
+        let answer = explained.map_err(|error| self.refused(error))?;
+        let lines: Vec<&str> =
+            (0..answer.rows.len()).filter_map(|row| answer.text(row, 0)).collect();
+        let plan = serde_json::from_str(&lines.join("\n")).map_err(|error| MigrateError::Bug {
+            what: format!("a plan cannot be read: {error}"),
+        })?;
+        match whole_reads(&plan, &self.target).into_iter().next() {
+            Some(table) => {
+                let (file, key) = (self.rule.phase.file().to_owned(), self.target.key_names());
+                Err(MigrateError::PlanUnsafe { file, table, key })
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn refused(&self, source: PostgresError) -> MigrateError {
+        if passes(&source) {
+            return MigrateError::Database(source);
+        }
+        let file = self.rule.phase.file().to_owned();
+        MigrateError::Statement { file, line: self.rule.line, source }
+    }
+
+    /// Waits while a signal says so: nothing once none does, or the end of the call.
+    async fn hold_back(&mut self, run: &mut Run<'_>) -> Result<Option<Drive>, MigrateError> {
+        if self.unlooked < 2 {
+            return Ok(None);
+        }
+        let began = Instant::now();
+        loop {
+            let sign = self.signals.look(&mut run.link, &run.throttle, &self.target).await;
+            if sign != self.progress.pause_reason {
+                self.progress.pause_reason.clone_from(&sign);
+                let kind = if sign.is_some() { "throttled" } else { "unthrottled" };
+                self.save(run, Some((kind, json!({ "signal": sign })))).await?;
+            }
+            let Some(signal) = sign else {
+                self.unlooked = 0;
+                return Ok(None);
+            };
+            let limit = run.throttle.max_pause.0;
+            if began.elapsed() >= limit {
+                let limit_s = limit.as_secs();
+                return Err(MigrateError::ThrottledTooLong { reason: signal, limit_s });
+            }
+            if !run.fits(2 * LOOK_AGAIN_MS) {
+                return Ok(Some(Drive::soon(5, Pause::Throttled { signal })));
+            }
+            run.clock.sleep(std::time::Duration::from_millis(LOOK_AGAIN_MS)).await;
+            // The lease is kept, and new limits and requests are heard.
+            self.save(run, None).await?;
+            if let Some(end) = run.must_end(0) {
+                return Ok(Some(end));
+            }
+        }
+    }
+
+    /// One batch of a range, with all that may come of it.
+    async fn batch(&mut self, run: &mut Run<'_>, range: &Range) -> Result<(), MigrateError> {
+        self.unlooked = self.unlooked.saturating_add(1);
+        let began = Instant::now();
+        let before = self.progress.clone();
+        run.begin(run.limits()).await?;
+        let outcome = match self.try_batch(run, range).await {
+            Tried::Done(outcome) => outcome,
+            Tried::Failed(error) => {
+                run.link.roll_back().await;
+                return self.after_failure(run, range, error).await;
+            }
+        };
+        if outcome.spoiled > 0 {
+            run.link.roll_back().await;
+            let sample = outcome.sample.unwrap_or_default();
+            return Err(MigrateError::PreserveViolated { rows: outcome.spoiled, sample });
+        }
+        self.count(run, &outcome, began);
+        let checkpoint = self.progress.update(run.id());
+        if let Err(error) = run.commit(&checkpoint).await {
+            // It may be done or not: whoever goes on reads where it stands.
+            self.progress = before;
+            return Err(error);
+        }
+        let ms = began.elapsed().as_secs_f64() * 1000.0;
+        run.clock.sleep(wait_after(&run.backfill, ms)).await;
+        Ok(())
+    }
+
+    async fn try_batch(&self, run: &mut Run<'_>, range: &Range) -> Tried {
+        let statement = self.batches(run).statement(range, self.progress.batch_size);
+        // Without this the planner may read the whole table for a batch.
+        let sql = format!("SET LOCAL enable_seqscan = off; {statement}");
+        let answer = match run.link.run("run a batch", &sql).await {
+            Ok(answer) => answer,
+            Err(error) => return Tried::Failed(error),
+        };
+        match answer.json() {
+            Ok(Some(outcome)) => Tried::Done(outcome),
+            Ok(None) | Err(_) => {
+                let what = "it gave no count";
+                Tried::Failed(PostgresError::new(Fault::Setup, "run a batch", what))
+            }
+        }
+    }
+
+    /// Takes a batch's numbers in, before they are committed with it.
+    fn count(&mut self, run: &Run<'_>, outcome: &Outcome, began: Instant) {
+        let ms = began.elapsed().as_secs_f64() * 1000.0;
+        let progress = &mut self.progress;
+        progress.rows_seen += outcome.seen;
+        progress.rows_matched += outcome.matched;
+        progress.rows_changed += outcome.changed;
+        progress.pass_found += outcome.matched;
+        progress.batches += 1;
+        self.pace.take(progress, &run.backfill, ms);
+        if let Some(last_end) = self.last_end {
+            Pace::rate(progress, outcome.seen, last_end.elapsed());
+        }
+        self.last_end = Some(Instant::now());
+        self.lock_tries = 0;
+        progress.advance(outcome.last.clone());
+    }
+
+    /// A batch that failed: smaller, later, around it, or not at all.
+    async fn after_failure(
+        &mut self,
+        run: &mut Run<'_>,
+        range: &Range,
+        error: PostgresError,
+    ) -> Result<(), MigrateError> {
+        let size = self.progress.batch_size;
+        let waits = is_lock(&error) || matches!(error.state(), Some("40001" | "57014"));
+        if waits && size > run.backfill.min {
+            self.progress.batch_size = (size / 2).max(run.backfill.min);
+            return Ok(());
+        }
+        if waits {
+            self.lock_tries += 1;
+            let sweeps = self.progress.pass > 0;
+            let tries = if sweeps { run.folder.config.locks.attempts } else { LOCK_TRIES };
+            if self.lock_tries < tries {
+                run.jitter(run.limits().lock_ms).await;
+                return Ok(());
+            }
+            if !is_lock(&error) {
+                return Err(self.refused_for_good(error));
+            }
+            return self.step_over(run, range).await;
+        }
+        if error.fault == Fault::Row && size > 1 {
+            self.progress.batch_size = size / 2;
+            return Ok(());
+        }
+        if error.fault == Fault::Row {
+            return self.row_failed(run, range, error).await;
+        }
+        Err(self.refused(error))
+    }
+
+    fn refused_for_good(&self, source: PostgresError) -> MigrateError {
+        let file = self.rule.phase.file().to_owned();
+        MigrateError::Statement { file, line: self.rule.line, source }
+    }
+
+    /// The last key of the next rows, read without their locks.
+    async fn peek(
+        &self,
+        run: &mut Run<'_>,
+        range: &Range,
+        rows: u32,
+    ) -> Result<Option<Key>, MigrateError> {
+        let sql = self.batches(run).step_over(range, rows);
+        run.link.run("look at the next keys", &sql).await?.json()
+    }
+
+    /// Leaves a range that others hold locked to the next sweep.
+    async fn step_over(&mut self, run: &mut Run<'_>, range: &Range) -> Result<(), MigrateError> {
+        run.begin(run.limits()).await?;
+        let last = match self.peek(run, range, self.progress.batch_size).await {
+            Ok(last) => last,
+            Err(error) => return run.end(Err(error)).await,
+        };
+        let mut next = self.progress.clone();
+        let mut skipped = None;
+        if let Some(upto) = last.clone() {
+            let range = Range { after: range.after.clone(), upto };
+            skipped = Some(json!({ "range": range, "pass": next.pass }));
+            next.skipped.push(range);
+        }
+        next.advance(last);
+        self.lock_tries = 0;
+        self.write(run, next, skipped.map(|detail| ("range_skipped", detail))).await
+    }
+
+    /// The rule fails on one row: it ends the run, or is put aside.
+    async fn row_failed(
+        &mut self,
+        run: &mut Run<'_>,
+        range: &Range,
+        source: PostgresError,
+    ) -> Result<(), MigrateError> {
+        run.begin(run.limits()).await?;
+        let found = self.peek(run, range, 1).await;
+        let Some(key) = (match found {
+            Ok(key) => key,
+            Err(error) => return run.end(Err(error)).await,
+        }) else {
+            // Somebody deleted it just now.
+            return run.end(Ok(())).await;
+        };
+        let file = self.rule.phase.file().to_owned();
+        let backfill = &run.folder.config.backfill;
+        let max = backfill.quarantine_max;
+        let is_full = self.progress.quarantined.len() >= usize::try_from(max).unwrap_or(usize::MAX);
+        let refused = match backfill.on_row_error {
+            OnRowError::Abort => {
+                Some(MigrateError::RowFailed { file, key: key.clone(), source: source.clone() })
+            }
+            OnRowError::Quarantine if is_full => {
+                Some(MigrateError::QuarantineFull { file, max, key: key.clone() })
+            }
+            OnRowError::Quarantine => None,
+        };
+        if let Some(error) = refused {
+            return run.end(Err(error)).await;
+        }
+        let detail = json!({ "key": key, "sqlstate": source.state(), "what": source.what });
+        let mut next = self.progress.clone();
+        next.quarantined.push(key.clone());
+        next.advance(Some(key));
+        self.write(run, next, Some(("quarantined", detail))).await
+    }
+
+    /// Within a transaction: writes the walk down, with an event, and commits.
+    async fn write(
+        &mut self,
+        run: &mut Run<'_>,
+        next: Progress,
+        note: Option<(&str, serde_json::Value)>,
+    ) -> Result<(), MigrateError> {
+        let mut sql = next.update(run.id());
+        if let Some((kind, detail)) = note {
+            info!(migration = run.id(), kind, %detail, "the backfill");
+            sql = format!("{sql}; {}", event(run.id(), kind, &detail));
+        }
+        run.commit(&sql).await?;
+        self.progress = next;
+        Ok(())
+    }
+
+    async fn save(
+        &mut self,
+        run: &mut Run<'_>,
+        note: Option<(&str, serde_json::Value)>,
+    ) -> Result<(), MigrateError> {
+        run.begin(run.limits()).await?;
+        let next = self.progress.clone();
+        self.write(run, next, note).await
+    }
+
+    /// All ranges of a pass are walked: whether that was all. Otherwise the next sweep is set up.
+    async fn end_pass(&mut self, run: &mut Run<'_>) -> Result<bool, MigrateError> {
+        let progress = &self.progress;
+        let forward = progress.direction == Direction::Forward;
+        let has_needs = forward && run.folder.config.backfill.needs.is_some();
+        let found_some = has_needs && (progress.pass == 0 || progress.pass_found > 0);
+        let detail = json!({ "direction": progress.direction, "pass": progress.pass,
+            "found": progress.pass_found, "skipped": progress.skipped.len(), "rows_seen": progress.rows_seen,
+            "rows_changed": progress.rows_changed, "quarantined": progress.quarantined });
+        if progress.skipped.is_empty() && !(found_some && progress.key_hi.is_some()) {
+            run.note("walked", &detail).await?;
+            return Ok(true);
+        }
+        let mut next = progress.clone();
+        let all =
+            next.key_hi.iter().map(|upto| Range { after: None, upto: upto.clone() }).collect();
+        let skipped = std::mem::take(&mut next.skipped);
+        next.ranges = if has_needs { all } else { skipped };
+        next.cursor = None;
+        next.pass_found = 0;
+        let is_last = progress.pass >= SWEEPS_MAX;
+        // After this many the next call makes a fresh start of them.
+        next.pass = if is_last { 1 } else { progress.pass + 1 };
+        let sample = if is_last { self.sample(run, &next.ranges).await? } else { vec![] };
+        self.progress = next;
+        self.save(run, Some(("pass_ended", detail))).await?;
+        if is_last && !(has_needs && sample.is_empty()) {
+            return Err(MigrateError::NotConverging { sweeps: SWEEPS_MAX, sample });
+        }
+        Ok(false)
+    }
+
+    /// Keys of some rows that are still to be done.
+    async fn sample(&self, run: &mut Run<'_>, ranges: &[Range]) -> Result<Vec<Key>, MigrateError> {
+        let mut sample: Vec<Key> = vec![];
+        run.begin(run.long_limits()).await?;
+        for range in ranges {
+            let sql = self.batches(run).left_over(range);
+            match run.link.run("look for rows that are left", &sql).await {
+                Ok(answer) => sample.extend(answer.jsons::<Key>()?),
+                Err(error) => return run.end(Err(error.into())).await,
+            }
+            if sample.len() >= 5 {
+                break;
+            }
+        }
+        sample.truncate(5);
+        run.end(Ok(sample)).await
+    }
+}
+
+/// Within a transaction: freezes the end of a walk over all rows and writes it down.
+pub(crate) async fn begin_walk(
+    run: &mut Run<'_>,
+    target: &Target,
+    direction: Direction,
+) -> Result<(), MigrateError> {
+    let key_hi = run.link.run("freeze the last key", &last_key(target)).await?.json::<Key>()?;
+    let names = target.key.iter().map(|column| column.name.clone()).collect();
+    let size = run.backfill.start.min(run.backfill.max);
+    let progress = Progress::new(direction, names, key_hi, size, target.est_rows);
+    let insert = progress.insert(run.id());
+    run.link.run("write the walk down", &insert).await?;
+    Ok(())
+}
