@@ -1,0 +1,27 @@
+//! Migrations of a real Postgres: killed, frozen, crowded, locked out, taken back.
+//!
+//! Sizes come from the environment, for longer runs: `ROWPROOF_MIGRATE_ROWS`, `ROWPROOF_MIGRATE_KILLS`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::wildcard_enum_match_arm,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on fails, and prints what it measured"
+)]
+
+mod fixture;
+mod kills;
+#[path = "../support/postgres.rs"]
+#[allow(dead_code, reason = "the end-to-end tests use the rest")]
+mod postgres;
+#[path = "../support/proxy.rs"]
+#[allow(dead_code, reason = "the end-to-end tests use the rest")]
+mod proxy;
+mod rows;
+mod whole;

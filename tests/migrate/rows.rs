@@ -1,0 +1,1 @@
+//! Rows that are locked, refused by the rule, or left by it as they were.
