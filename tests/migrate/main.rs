@@ -17,6 +17,7 @@
 
 mod fixture;
 mod kills;
+mod lint;
 #[path = "../support/postgres.rs"]
 #[allow(dead_code, reason = "the end-to-end tests use the rest")]
 mod postgres;

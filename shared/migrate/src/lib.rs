@@ -16,6 +16,8 @@ mod gates;
 mod index;
 mod lease;
 mod link;
+#[cfg(feature = "lint")]
+pub mod lint;
 mod locked;
 mod measure;
 mod online;
