@@ -16,6 +16,7 @@
 )]
 
 mod fixture;
+mod generate;
 mod kills;
 mod lint;
 #[path = "../support/postgres.rs"]

@@ -13,6 +13,7 @@ pub mod engine;
 pub mod error;
 pub mod folder;
 mod gates;
+pub mod generate;
 mod index;
 mod lease;
 mod link;

@@ -3,6 +3,7 @@
 use squawk_syntax::ast::{self, AstNode};
 
 use crate::folder::Phase;
+use crate::generate::UNDO_COLUMN;
 
 use super::actions::{Action, Added, Kind};
 use super::expressions::{columns as columns_of, conjuncts, in_list};
@@ -95,6 +96,10 @@ fn copies(sources: &Sources) -> Vec<Finding> {
             own && one.name != column && !key.contains(&one.name)
         });
         let Some(from) = from else { continue };
+        // What a row was is written down once, not kept in step.
+        if column == UNDO_COLUMN {
+            continue;
+        }
         if is_added && !sources.is_synced(&table) {
             findings.push(Finding::at(
                 script.place(expr.syntax()),
