@@ -20,15 +20,18 @@ mod link;
 #[cfg(feature = "lint")]
 pub mod lint;
 mod locked;
+pub mod locks;
 mod measure;
 mod online;
 mod pace;
 mod phases;
+pub mod plan;
 mod progress;
 mod queries;
 pub mod rule;
 mod run;
 mod schema;
+pub mod shadow;
 mod signals;
 pub mod state;
 pub mod statements;

@@ -1,0 +1,252 @@
+//! Level 3 of a dry run: what the target itself says, read only.
+//!
+//! One transaction that cannot write, with limits on waiting and running. Nothing stronger than what a
+//! reader takes is locked, so the rule's own UPDATE and the rows' locks are left out of what is planned.
+
+use rowproof_core::copy::{quote, quote_text};
+use rowproof_io::postgres::PostgresError;
+use serde::Serialize;
+use serde_json::Value;
+use tokio_postgres::Client;
+
+use crate::error::MigrateError;
+use crate::folder::Folder;
+use crate::locks::LockMode;
+
+const NOT_CHECKED: [&str; 5] = [
+    "the plan of the rule's UPDATE, DELETE or INSERT: planning it locks the table as a writer",
+    "how long schema changes take and what they lock: see shadow",
+    "room on the disk: the server does not tell; a backfill of all rows can double the table",
+    "replicas that a role without pg_monitor does not see, and those of a managed service",
+    "what triggers do",
+];
+
+/// A query of the backfill, and how Postgres would run it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Planned {
+    /// `batch`, `probe` or `sweep`.
+    pub query: &'static str,
+    /// Indexes that it reads.
+    pub indexes: Vec<String>,
+    /// Whether it reads all of the target, or sorts it.
+    pub reads_all: bool,
+}
+
+/// A transaction that has been open for long.
+#[derive(Debug, Clone, Serialize)]
+pub struct LongTransaction {
+    /// Process id of its backend.
+    pub pid: i32,
+    /// `application_name` of the session.
+    pub application: String,
+    /// Its age, in seconds.
+    pub age_s: i64,
+}
+
+/// A replica.
+#[derive(Debug, Clone, Serialize)]
+pub struct Replica {
+    /// `application_name` of the replica.
+    pub application: String,
+    /// Its state.
+    pub state: String,
+    /// How far it is behind, in milliseconds; unknown while nothing is written.
+    pub lag_ms: Option<i64>,
+}
+
+/// What the target says.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlanReport {
+    /// Bytes of the table without its indexes.
+    pub table_bytes: i64,
+    /// Bytes with indexes and TOAST.
+    pub total_bytes: i64,
+    /// Rows by the planner's statistics; none before the first ANALYZE.
+    pub rows_estimate: Option<f64>,
+    /// Queries of the backfill; none when the table is empty.
+    pub planned: Vec<Planned>,
+    /// Transactions that are open for more than a minute.
+    pub long_transactions: Vec<LongTransaction>,
+    /// Triggers of the table that fire on the rule's writes too.
+    pub triggers: Vec<String>,
+    /// Whether policies hide rows from some roles.
+    pub row_security: bool,
+    /// Publications that send each changed row.
+    pub publications: Vec<String>,
+    /// Replicas of the server.
+    pub replicas: Vec<Replica>,
+    /// The strongest lock that was taken to find all this.
+    pub strongest_lock: Option<LockMode>,
+    /// What remains open.
+    pub not_checked: Vec<String>,
+}
+
+fn of(error: tokio_postgres::Error) -> MigrateError {
+    PostgresError::of("look at the target", &error).into()
+}
+
+/// Looks at the target of a folder. The session has to be in no transaction.
+///
+/// # Errors
+/// The target is not there, may not be read, or is locked for longer than `locks.lock_timeout`.
+pub async fn plan(client: &Client, folder: &Folder) -> Result<PlanReport, MigrateError> {
+    let locks = folder.config.locks;
+    let begin = format!(
+        "BEGIN READ ONLY; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}",
+        locks.lock_timeout.as_ms(),
+        locks.statement_timeout.as_ms()
+    );
+    client.batch_execute(&begin).await.map_err(of)?;
+    let report = look(client, folder).await;
+    client.batch_execute("ROLLBACK").await.map_err(of)?;
+    report
+}
+
+async fn look(client: &Client, folder: &Folder) -> Result<PlanReport, MigrateError> {
+    let table = folder.config.target.table.quoted();
+    let facts =
+        "SELECT pg_table_size(c.oid), pg_total_relation_size(c.oid), c.reltuples, c.relrowsecurity
+        FROM pg_class c WHERE c.oid = $1::text::regclass";
+    let facts = client.query_one(facts, &[&table]).await.map_err(of)?;
+    let rows: f32 = facts.get(2);
+    let mut not_checked: Vec<String> = NOT_CHECKED.iter().map(|&open| open.to_owned()).collect();
+    let planned = queries(client, folder, &mut not_checked).await?;
+    let triggers = "SELECT tgname::text FROM pg_trigger
+        WHERE tgrelid = $1::text::regclass AND NOT tgisinternal AND tgenabled <> 'D' ORDER BY 1";
+    let publications = "SELECT p.pubname::text FROM pg_publication p
+        WHERE p.puballtables OR EXISTS (SELECT 1 FROM pg_publication_tables t
+          WHERE t.pubname = p.pubname
+            AND format('%I.%I', t.schemaname, t.tablename)::regclass = $1::text::regclass) ORDER BY 1";
+    Ok(PlanReport {
+        table_bytes: facts.get(0),
+        total_bytes: facts.get(1),
+        rows_estimate: (rows >= 0.0).then(|| f64::from(rows)),
+        planned,
+        long_transactions: long_transactions(client).await?,
+        triggers: names(client, triggers, &table).await?,
+        row_security: facts.get(3),
+        publications: names(client, publications, &table).await?,
+        replicas: replicas(client).await?,
+        strongest_lock: strongest_lock(client).await?,
+        not_checked,
+    })
+}
+
+async fn names(client: &Client, sql: &str, table: &str) -> Result<Vec<String>, MigrateError> {
+    let rows = client.query(sql, &[&table]).await.map_err(of)?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+async fn long_transactions(client: &Client) -> Result<Vec<LongTransaction>, MigrateError> {
+    let sql = "SELECT pid, coalesce(application_name, ''),
+          extract(epoch FROM clock_timestamp() - xact_start)::bigint
+        FROM pg_stat_activity
+        WHERE xact_start < clock_timestamp() - interval '1 minute' AND pid <> pg_backend_pid()
+        ORDER BY xact_start";
+    let rows = client.query(sql, &[]).await.map_err(of)?;
+    let read = |row: &tokio_postgres::Row| LongTransaction {
+        pid: row.get(0),
+        application: row.get(1),
+        age_s: row.get(2),
+    };
+    Ok(rows.iter().map(read).collect())
+}
+
+async fn replicas(client: &Client) -> Result<Vec<Replica>, MigrateError> {
+    let sql = "SELECT coalesce(application_name, ''), coalesce(state, 'hidden'),
+          (extract(epoch FROM replay_lag) * 1000)::bigint
+        FROM pg_stat_replication ORDER BY 1";
+    let rows = client.query(sql, &[]).await.map_err(of)?;
+    let read = |row: &tokio_postgres::Row| Replica {
+        application: row.get(0),
+        state: row.get(1),
+        lag_ms: row.get(2),
+    };
+    Ok(rows.iter().map(read).collect())
+}
+
+async fn strongest_lock(client: &Client) -> Result<Option<LockMode>, MigrateError> {
+    let sql = "SELECT mode FROM pg_locks WHERE locktype = 'relation' AND pid = pg_backend_pid()";
+    let rows = client.query(sql, &[]).await.map_err(of)?;
+    Ok(rows.iter().filter_map(|row| LockMode::parse(row.get(0))).max())
+}
+
+/// The queries of the backfill without their locks on rows, from the first key on.
+async fn queries(
+    client: &Client,
+    folder: &Folder,
+    not_checked: &mut Vec<String>,
+) -> Result<Vec<Planned>, MigrateError> {
+    let target = &folder.config.target;
+    if folder.backfill.is_none() || target.key.is_empty() {
+        not_checked.push("queries of a backfill: the folder has no rule, or no target.key".into());
+        return Ok(vec![]);
+    }
+    let table = target.table.quoted();
+    let quoted: Vec<String> = target.key.iter().map(|name| quote(name)).collect();
+    let key = quoted.join(", ");
+    client.batch_execute("SET LOCAL enable_seqscan = off").await.map_err(of)?;
+    let texts: Vec<String> = quoted.iter().map(|name| format!("{name}::text")).collect();
+    let first = format!("SELECT {} FROM {table} ORDER BY {key} LIMIT 1", texts.join(", "));
+    let Some(first) = client.query_opt(&first, &[]).await.map_err(of)? else {
+        not_checked.push("queries of the backfill: the table is empty".into());
+        return Ok(vec![]);
+    };
+    let values = (0..quoted.len()).map(|at| quote_text(first.get::<_, &str>(at)));
+    let after = format!("({key}) > ({})", values.collect::<Vec<_>>().join(", "));
+    let size = folder.config.backfill.start;
+    let batch = format!("SELECT {key} FROM {table} t WHERE {after} ORDER BY {key} LIMIT {size}");
+    let probe = format!("SELECT 1 FROM {table} t WHERE {after} LIMIT 1");
+    let mut planned =
+        vec![explain(client, "batch", &batch).await?, explain(client, "probe", &probe).await?];
+    if let Some(needs) = &folder.config.backfill.needs {
+        let sweep = format!(
+            "SELECT {key} FROM {table} t WHERE {after} AND ({needs}) ORDER BY {key} LIMIT {size}"
+        );
+        client.batch_execute("SAVEPOINT sweep").await.map_err(of)?;
+        match explain(client, "sweep", &sweep).await {
+            Ok(found) => planned.push(found),
+            Err(MigrateError::Database(error)) if error.state() == Some("42703") => {
+                client.batch_execute("ROLLBACK TO sweep").await.map_err(of)?;
+                not_checked.push(
+                    "the sweep: backfill.needs names a column that expand.sql has yet to add"
+                        .into(),
+                );
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(planned)
+}
+
+async fn explain(client: &Client, query: &'static str, sql: &str) -> Result<Planned, MigrateError> {
+    let sql = format!("EXPLAIN (FORMAT JSON) {sql}");
+    let rows = client.simple_query(&sql).await.map_err(of)?;
+    let mut text = String::new();
+    for row in rows {
+        if let tokio_postgres::SimpleQueryMessage::Row(row) = row {
+            text.push_str(row.get(0).unwrap_or_default());
+        }
+    }
+    let plan = serde_json::from_str::<Value>(&text)
+        .map_err(|error| MigrateError::Bug { what: format!("EXPLAIN gave no JSON: {error}") })?;
+    let mut planned = Planned { query, indexes: vec![], reads_all: false };
+    collect(&plan, &mut planned);
+    Ok(planned)
+}
+
+fn collect(node: &Value, planned: &mut Planned) {
+    match node {
+        Value::Array(members) => members.iter().for_each(|member| collect(member, planned)),
+        Value::Object(fields) => {
+            let kind = fields.get("Node Type").and_then(Value::as_str).unwrap_or_default();
+            // A sort has to read everything before it gives the first row.
+            planned.reads_all |= ["Seq Scan", "Sort"].contains(&kind);
+            if let Some(index) = fields.get("Index Name").and_then(Value::as_str) {
+                planned.indexes.push(index.to_owned());
+            }
+            fields.values().for_each(|value| collect(value, planned));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
