@@ -27,3 +27,4 @@ mod postgres;
 mod proxy;
 mod rows;
 mod whole;
+mod writers;

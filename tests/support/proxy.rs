@@ -15,6 +15,8 @@ const COMMIT: &[u8] = b"COMMIT\0";
 #[derive(Debug, Default)]
 pub(crate) struct Cuts {
     pub(crate) percent: AtomicU64,
+    /// So many commits pass before the first that may be cut.
+    pub(crate) skip: AtomicU64,
     /// Only the next commit, in this way (1: before, 2: unanswered, 3: after); 0 for any of them.
     pub(crate) once: AtomicU64,
     /// The commit never reached the server.
@@ -26,6 +28,12 @@ pub(crate) struct Cuts {
 }
 
 impl Cuts {
+    /// Whether this commit is one of those that pass.
+    fn skips(&self) -> bool {
+        let fewer = |left: u64| left.checked_sub(1);
+        self.skip.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer).is_ok()
+    }
+
     pub(crate) fn total(&self) -> u64 {
         [&self.before, &self.unanswered, &self.after]
             .map(|count| count.load(Ordering::SeqCst))
@@ -61,7 +69,7 @@ async fn forward(mut client: OwnedReadHalf, mut server: OwnedWriteHalf, cuts: &C
     let mut buffer = vec![0; 64 << 10];
     while let Ok(length @ 1..) = client.read(&mut buffer).await {
         let bytes = &buffer[..length];
-        let commits = bytes.ends_with(COMMIT);
+        let commits = bytes.ends_with(COMMIT) && !cuts.skips();
         if !commits || fastrand::u64(..100) >= cuts.percent.load(Ordering::SeqCst) {
             if server.write_all(bytes).await.is_err() {
                 return;

@@ -140,6 +140,15 @@ impl Engine {
     /// # Errors
     /// The migration cannot go on by itself.
     pub async fn drive(&self, deadline: Deadline) -> Result<Drive, MigrateError> {
+        match self.try_drive(deadline).await {
+            Err(MigrateError::Database(error)) if passes(&error) => {
+                Ok(Drive::soon(5, Pause::Unavailable { what: error.to_string() }))
+            }
+            other => other,
+        }
+    }
+
+    async fn try_drive(&self, deadline: Deadline) -> Result<Drive, MigrateError> {
         let mut link = Link::new(self.server.clone());
         let record = self.enter(&mut link).await?;
         if record.state.is_settled() {
