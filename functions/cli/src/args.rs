@@ -56,6 +56,8 @@ pub(crate) enum Command {
     Init(crate::init::Args),
     /// Check a pipeline file, and try it on files without writing anything
     Check(crate::check::Args),
+    /// Migrate data of a Postgres database: resumable, throttled, checked, and reversible until you say so
+    Migrate(crate::migrate::Args),
 }
 
 const EXIT_CODES: &str = "Exit code: 0 all committed and balanced (rejected rows included), \

@@ -18,6 +18,7 @@ mod init;
 mod inputs;
 mod jobs;
 mod lock;
+mod migrate;
 mod outcome;
 mod progress;
 mod rate;
@@ -106,5 +107,6 @@ async fn dispatch(args: Args) -> anyhow::Result<u8> {
         Command::Torture(args) => torture::run(args).await,
         Command::Init(args) => init::run(args).await,
         Command::Check(args) => check::run(args).await,
+        Command::Migrate(args) => migrate::run(args).await,
     }
 }

@@ -125,7 +125,8 @@ impl Engine {
         Engine { folder, server, clock, options, gated: true }
     }
 
-    pub(crate) fn id(&self) -> &str {
+    /// Name of the migration.
+    pub fn id(&self) -> &str {
         &self.folder.config.id
     }
 

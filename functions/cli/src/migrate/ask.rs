@@ -1,0 +1,141 @@
+//! What people ask of a migration that runs, or decide about it.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args as ClapArgs;
+use rowproof_migrate::change::ThrottleChange;
+use rowproof_migrate::values::Span;
+use serde_json::{Value, json};
+
+use super::{At, By, Target};
+use crate::report::line;
+use crate::{OK, Usage};
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Pause {
+    #[command(flatten)]
+    pub(super) target: Target,
+    #[command(flatten)]
+    by: By,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Resume {
+    #[command(flatten)]
+    pub(super) target: Target,
+    /// Who, for the history
+    #[arg(long, env = "USER", hide_env_values = true, default_value = "unknown")]
+    by: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Throttle {
+    #[command(flatten)]
+    pub(super) target: Target,
+    /// Who, for the history
+    #[arg(long, env = "USER", hide_env_values = true, default_value = "unknown")]
+    by: String,
+    /// How long a batch is to take, in milliseconds
+    #[arg(long)]
+    target_ms: Option<u32>,
+    /// Most rows of a batch
+    #[arg(long)]
+    max: Option<u32>,
+    /// Share of the time in which a batch runs, above 0 and at most 1
+    #[arg(long)]
+    duty: Option<f64>,
+    /// Replay lag over which it waits, such as 2s
+    #[arg(long, value_parser = span)]
+    max_replica_lag: Option<Span>,
+    /// Sessions waiting for a lock on the table over which it waits
+    #[arg(long)]
+    max_lock_waiters: Option<u32>,
+    /// Whether it waits while the table is vacuumed
+    #[arg(long)]
+    pause_on_autovacuum: Option<bool>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Evidence {
+    #[command(flatten)]
+    pub(super) target: Target,
+    /// Who, for the history
+    #[arg(long, env = "USER", hide_env_values = true, default_value = "unknown")]
+    by: String,
+    /// What for: staging_run, rollback_rehearsed, backup or approval
+    #[arg(long)]
+    gate: String,
+    /// File with the evidence, as `rowproof migrate rehearse --json` prints it
+    #[arg(long, value_name = "FILE", conflicts_with = "taken_at")]
+    file: Option<PathBuf>,
+    /// For `backup`: when it was taken, RFC 3339
+    #[arg(long, value_name = "TIME")]
+    taken_at: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Adopt {
+    #[command(flatten)]
+    at: At,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+fn span(text: &str) -> Result<Span, String> {
+    Span::parse(text).ok_or_else(|| "write a time such as 500ms or 2s".to_owned())
+}
+
+fn done(target: &Target, what: &str) -> u8 {
+    match target.json {
+        true => line(&json!({ "done": what }).to_string()),
+        false => line(what),
+    }
+    OK
+}
+
+pub(super) async fn pause(args: &Pause) -> anyhow::Result<u8> {
+    args.target.engine().await?.pause(&args.by.by, &args.by.reason).await?;
+    Ok(done(&args.target, "paused: it stops at its next batch, and nobody begins"))
+}
+
+pub(super) async fn resume(args: &Resume) -> anyhow::Result<u8> {
+    args.target.engine().await?.resume(&args.by).await?;
+    Ok(done(&args.target, "resumed: `rowproof migrate run` goes on"))
+}
+
+pub(super) async fn throttle(args: &Throttle) -> anyhow::Result<u8> {
+    let change = ThrottleChange {
+        target_ms: args.target_ms,
+        max: args.max,
+        duty: args.duty,
+        max_replica_lag: args.max_replica_lag,
+        max_lock_waiters: args.max_lock_waiters,
+        pause_on_autovacuum: args.pause_on_autovacuum,
+        ..ThrottleChange::default()
+    };
+    if serde_json::to_value(&change)? == json!({}) {
+        return Err(Usage("name at least one limit; see --help".into()).into());
+    }
+    args.target.engine().await?.throttle(&args.by, &change).await?;
+    Ok(done(&args.target, "changed: it counts from the next batch on"))
+}
+
+pub(super) async fn evidence(args: &Evidence) -> anyhow::Result<u8> {
+    let evidence = match (&args.file, &args.taken_at) {
+        (Some(file), _) => {
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("{} cannot be read", file.display()))?;
+            serde_json::from_str(&text)
+                .map_err(|error| Usage(format!("{}: no JSON: {error}", file.display())))?
+        }
+        (None, Some(at)) => json!({ "taken_at": at }),
+        (None, None) if args.gate == "approval" => Value::Null,
+        (None, None) => {
+            return Err(Usage("give the evidence by --file or --taken-at".into()).into());
+        }
+    };
+    args.target.engine().await?.record_evidence(&args.gate, &evidence, &args.by).await?;
+    Ok(done(&args.target, "recorded, for the files as they are now"))
+}

@@ -1,0 +1,170 @@
+//! `rowproof migrate`: data migrations of Postgres.
+
+mod ask;
+mod before;
+mod new;
+mod run;
+mod show;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args as ClapArgs, Subcommand};
+use rowproof_core::pipeline::Dsn;
+use rowproof_io::clients::Clients;
+use rowproof_io::clock::Clock;
+use rowproof_io::postgres::{Databases, Server};
+use rowproof_migrate::engine::{Engine, Options};
+use rowproof_migrate::error::MigrateError;
+use rowproof_migrate::folder::Folder;
+use serde_json::json;
+
+use crate::Usage;
+use crate::report::line;
+
+const EXIT_CODES: &str = "Exit code: 0 done, 2 a file, key or right is wrong, 10 paused or out of time (call again), \
+                          20 a gate is not met, 30 a lock could not be had, 40 rows are not as they have \
+                          to be, 50 another runner took over, 60 a bug of ours";
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Write the folder of a migration for a usual change, in its safe form
+    New(Box<new::Args>),
+    /// Find what a folder's files do wrong, without a database
+    Lint(before::Lint),
+    /// Ask the target how it would run, read only
+    Plan(before::Plan),
+    /// Go on until it is done, or something stops it
+    #[command(after_help = EXIT_CODES)]
+    Run(run::Args),
+    /// Tell how far it is
+    Status(show::Status),
+    /// Tell what happened, event by event
+    History(show::History),
+    /// Stop it at its next batch
+    Pause(ask::Pause),
+    /// Take a pause back
+    Resume(ask::Resume),
+    /// Change its limits while it runs
+    Throttle(ask::Throttle),
+    /// Record evidence for a gate, or an approval
+    Evidence(ask::Evidence),
+    /// Take everything back, batch by batch; possible until something was dropped
+    #[command(after_help = EXIT_CODES)]
+    Rollback(run::Rollback),
+}
+
+/// The database.
+#[derive(Debug, Clone, ClapArgs)]
+struct At {
+    /// Where the database is: env:VARIABLE, secret:NAME or iam:user@host:port/database
+    #[arg(long, value_name = "DSN", default_value = "env:DATABASE_URL")]
+    dsn: String,
+}
+
+/// A migration and the database it is for.
+#[derive(Debug, Clone, ClapArgs)]
+struct Target {
+    /// Folder of the migration
+    folder: PathBuf,
+    #[command(flatten)]
+    at: At,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl At {
+    async fn server(&self) -> anyhow::Result<Server> {
+        server(&self.dsn, "--dsn").await
+    }
+}
+
+/// Who asks for something, and why.
+#[derive(Debug, Clone, ClapArgs)]
+struct By {
+    /// Why, for the history
+    #[arg(long)]
+    reason: String,
+    /// Who, for the history
+    #[arg(long, env = "USER", hide_env_values = true, default_value = "unknown")]
+    by: String,
+}
+
+impl Target {
+    async fn engine(&self) -> anyhow::Result<Engine> {
+        let folder = Folder::load(&self.folder)?;
+        Ok(Engine::new(folder, self.at.server().await?, Clock::system(), Options::default()))
+    }
+}
+
+/// A database by its `dsn`, which the option of this name gave.
+async fn server(text: &str, option: &str) -> anyhow::Result<Server> {
+    let dsn = Dsn::parse(text).ok_or_else(|| {
+        Usage(format!(
+            "{option} takes env:VARIABLE, secret:NAME or iam:user@host:port/database; a connection \
+             string itself would be seen by every process of this machine"
+        ))
+    })?;
+    let databases = Databases::new(&Clients::load(None).await, Clock::system());
+    Ok(Server::known(Arc::new(databases), dsn))
+}
+
+/// Runs the verb.
+pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
+    let as_json = args.verb.is_json();
+    match Box::pin(perform(args.verb)).await {
+        Ok(code) => Ok(code),
+        Err(error) => match error.downcast_ref::<MigrateError>() {
+            Some(failed) => {
+                if as_json {
+                    line(&json!({"error": failed.to_string(), "code": failed.code()}).to_string());
+                } else {
+                    eprintln!("error: {}: {failed}", failed.code());
+                }
+                Ok(failed.class().exit_code())
+            }
+            None => Err(error),
+        },
+    }
+}
+
+async fn perform(verb: Verb) -> anyhow::Result<u8> {
+    match verb {
+        Verb::New(args) => new::run(&args),
+        Verb::Lint(args) => before::lint(&args),
+        Verb::Plan(args) => before::plan(&args).await,
+        Verb::Run(args) => run::run(&args).await,
+        Verb::Status(args) => show::status(&args).await,
+        Verb::History(args) => show::history(&args).await,
+        Verb::Pause(args) => ask::pause(&args).await,
+        Verb::Resume(args) => ask::resume(&args).await,
+        Verb::Throttle(args) => ask::throttle(&args).await,
+        Verb::Evidence(args) => ask::evidence(&args).await,
+        Verb::Rollback(args) => run::rollback(&args).await,
+    }
+}
+
+impl Verb {
+    fn is_json(&self) -> bool {
+        match self {
+            Verb::New(_) => false,
+            Verb::Lint(args) => args.json,
+                Verb::Plan(before::Plan { target })
+            | Verb::Run(run::Args { target, .. })
+            | Verb::Status(show::Status { target })
+            | Verb::History(show::History { target })
+            | Verb::Pause(ask::Pause { target, .. })
+            | Verb::Resume(ask::Resume { target, .. })
+            | Verb::Throttle(ask::Throttle { target, .. })
+            | Verb::Evidence(ask::Evidence { target, .. })
+            | Verb::Rollback(run::Rollback { target, .. }) => target.json,
+        }
+    }
+}

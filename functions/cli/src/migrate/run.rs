@@ -1,0 +1,167 @@
+//! Goes on with a migration, or takes it back, until it is done or somebody is needed.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use clap::Args as ClapArgs;
+use indicatif::ProgressBar;
+use rowproof_io::clock::{Clock, Deadline};
+use rowproof_migrate::engine::{Drive, Engine, Pause};
+use rowproof_migrate::error::MigrateError;
+use rowproof_migrate::values::Span;
+use tokio::time::sleep;
+
+use super::{By, Target};
+use crate::report::line;
+use crate::wait::or_interrupted;
+use crate::{INTERRUPTED, Usage};
+
+/// Seconds of one call of the engine: none is ever cut off, so it only bounds how long a statement may be
+/// that cannot be cut in pieces.
+const CALL_SECONDS: u64 = 7 * 24 * 3600;
+/// A server that does not answer for so long ends the run; it goes on by the same command.
+const SILENT_MAX: Duration = Duration::from_secs(300);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(super) target: Target,
+    /// End after this time, such as 10m; the same command goes on
+    #[arg(long = "for", value_name = "TIME", value_parser = span)]
+    limit: Option<Span>,
+    /// Let a gate pass that is not met, for these files: GATE=REASON, which the history keeps
+    #[arg(long = "override", value_name = "GATE=REASON")]
+    overrides: Vec<String>,
+    /// Who, for the history of an override
+    #[arg(long, env = "USER", hide_env_values = true, default_value = "unknown")]
+    by: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Rollback {
+    #[command(flatten)]
+    pub(super) target: Target,
+    #[command(flatten)]
+    by: By,
+}
+
+fn span(text: &str) -> Result<Span, String> {
+    Span::parse(text).ok_or_else(|| "write a time such as 30s, 10m or 2h".to_owned())
+}
+
+pub(super) async fn run(args: &Args) -> anyhow::Result<u8> {
+    let engine = args.target.engine().await?;
+    for text in &args.overrides {
+        let (gate, reason) = text
+            .split_once('=')
+            .filter(|(_, reason)| !reason.trim().is_empty())
+            .ok_or_else(|| Usage("--override takes GATE=REASON".into()))?;
+        engine.override_gate(gate, reason, &args.by).await?;
+        eprintln!("gate {gate} is overridden by {}: {reason}", args.by);
+    }
+    let seconds = args.limit.map_or(CALL_SECONDS, |limit| limit.0.as_secs().max(1));
+    let deadline = Clock::system().deadline_in(seconds);
+    through(args.target.json, &engine, deadline, None).await
+}
+
+pub(super) async fn rollback(args: &Rollback) -> anyhow::Result<u8> {
+    let engine = args.target.engine().await?;
+    let deadline = Clock::system().deadline_in(CALL_SECONDS);
+    through(args.target.json, &engine, deadline, Some(&args.by)).await
+}
+
+/// Calls the engine until nothing is left to do, or waiting is of no use.
+async fn through(
+    as_json: bool,
+    engine: &Engine,
+    deadline: Deadline,
+    back: Option<&By>,
+) -> anyhow::Result<u8> {
+    let bar = (!as_json && std::io::stderr().is_terminal()).then(ProgressBar::new_spinner);
+    let work = async {
+        tokio::select! {
+            ended = until_over(engine, deadline, back) => Ok(ended?),
+            never = watch(engine, bar.as_ref()) => match never {},
+        }
+    };
+    let ended = or_interrupted(work).await;
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    let Some(drive) = ended? else { return Ok(INTERRUPTED) };
+    let code = drive.class().exit_code();
+    if as_json {
+        line(&serde_json::to_string(&drive)?);
+        return Ok(code);
+    }
+    match &drive {
+        Drive::Done { state } => line(&format!("{}: {state}", engine.id())),
+        Drive::Yield { reason, .. } => {
+            line(&format!("{}: not done yet: {}", engine.id(), waits_for(reason)));
+            line("next: the same command goes on");
+        }
+    }
+    Ok(code)
+}
+
+async fn until_over(
+    engine: &Engine,
+    deadline: Deadline,
+    back: Option<&By>,
+) -> Result<Drive, MigrateError> {
+    let mut silent = Duration::ZERO;
+    loop {
+        let drive = match back {
+            Some(By { reason, by }) => engine.rollback(by, reason, deadline).await?,
+            None => engine.drive(deadline).await?,
+        };
+        let Drive::Yield { after, reason } = &drive else { return Ok(drive) };
+        match reason {
+            Pause::Throttled { .. } | Pause::StillRunning { .. } => silent = Duration::ZERO,
+            Pause::Unavailable { .. } if silent < SILENT_MAX => silent += *after,
+            Pause::Unavailable { .. }
+            | Pause::OutOfTime
+            | Pause::LeaseHeld { .. }
+            | Pause::Asked { .. }
+            | Pause::WindowClosed { .. } => return Ok(drive),
+        }
+        if deadline.remaining_ms() <= u64::try_from(after.as_millis()).unwrap_or(u64::MAX) {
+            return Ok(drive);
+        }
+        sleep(*after).await;
+    }
+}
+
+fn waits_for(reason: &Pause) -> String {
+    match reason {
+        Pause::OutOfTime => "the time is over".to_owned(),
+        Pause::LeaseHeld { owner } => format!("another runner works on it ({owner})"),
+        Pause::Asked { by, reason } => {
+            format!("paused by {by}: {reason}; `rowproof migrate resume` takes that back")
+        }
+        Pause::WindowClosed { opens_in_s } => {
+            format!("its window opens in {} min", opens_in_s.div_ceil(60))
+        }
+        Pause::Throttled { signal } => format!("the database is busy: {signal}"),
+        Pause::StillRunning { pid } => {
+            format!("a statement of an earlier runner still runs (backend {pid})")
+        }
+        Pause::Unavailable { what } => format!("the server does not answer: {what}"),
+    }
+}
+
+/// Shows how far it is, for as long as it is polled.
+async fn watch(engine: &Engine, bar: Option<&ProgressBar>) -> std::convert::Infallible {
+    loop {
+        sleep(LOOK_EVERY).await;
+        let Some(bar) = bar else { continue };
+        // What cannot be read now is shown later; the run itself says why.
+        if let Ok(status) = engine.status().await {
+            let state = status.state.map_or("pending", |state| state.name());
+            let far = status.backfill.as_ref().map(super::show::how_far).unwrap_or_default();
+            bar.set_message(format!("{state} {far}"));
+            bar.tick();
+        }
+    }
+}

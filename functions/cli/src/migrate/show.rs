@@ -1,0 +1,102 @@
+//! How far a migration is, and what happened.
+
+use clap::Args as ClapArgs;
+use rowproof_migrate::status::{BackfillStatus, Eta};
+
+use super::Target;
+use crate::OK;
+use crate::report::{grouped, line, printable};
+
+/// Characters of an event's detail on one line.
+const DETAIL_MAX: usize = 200;
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(super) target: Target,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct History {
+    #[command(flatten)]
+    pub(super) target: Target,
+}
+
+pub(super) async fn status(args: &Status) -> anyhow::Result<u8> {
+    let status = args.target.engine().await?.status().await?;
+    if args.target.json {
+        line(&serde_json::to_string(&status)?);
+        return Ok(OK);
+    }
+    let state = status.state.map_or("not begun here", |state| state.name());
+    line(&format!("{}: {state}", status.id));
+    if !status.same_folder {
+        line("  the folder is not the one it was begun with");
+    }
+    if let Some(owner) = &status.owner {
+        line(&format!("  worked on by {owner}, epoch {}", status.epoch));
+    }
+    if let Some(paused) = &status.paused {
+        line(&format!("  paused: {paused}"));
+    }
+    if let Some(backfill) = &status.backfill {
+        line(&format!("  {}", how_far(backfill)));
+        if let Some(reason) = &backfill.pause_reason {
+            line(&format!("  waits: {reason}"));
+        }
+        if backfill.ranges_skipped > 0 {
+            let ranges = backfill.ranges_skipped;
+            line(&format!("  {ranges} ranges of rows are locked by others: swept up later"));
+        }
+        for key in backfill.quarantined.iter().take(10) {
+            line(&format!("  quarantined: the row with key {}", key.join(", ")));
+        }
+    }
+    if let Some(error) = &status.error {
+        let text = |name: &str| error.get(name).and_then(|value| value.as_str()).unwrap_or("");
+        line(&format!("  last failure: {}: {}", text("code"), text("message")));
+    }
+    Ok(OK)
+}
+
+pub(super) async fn history(args: &History) -> anyhow::Result<u8> {
+    for event in args.target.engine().await?.history().await? {
+        if args.target.json {
+            line(&serde_json::to_string(&event)?);
+            continue;
+        }
+        let detail = printable(&event.detail.to_string(), DETAIL_MAX);
+        line(&format!("{:>6} {} {:<20} {detail}", event.seq, event.at, event.kind));
+    }
+    Ok(OK)
+}
+
+/// `backfill: 1,200,000 of about 5,000,000 rows, 35,000 rows/s, about 2 min left (1 to 3)`
+pub(super) fn how_far(backfill: &BackfillStatus) -> String {
+    let of = match backfill.est_rows.and_then(|rows| u64::try_from(rows).ok()) {
+        Some(rows) => format!(" of about {}", grouped(rows)),
+        None => String::new(),
+    };
+    let pass = if backfill.pass > 0 { format!(", sweep {}", backfill.pass) } else { String::new() };
+    let left = match &backfill.eta {
+        Eta::Unknown => "time left unknown".to_owned(),
+        Eta::Seconds { low, expected, high } => {
+            format!("{} left ({} to {})", span(*expected), span(*low), span(*high))
+        }
+    };
+    format!(
+        "{}: {}{of} rows{pass}, {} changed, {:.0} rows/s, {left}",
+        if backfill.direction == "undo" { "undoing" } else { "backfill" },
+        grouped(backfill.rows_seen),
+        grouped(backfill.rows_changed),
+        backfill.rows_per_second
+    )
+}
+
+fn span(seconds: f64) -> String {
+    match seconds {
+        s if s < 120.0 => format!("{s:.0} s"),
+        s if s < 7_200.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.1} h", s / 3_600.0),
+    }
+}
