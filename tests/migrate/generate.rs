@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rowproof_migrate::config::InvariantKind;
+use rowproof_migrate::engine::Drive;
 use rowproof_migrate::folder::{Folder, Phase};
 use rowproof_migrate::generate::{
     AddColumn, AddForeignKey, AddIndex, BulkDelete, BulkUpdate, Change, ChangeType, Fill, Place,
@@ -10,14 +11,16 @@ use rowproof_migrate::generate::{
 };
 use rowproof_migrate::lint::lint;
 use rowproof_migrate::rule::Rule;
+use rowproof_migrate::state::State;
 use rowproof_migrate::values::TableName;
 use tempfile::TempDir;
 use tokio_postgres::Client;
 
+use super::fixture::{engine, finish, number};
 use crate::postgres::Postgres;
 
 const TABLE: &str = "\"Shop\".\"Customer s\"";
-const SETUP: &str = r#"
+pub(crate) const SETUP: &str = r#"
 DROP SCHEMA IF EXISTS "Shop" CASCADE;
 CREATE SCHEMA "Shop";
 CREATE TABLE "Shop".regions (id bigint PRIMARY KEY);
@@ -30,7 +33,7 @@ INSERT INTO "Shop"."Customer s"
   FROM generate_series(1, 1000) i;
 "#;
 
-fn place(id: &str) -> Place {
+pub(crate) fn place(id: &str) -> Place {
     Place {
         id: id.to_owned(),
         table: TableName { schema: "Shop".into(), name: "Customer s".into() },
@@ -240,16 +243,7 @@ impl Run {
 #[tokio::test]
 async fn every_generated_folder_runs_and_comes_back() {
     let postgres = Postgres::start().await;
-    for (id, change) in [
-        ("a_computed", computed()),
-        ("a_constant", constant()),
-        ("a_rename", rename()),
-        ("a_type", change_type()),
-        ("a_key", foreign_key()),
-        ("an_index", index()),
-        ("an_update", bulk_update()),
-        ("a_delete", bulk_delete()),
-    ] {
+    for (id, change) in changes() {
         let run = Run::new(postgres.look().await, id, &change).await;
         let before = run.whole(TABLE).await;
         let rounds: &[&str] = if run.folder.config.reversible { &["back", "on"] } else { &["on"] };
@@ -270,6 +264,36 @@ async fn every_generated_folder_runs_and_comes_back() {
         run.phase(Phase::Contract).await;
         assert_ne!(run.whole(TABLE).await, before, "{id}");
     }
+}
+
+/// All changes, by a name for each.
+pub(crate) fn changes() -> [(&'static str, Change); 8] {
+    [
+        ("a_computed", computed()),
+        ("a_constant", constant()),
+        ("a_rename", rename()),
+        ("a_type", change_type()),
+        ("a_key", foreign_key()),
+        ("an_index", index()),
+        ("an_update", bulk_update()),
+        ("a_delete", bulk_delete()),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_generated_folder_runs_through_the_engine() {
+    let postgres = Postgres::start().await;
+    let client = postgres.look().await;
+    for (id, change) in changes() {
+        client.batch_execute(SETUP).await.unwrap();
+        let dir = TempDir::new().unwrap();
+        let path = write(dir.path(), &place(id), &change).unwrap();
+        client.batch_execute("ANALYZE").await.unwrap();
+        let done = finish(&engine(&path, &postgres.url())).await;
+        assert_eq!(done, Drive::Done { state: State::Done }, "{id}");
+    }
+    let left = "SELECT count(*) FROM \"Shop\".\"Customer s\" WHERE region = 3";
+    assert_eq!(number(&client, left).await, 0);
 }
 
 #[tokio::test]
@@ -353,7 +377,7 @@ async fn undoing_an_update_keeps_what_was_written_since() {
     assert_eq!(run.text(&row).await.unwrap(), "mine 1, C5@example.com , C10@example.com ");
 }
 
-fn example() -> PathBuf {
+pub(crate) fn example() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     root.join("infra/migrations/20240115_add_customer_tier")
 }

@@ -26,5 +26,6 @@ mod postgres;
 #[allow(dead_code, reason = "the end-to-end tests use the rest")]
 mod proxy;
 mod rows;
+mod shadow;
 mod whole;
 mod writers;

@@ -30,7 +30,7 @@ impl Drop for Postgres {
 }
 
 /// The folder of `initdb` and `postgres`: on the path, or where Debian puts the newest.
-fn binaries() -> PathBuf {
+pub(crate) fn binaries() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<_> = std::env::split_paths(&path).collect();
     let mut debian: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")

@@ -50,8 +50,10 @@ pub struct Settings {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("environment variable {name} {problem}")]
 pub struct SettingsError {
-    name: &'static str,
-    problem: &'static str,
+    /// The variable.
+    pub name: &'static str,
+    /// What is wrong with it.
+    pub problem: &'static str,
 }
 
 impl Settings {
@@ -152,6 +154,15 @@ pub fn need_runtime_api() -> Result<(), SettingsError> {
         Some(_) => Ok(()),
         None => Err(SettingsError { name: "AWS_LAMBDA_RUNTIME_API", problem }),
     }
+}
+
+/// Reads one environment variable that has to be there.
+///
+/// # Errors
+/// It is not set, or empty.
+pub fn need_env(name: &'static str) -> Result<String, SettingsError> {
+    let problem = "is not set; the deployment template sets it";
+    read_env(name).filter(|value| !value.is_empty()).ok_or(SettingsError { name, problem })
 }
 
 /// Reads one environment variable.

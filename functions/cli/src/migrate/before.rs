@@ -6,9 +6,10 @@ use clap::Args as ClapArgs;
 use rowproof_migrate::folder::Folder;
 use rowproof_migrate::lint::lint as look;
 use rowproof_migrate::plan::{PlanReport, plan as ask};
+use rowproof_migrate::shadow::{Scratch, clone_schema};
 use serde_json::json;
 
-use super::Target;
+use super::{Target, server};
 use crate::report::{counted, grouped, line};
 use crate::{FAILED, OK};
 
@@ -26,6 +27,46 @@ pub(crate) struct Lint {
 pub(crate) struct Plan {
     #[command(flatten)]
     pub(super) target: Target,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Shadow {
+    #[command(flatten)]
+    pub(super) target: Target,
+    /// An empty database to fill and throw away, as a superuser: env:VARIABLE or secret:NAME
+    #[arg(long, value_name = "DSN")]
+    scratch: String,
+    /// pg_dump of the target's major version or a newer one
+    #[arg(long, value_name = "PROGRAM", default_value = "pg_dump")]
+    pg_dump: PathBuf,
+}
+
+pub(super) async fn shadow(args: &Shadow) -> anyhow::Result<u8> {
+    let folder = Folder::load(&args.target.folder)?;
+    let source = args.target.at.server().await?;
+    let mut scratch = Scratch::open(&server(&args.scratch, "--scratch").await?).await?;
+    let wait = folder.config.locks.lock_timeout.as_ms();
+    clone_schema(&args.pg_dump, &source, wait, &scratch).await?;
+    let report = scratch.shadow(&folder).await?;
+    if args.target.json {
+        line(&serde_json::to_string(&report)?);
+        return Ok(OK);
+    }
+    line(&format!("on Postgres {}:", report.server));
+    for verdict in &report.verdicts {
+        let mut parts = vec![];
+        parts.extend(verdict.locks.iter().map(|(table, mode)| format!("{mode:?} on {table}")));
+        parts.extend(verdict.rewrites.iter().map(|table| format!("REWRITES {table}")));
+        parts.extend(verdict.scans.then(|| "reads all rows".to_owned()));
+        let who = match (verdict.blocks_reads(), verdict.blocks_writes()) {
+            (true, _) => "readers and writers wait",
+            (false, true) => "writers wait",
+            (false, false) => "nobody waits",
+        };
+        line(&format!("  {}:{}: {who}; {}", verdict.file, verdict.line, parts.join(", ")));
+    }
+    report.not_checked.iter().for_each(|what| line(&format!("not checked: {what}")));
+    Ok(OK)
 }
 
 pub(super) fn lint(args: &Lint) -> anyhow::Result<u8> {
@@ -49,7 +90,9 @@ pub(super) fn lint(args: &Lint) -> anyhow::Result<u8> {
             0 => line("nothing found"),
             _ => line(&counted(u64::try_from(all).unwrap_or(u64::MAX), "finding")),
         }
-        line("not checked: the table, its rows and size, and what functions and triggers do inside");
+        line(
+            "not checked: the table, its rows and size, and what functions and triggers do inside",
+        );
     }
     Ok(if all == 0 { OK } else { FAILED })
 }

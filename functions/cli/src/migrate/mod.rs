@@ -38,6 +38,8 @@ enum Verb {
     New(Box<new::Args>),
     /// Find what a folder's files do wrong, without a database
     Lint(before::Lint),
+    /// Run the statements on an empty copy: which locks they take, what they rewrite or read
+    Shadow(before::Shadow),
     /// Ask the target how it would run, read only
     Plan(before::Plan),
     /// Go on until it is done, or something stops it
@@ -139,6 +141,7 @@ async fn perform(verb: Verb) -> anyhow::Result<u8> {
     match verb {
         Verb::New(args) => new::run(&args),
         Verb::Lint(args) => before::lint(&args),
+        Verb::Shadow(args) => before::shadow(&args).await,
         Verb::Plan(args) => before::plan(&args).await,
         Verb::Run(args) => run::run(&args).await,
         Verb::Status(args) => show::status(&args).await,
@@ -156,7 +159,8 @@ impl Verb {
         match self {
             Verb::New(_) => false,
             Verb::Lint(args) => args.json,
-                Verb::Plan(before::Plan { target })
+            Verb::Shadow(before::Shadow { target, .. })
+            | Verb::Plan(before::Plan { target })
             | Verb::Run(run::Args { target, .. })
             | Verb::Status(show::Status { target })
             | Verb::History(show::History { target })

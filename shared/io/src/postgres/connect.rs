@@ -214,6 +214,31 @@ impl Place {
         config
     }
 
+    /// As libpq has it.
+    pub(super) fn variables(&self) -> Vec<(&'static str, String)> {
+        let host = self.config.get_hosts().first().map(|host| match host {
+            Host::Tcp(name) => name.clone(),
+            #[cfg(unix)]
+            Host::Unix(path) => path.display().to_string(),
+        });
+        let port = self.config.get_ports().first().map(u16::to_string);
+        let password = self.config.get_password();
+        let password = password.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        let roots = self.roots.as_ref().map(|path| path.display().to_string());
+        let tls = self.tls.then(|| roots.unwrap_or_else(|| "system".to_owned()));
+        let mode = if self.tls { "verify-full" } else { "disable" };
+        let all = [
+            ("PGHOST", host),
+            ("PGPORT", port),
+            ("PGUSER", self.config.get_user().map(str::to_owned)),
+            ("PGDATABASE", self.config.get_dbname().map(str::to_owned)),
+            ("PGPASSWORD", password),
+            ("PGSSLMODE", Some(mode.to_owned())),
+            ("PGSSLROOTCERT", tls),
+        ];
+        all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+
     fn pool(&self) -> Result<Pool, PostgresError> {
         let config = self.session();
         // A connection that slept with its function may be dead: it has to answer first.

@@ -5,10 +5,10 @@
 //! builds on it. Words of the server are those of `lc_messages = C`.
 
 use serde::Serialize;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio_postgres::{AsyncMessage, Client, Connection};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio_postgres::Client;
 
-use rowproof_io::postgres::PostgresError;
+use rowproof_io::postgres::{Fault, PostgresError, Server};
 
 use crate::error::MigrateError;
 use crate::folder::{Folder, Mode, Phase};
@@ -78,45 +78,33 @@ pub struct ShadowReport {
     pub not_checked: Vec<&'static str>,
 }
 
-/// A session whose notices are heard.
-fn hear<S, T>(mut connection: Connection<S, T>) -> UnboundedReceiver<String>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-{
-    let (sender, words) = unbounded_channel();
-    tokio::spawn(async move {
-        let mut next =
-            std::pin::pin!(std::future::poll_fn(|context| connection.poll_message(context)));
-        while let Some(Ok(message)) = next.as_mut().await {
-            if let AsyncMessage::Notice(notice) = message
-                && sender.send(notice.message().to_owned()).is_err()
-            {
-                break;
-            }
-        }
-    });
-    words
-}
-
 impl Scratch {
-    /// Over two connections to the scratch database.
+    /// Over two sessions at the scratch database.
     ///
     /// # Errors
-    /// The role may not set `lc_messages`: it has to be a superuser of the scratch server.
-    pub async fn open<S, T>(
-        worker: (Client, Connection<S, T>),
-        watcher: (Client, Connection<S, T>),
-    ) -> Result<Scratch, MigrateError>
-    where
-        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-        T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-    {
-        let words = hear(worker.1);
-        tokio::spawn(watcher.1);
-        let scratch = Scratch { worker: worker.0, watcher: watcher.0, words };
+    /// The database is not empty, or the role may not set `lc_messages`: it has to be a superuser there.
+    pub async fn open(server: &Server) -> Result<Scratch, MigrateError> {
+        let (worker, words) = server.connect_hearing().await?;
+        let watcher = server.connect().await?;
+        let scratch = Scratch { worker, watcher, words };
         scratch.run("SET lc_messages = 'C'; SET client_min_messages = debug1").await?;
         Ok(scratch)
+    }
+
+    /// Refuses a database that holds something: it would be filled.
+    async fn check_empty(&self) -> Result<(), MigrateError> {
+        const DOING: &str = "look at the scratch database";
+        let sql = "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+                   WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'";
+        let counted = self.worker.query_typed(sql, &[]).await;
+        let counted = counted.map_err(|error| PostgresError::of(DOING, &error))?;
+        let found: i64 = counted.first().and_then(|row| row.try_get(0).ok()).unwrap_or(0);
+        if found > 0 {
+            let what =
+                format!("it is not empty ({found} relations): make one with CREATE DATABASE");
+            return Err(PostgresError::new(Fault::Setup, DOING, what).into());
+        }
+        Ok(())
     }
 
     async fn run(&self, sql: &str) -> Result<(), MigrateError> {
