@@ -1,1 +1,259 @@
-//! Rows that are locked, refused by the rule, or left by it as they were.
+//! Rows that are locked, refused by the rule, or left by it as they were; rows that come and go meanwhile.
+
+use std::time::{Duration, Instant};
+
+use rowproof_io::clock::Clock;
+use rowproof_migrate::engine::Drive;
+use rowproof_migrate::error::MigrateError;
+use rowproof_migrate::state::State;
+
+use super::fixture::{Files, World, add_tier, drive, size};
+use super::writers::Writers;
+
+const DONE: Drive = Drive::Done { state: State::Done };
+const NEEDS: &str = "needs = \"t.tier IS NULL AND t.spend IS NOT NULL\"";
+/// Little patience, for tests in which a lock is never given up.
+const SHORT: &str = "locks = { lock_timeout = \"20ms\", attempts = 2 }";
+
+fn keys(error: &MigrateError) -> Vec<String> {
+    match error {
+        MigrateError::NotConverging { sample, .. }
+        | MigrateError::PreserveViolated { sample, .. } => {
+            sample.iter().map(|key| key.join(",")).collect()
+        }
+        other => panic!("{other}"),
+    }
+}
+
+/// The migration without its schema changes, which a session with locked rows would keep from happening.
+async fn expanded(rows: u64, files: Files) -> World {
+    let files = files.without("expand.sql").without("down.sql").without("contract.sql");
+    let world = World::start(rows, &files).await;
+    let sql =
+        "ALTER TABLE customers ADD COLUMN tier text, ADD COLUMN applied int NOT NULL DEFAULT 0";
+    world.client.batch_execute(sql).await.unwrap();
+    world
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_stay_locked_are_named_and_done_once_they_are_free() {
+    for needs in [NEEDS, "start = 1000"] {
+        let world = expanded(5_000, add_tier(&format!("backfill = {{ {needs} }}\n{SHORT}"))).await;
+        let holder = world.postgres.look().await;
+        let hold = "BEGIN; SELECT FROM customers WHERE id IN (1010, 40000) FOR UPDATE";
+        holder.batch_execute(hold).await.unwrap();
+        let error = drive(&world.engine()).await.unwrap_err();
+        assert_eq!(keys(&error), ["1010", "40000"], "{needs}");
+        assert_eq!(world.state().await, "backfilling");
+        let status = world.engine().status().await.unwrap();
+        assert_eq!(status.error.unwrap()["code"], "NotConverging");
+        holder.batch_execute("COMMIT").await.unwrap();
+        assert_eq!(drive(&world.engine()).await.unwrap(), DONE);
+        assert_eq!(
+            world.number("SELECT count(*) FROM customers WHERE applied <> 1").await,
+            0,
+            "{needs}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_locked_during_the_walk_are_swept_when_they_are_free() {
+    let world =
+        expanded(5_000, add_tier("locks = { lock_timeout = \"50ms\", attempts = 40 }")).await;
+    let holder = world.postgres.look().await;
+    holder.batch_execute("BEGIN; SELECT FROM customers WHERE id = 1010 FOR UPDATE").await.unwrap();
+    let free = async {
+        tokio::time::sleep(Duration::from_millis(900)).await;
+        holder.batch_execute("COMMIT").await.unwrap();
+    };
+    let engine = world.engine();
+    let (outcome, ()) = tokio::join!(drive(&engine), free);
+    assert_eq!(outcome.unwrap(), DONE);
+    let skipped = "SELECT count(*) FROM rowproof_migrate.event WHERE kind = 'range_skipped'";
+    assert!(world.number(skipped).await > 0);
+    assert_eq!(world.number("SELECT count(*) FROM customers WHERE applied <> 1").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rule_that_gives_null_ends_and_names_the_rows() {
+    let files = add_tier(&format!("backfill = {{ {NEEDS} }}\n{SHORT}")).edit(
+        "backfill.sql",
+        "'tier ' ||",
+        "CASE WHEN t.id NOT IN (70, 9000) THEN 'tier ' END ||",
+    );
+    let world = expanded(5_000, files).await;
+    let error = drive(&world.engine()).await.unwrap_err();
+    assert_eq!(keys(&error), ["70", "9000"]);
+    assert_eq!(error.class().exit_code(), 40);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_the_rule_fails_on_are_put_aside_by_their_keys() {
+    let rule = "backfill = { on_row_error = \"quarantine\", quarantine_max = 3 }";
+    let files = add_tier(rule)
+        .edit(
+            "migration.toml",
+            "tier IS NULL AND",
+            "tier IS NULL AND id NOT IN (10, 25000, 50000) AND",
+        )
+        .edit(
+            "backfill.sql",
+            "(t.spend / 100)",
+            "(t.spend / CASE WHEN t.id IN (10, 25000, 50000) THEN 0 ELSE 100 END)",
+        );
+    let world = expanded(5_000, files.clone()).await;
+    assert_eq!(drive(&world.engine()).await.unwrap(), DONE);
+    let backfill = world.engine().status().await.unwrap().backfill.unwrap();
+    assert_eq!(backfill.quarantined, [["10"], ["25000"], ["50000"]]);
+    assert_eq!(world.number("SELECT count(*) FROM customers WHERE applied = 1").await, 4_997);
+
+    for (from, to, expected) in [
+        ("quarantine_max = 3", "quarantine_max = 2", "QuarantineFull"),
+        ("quarantine\"", "abort\"", "RowFailed"),
+    ] {
+        let world = expanded(5_000, files.clone().edit("migration.toml", from, to)).await;
+        let error = drive(&world.engine()).await.unwrap_err();
+        assert_eq!(error.code(), expected);
+        let key = if expected == "RowFailed" { "\"10\"" } else { "\"50000\"" };
+        assert!(error.to_string().contains(key) && !error.to_string().contains("c10@"), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rule_that_changes_what_it_has_to_preserve_is_stopped_in_its_batch() {
+    let files = add_tier("backfill = { preserve = [\"email\"] }").edit(
+        "backfill.sql",
+        "SET ",
+        "SET email = CASE WHEN t.id = 70 THEN 'x' ELSE t.email END, ",
+    );
+    let world = expanded(2_000, files).await;
+    let error = drive(&world.engine()).await.unwrap_err();
+    assert_eq!(keys(&error), ["70"]);
+    assert_eq!(world.number("SELECT count(*) FROM customers WHERE applied > 0").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rule_that_reads_the_whole_table_for_a_batch_is_refused() {
+    let files =
+        add_tier("").edit("backfill.sql", "t.id = b.id", "t.email = 'c' || b.id || '@example.com'");
+    let world = expanded(20_000, files).await;
+    let error = drive(&world.engine()).await.unwrap_err();
+    assert_eq!(error.code(), "PlanUnsafe", "{error}");
+}
+
+/// The table grows at both ends and within, faster than it is walked, and whole batches of it are deleted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_walk_ends_although_the_table_grows_and_shrinks() {
+    let rows = 20_000;
+    let files = add_tier(
+        "backfill = { start = 100, min = 20, max = 100, duty = 0.5 }\nthrottle = { max_lock_waiters = 90 }",
+    );
+    let world = World::start(rows, &files.without("contract.sql")).await;
+    let engine = world.engine();
+    let task = tokio::spawn(async move { drive(&engine).await });
+    let (began, mut grown) = (Instant::now(), 0);
+    while !task.is_finished() {
+        assert!(began.elapsed() < Duration::from_secs(120), "it does not end");
+        let from = rows * 10 + 1_000 * grown;
+        let sql = format!(
+            "INSERT INTO customers (id, email, spend, born) SELECT i, 'new', i % 700, 'during' \
+             FROM generate_series({from} + 1, {from} + 900) i; \
+             DELETE FROM customers WHERE id > {} AND id <= {}",
+            150_000 - 2_000 * grown,
+            150_000 - 2_000 * (grown as i64 - 1)
+        );
+        world.client.batch_execute(&sql).await.unwrap();
+        grown += 1;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(task.await.unwrap().unwrap(), DONE);
+    println!("{grown} times 900 rows came and 200 went in {:.1} s", began.elapsed().as_secs_f64());
+    let count = |condition: &str| format!("SELECT count(*) FROM customers WHERE {condition}");
+    assert_eq!(world.number(&count("born = 'before' AND applied <> 1")).await, 0);
+    assert_eq!(world.number(&count("tier IS DISTINCT FROM 'tier ' || (spend / 100)")).await, 0);
+    let above =
+        "applied <> 0 AND id > (SELECT (key_hi->>0)::bigint FROM rowproof_migrate.backfill)";
+    assert_eq!(world.number(&count(above)).await, 0, "rows that came later are not walked");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_of_seconds_do_what_one_long_call_does() {
+    let rows = size("ROWPROOF_MIGRATE_CALL_ROWS", 20_000);
+    let settings = "backfill = { start = 100, min = 20, max = 100, duty = 0.5 }\n\
+        locks = { lock_timeout = \"200ms\", statement_timeout = \"800ms\" }";
+    let files = add_tier(settings).without("contract.sql");
+    let mut took = vec![];
+    let mut calls = 0;
+    for seconds in [600, 2] {
+        let world = World::start(rows, &files).await;
+        let began = Instant::now();
+        loop {
+            let (call, engine) = (Instant::now(), world.engine());
+            let outcome = engine.drive(Clock::system().deadline_in(seconds)).await.unwrap();
+            calls += u32::from(seconds == 2);
+            assert!(call.elapsed() < Duration::from_secs(seconds), "a step overran the call");
+            if outcome == DONE {
+                break;
+            }
+        }
+        took.push(began.elapsed().as_secs_f64());
+        assert_eq!(world.number("SELECT count(*) FROM customers WHERE applied <> 1").await, 0);
+    }
+    println!("{rows} rows: one call {:.2} s, {calls} calls {:.2} s", took[0], took[1]);
+    assert!(calls > 2, "{calls} calls");
+    // The machine that runs the tests is not idle: the exact share is for a longer run.
+    assert!(took[1] < took[0] * 1.5 + 1.0, "{took:?}");
+}
+
+/// Against the same walk by hand, without engine, throttle or checkpoint.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_walk_is_about_as_fast_at_its_end_as_at_its_begin() {
+    let rows = size("ROWPROOF_MIGRATE_SPEED_ROWS", 100_000);
+    let settings = "backfill = { start = 5000, min = 5000, max = 5000, duty = 1.0 }";
+    let files = add_tier(settings).without("contract.sql");
+    let world = World::start(rows, &files).await;
+    let began = Instant::now();
+    assert_eq!(drive(&world.engine()).await.unwrap(), DONE);
+    let whole = began.elapsed().as_secs_f64();
+    world.client.batch_execute("UPDATE customers SET tier = NULL").await.unwrap();
+    world.client.batch_execute("VACUUM FULL ANALYZE customers").await.unwrap();
+    let mut by_hand = vec![];
+    for from in (0..rows * 10).step_by(50_000) {
+        let sql = format!(
+            "WITH b AS MATERIALIZED (SELECT id FROM customers WHERE id > {from} AND id <= {from} + 50000 \
+             ORDER BY id FOR NO KEY UPDATE) UPDATE customers t SET tier = 'tier ' || (t.spend / 100), \
+             applied = t.applied + 1 FROM b WHERE t.id = b.id"
+        );
+        let began = Instant::now();
+        world.client.batch_execute(&sql).await.unwrap();
+        by_hand.push(began.elapsed().as_secs_f64());
+    }
+    let hand: f64 = by_hand.iter().sum();
+    println!("{rows} rows: engine, with all phases, {whole:.2} s; by hand {hand:.2} s");
+    assert!(whole < hand * 3.0 + 2.0, "{whole} s against {hand} s");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_writers_wait_for_stays_small() {
+    let rows = size("ROWPROOF_MIGRATE_LATENCY_ROWS", 60_000);
+    let world = World::start(rows, &add_tier("").without("contract.sql")).await;
+    let pause = Duration::from_millis(20);
+    let quiet = Writers::start(&world, 4, rows, pause).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let quiet = quiet.stop().await;
+    let busy = Writers::start(&world, 4, rows, pause).await;
+    assert_eq!(world.finish().await, DONE);
+    let busy = busy.stop().await;
+    let at = |waits: &[f64], share: f64| waits[(waits.len() as f64 * share) as usize];
+    println!(
+        "writers wait, in ms (p50, p99, max): {:.1} {:.1} {:.1} without, {:.1} {:.1} {:.1} with the backfill",
+        at(&quiet, 0.5),
+        at(&quiet, 0.99),
+        quiet.last().unwrap(),
+        at(&busy, 0.5),
+        at(&busy, 0.99),
+        busy.last().unwrap()
+    );
+    assert!(*busy.last().unwrap() < 1_000.0, "a writer waited {} ms", busy.last().unwrap());
+}

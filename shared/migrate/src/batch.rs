@@ -135,25 +135,22 @@ impl Batches<'_> {
         )
     }
 
-    /// Keys of some rows of a range that need the rule; locked ones, when there is no such predicate.
-    pub(crate) fn left_over(&self, range: &Range) -> String {
+    /// Keys of some rows of a range that the rule was to be applied to; of those only that others hold
+    /// locked, if so asked.
+    pub(crate) fn left_over(&self, range: &Range, only_locked: bool) -> String {
         let target = self.target;
         let (table, keys) = (target.table.quoted(), target.columns("t"));
         let (within, wanted) = (self.within(range), self.wanted());
-        if self.needs.is_some() {
-            return format!(
-                "SELECT {} FROM {table} t WHERE {within}{wanted} ORDER BY {keys} LIMIT 5",
-                target.as_json("t")
-            );
-        }
+        let of = if only_locked {
+            format!("AND {} NOT IN (SELECT {} FROM free)", target.row("t"), target.columns(""))
+        } else {
+            String::new()
+        };
         format!(
             "WITH free AS MATERIALIZED (SELECT {keys} FROM {table} t WHERE {within}{wanted} \
-               FOR NO KEY UPDATE SKIP LOCKED)
-             SELECT {} FROM {table} t WHERE {within}{wanted} AND {} NOT IN (SELECT {} FROM free) \
-             ORDER BY {keys} LIMIT 5",
+               AND {only_locked} FOR NO KEY UPDATE SKIP LOCKED)
+             SELECT {} FROM {table} t WHERE {within}{wanted} {of} ORDER BY {keys} LIMIT 5",
             target.as_json("t"),
-            target.row("t"),
-            target.columns("")
         )
     }
 }

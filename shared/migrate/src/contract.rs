@@ -83,7 +83,7 @@ impl Run<'_> {
         };
         let mut tries = Tries::default();
         loop {
-            if let Some(end) = self.must_end(self.limits().lock_ms + self.limits().statement_ms) {
+            if let Some(end) = self.must_end(self.limits().lock_ms + self.limits().statement_ms)? {
                 return Ok(Some(end));
             }
             let failed = match self.try_contract(ord, statement, effect, limits).await {

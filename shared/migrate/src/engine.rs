@@ -184,6 +184,7 @@ impl Engine {
             throttle: self.folder.config.throttle.clone(),
             gated: self.gated,
             progressed: false,
+            worked: false,
         }
     }
 
@@ -282,7 +283,7 @@ impl Run<'_> {
         let Some(state) = self.end(state).await? else {
             return Err(MigrateError::Bug { what: "the migration's row is missing".into() });
         };
-        if let Some(end) = self.must_end(0).filter(|_| !state.is_settled()) {
+        if let Some(end) = self.must_end(0)?.filter(|_| !state.is_settled()) {
             return Ok(Turn::End(end));
         }
         match state {

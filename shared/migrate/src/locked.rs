@@ -85,7 +85,7 @@ impl Run<'_> {
         let limits = self.limits();
         let limit = limits.lock_ms.saturating_mul(1 << tries.made.min(10)).min(WAIT_MAX_MS);
         self.jitter(limit).await;
-        Ok(self.must_end(limits.lock_ms.saturating_add(limits.statement_ms)))
+        self.must_end(limits.lock_ms.saturating_add(limits.statement_ms))
     }
 }
 
@@ -164,7 +164,7 @@ impl Run<'_> {
         let limits = self.limits();
         let mut tries = Tries::default();
         loop {
-            if let Some(end) = self.must_end(limits.lock_ms.saturating_add(limits.statement_ms)) {
+            if let Some(end) = self.must_end(limits.lock_ms.saturating_add(limits.statement_ms))? {
                 return Ok(Some(end));
             }
             let failed = match self.try_all(phase, limits, from, to, detail).await {

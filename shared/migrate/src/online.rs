@@ -46,7 +46,7 @@ impl Run<'_> {
             if known.as_ref().is_some_and(|step| step.state == "done") {
                 continue;
             }
-            if let Some(end) = self.must_end(0) {
+            if let Some(end) = self.must_end(0)? {
                 return Ok(Some(end));
             }
             if let Some(Step { runs: true, pid: Some(pid), .. }) = known {
@@ -193,6 +193,7 @@ impl Run<'_> {
             quote_text(&statement.text)
         );
         self.commit(&sql).await?;
+        self.worked = true;
         Ok(())
     }
 

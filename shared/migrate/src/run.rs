@@ -67,6 +67,8 @@ pub(crate) struct Run<'a> {
     pub(crate) gated: bool,
     /// Something was committed since it was last asked.
     pub(crate) progressed: bool,
+    /// A step of this call is through.
+    pub(crate) worked: bool,
 }
 
 impl Run<'_> {
@@ -185,6 +187,7 @@ impl Run<'_> {
         if answer.counts.first() != Some(&1) {
             return Err(MigrateError::Fenced { id: self.id().to_owned(), epoch: self.epoch });
         }
+        self.worked = true;
         let detail = json!({ "from": from, "to": to, "epoch": self.epoch, "detail": detail });
         let event = event(self.id(), "state", &detail);
         self.link.run("write the event", &event).await?;
@@ -214,18 +217,28 @@ impl Run<'_> {
     }
 
     /// Why the call is to end now, if it is: asked to pause, out of its window, or out of time.
-    pub(crate) fn must_end(&self, step_ms: u64) -> Option<Drive> {
+    /// A step that does not fit a call of its own never will.
+    pub(crate) fn must_end(&self, step_ms: u64) -> Result<Option<Drive>, MigrateError> {
         if let Some(reason) = &self.control.paused {
             let by = self.control.paused_by.clone().unwrap_or_default();
-            return Some(Drive::soon(30, Pause::Asked { by, reason: reason.clone() }));
+            return Ok(Some(Drive::soon(30, Pause::Asked { by, reason: reason.clone() })));
         }
         if let Some(window) = self.folder.config.gates.window.as_ref().filter(|_| self.gated) {
             let opens_in_s = window.opens_in(self.clock.now_ms());
             if opens_in_s > 0 {
-                return Some(Drive::soon(opens_in_s, Pause::WindowClosed { opens_in_s }));
+                return Ok(Some(Drive::soon(opens_in_s, Pause::WindowClosed { opens_in_s })));
             }
         }
-        (!self.fits(step_ms)).then(|| Drive::soon(0, Pause::OutOfTime))
+        if self.fits(step_ms) {
+            return Ok(None);
+        }
+        if self.worked {
+            return Ok(Some(Drive::soon(0, Pause::OutOfTime)));
+        }
+        let estimate_s = step_ms.saturating_add(self.margin_ms).div_ceil(1_000);
+        let remaining_s = self.deadline.remaining_ms() / 1_000;
+        let place = "the next step, with the time that stays free at a call's end,".to_owned();
+        Err(MigrateError::NeedsLongRunner { place, estimate_s, remaining_s })
     }
 
     /// Waits a random time up to a limit, so that many do not come back at once.

@@ -28,10 +28,20 @@ const SWEEPS_MAX: u32 = 3;
 /// Time between two looks at a busy database, in milliseconds.
 const LOOK_AGAIN_MS: u64 = 1_000;
 
+/// What the planner is kept from, the first that does. Joins by a sorted or hashed key are fine between other
+/// tables, so they are only taken away when one of them reads all of the target.
+const PLANNERS: [&str; 3] = [
+    "SET LOCAL enable_seqscan = off",
+    "SET LOCAL enable_seqscan = off; SET LOCAL enable_mergejoin = off",
+    "SET LOCAL enable_seqscan = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_hashjoin = off",
+];
+
 /// A walk at work.
 pub(crate) struct Walk<'a> {
     pub(crate) target: Target,
     rule: &'a Rule,
+    /// One of `PLANNERS`.
+    planner: &'static str,
     pub(crate) progress: Progress,
     pace: Pace,
     signals: Signals,
@@ -81,6 +91,7 @@ impl<'a> Walk<'a> {
         Ok(Walk {
             target,
             rule,
+            planner: PLANNERS[0],
             progress,
             pace: Pace::default(),
             signals: Signals::default(),
@@ -100,7 +111,7 @@ impl<'a> Walk<'a> {
                 }
                 continue;
             };
-            if let Some(end) = run.must_end(worst_ms(&self.progress)) {
+            if let Some(end) = run.must_end(worst_ms(&self.progress))? {
                 return Ok(Some(end));
             }
             if let Some(end) = self.hold_back(run).await? {
@@ -110,12 +121,40 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Refuses a rule whose batches would read the whole target.
-    async fn guard_plan(&self, run: &mut Run<'_>) -> Result<(), MigrateError> {
+    /// Chooses what the planner may do, so that no batch reads the whole target, small or large; refuses a
+    /// rule for which there is nothing.
+    async fn guard_plan(&mut self, run: &mut Run<'_>) -> Result<(), MigrateError> {
         let Some(range) = self.progress.next_range() else { return Ok(()) };
-        let statement = self.batches(run).statement(&range, self.progress.batch_size);
+        let mut read_whole = None;
+        for planner in PLANNERS {
+            let small = self.whole_read(run, &range, self.progress.batch_size, planner).await?;
+            let large = self.whole_read(run, &range, run.backfill.max, planner).await?;
+            read_whole = small.or(large);
+            if read_whole.is_none() {
+                self.planner = planner;
+                return Ok(());
+            }
+        }
+        match read_whole {
+            Some(table) => {
+                let (file, key) = (self.rule.phase.file().to_owned(), self.target.key_names());
+                Err(MigrateError::PlanUnsafe { file, table, key })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Which relation of the target a batch of this size would read as a whole, if any.
+    async fn whole_read(
+        &self,
+        run: &mut Run<'_>,
+        range: &Range,
+        rows: u32,
+        planner: &str,
+    ) -> Result<Option<String>, MigrateError> {
+        let statement = self.batches(run).statement(range, rows);
         run.begin(run.limits()).await?;
-        let sql = format!("SET LOCAL enable_seqscan = off; {}", explain(&statement));
+        let sql = format!("{planner}; {}", explain(&statement));
         let explained = run.link.run("plan a batch", &sql).await;
         run.link.roll_back().await;
         let answer = explained.map_err(|error| self.refused(error))?;
@@ -124,13 +163,7 @@ impl<'a> Walk<'a> {
         let plan = serde_json::from_str(&lines.join("\n")).map_err(|error| MigrateError::Bug {
             what: format!("a plan cannot be read: {error}"),
         })?;
-        match whole_reads(&plan, &self.target).into_iter().next() {
-            Some(table) => {
-                let (file, key) = (self.rule.phase.file().to_owned(), self.target.key_names());
-                Err(MigrateError::PlanUnsafe { file, table, key })
-            }
-            None => Ok(()),
-        }
+        Ok(whole_reads(&plan, &self.target).into_iter().next())
     }
 
     fn refused(&self, source: PostgresError) -> MigrateError {
@@ -169,7 +202,7 @@ impl<'a> Walk<'a> {
             run.clock.sleep(std::time::Duration::from_millis(LOOK_AGAIN_MS)).await;
             // The lease is kept, and new limits and requests are heard.
             self.save(run, None).await?;
-            if let Some(end) = run.must_end(0) {
+            if let Some(end) = run.must_end(0)? {
                 return Ok(Some(end));
             }
         }
@@ -200,6 +233,7 @@ impl<'a> Walk<'a> {
             self.progress = before;
             return Err(error);
         }
+        run.worked = true;
         let ms = began.elapsed().as_secs_f64() * 1000.0;
         run.clock.sleep(wait_after(&run.backfill, ms)).await;
         Ok(())
@@ -207,8 +241,7 @@ impl<'a> Walk<'a> {
 
     async fn try_batch(&self, run: &mut Run<'_>, range: &Range) -> Tried {
         let statement = self.batches(run).statement(range, self.progress.batch_size);
-        // Without this the planner may read the whole table for a batch.
-        let sql = format!("SET LOCAL enable_seqscan = off; {statement}");
+        let sql = format!("{}; {statement}", self.planner);
         let answer = match run.link.run("run a batch", &sql).await {
             Ok(answer) => answer,
             Err(error) => return Tried::Failed(error),
@@ -394,13 +427,20 @@ impl<'a> Walk<'a> {
         let all =
             next.key_hi.iter().map(|upto| Range { after: None, upto: upto.clone() }).collect();
         let skipped = std::mem::take(&mut next.skipped);
+        let locked = skipped.clone();
         next.ranges = if has_needs { all } else { skipped };
         next.cursor = None;
         next.pass_found = 0;
         let is_last = progress.pass >= SWEEPS_MAX;
         // After this many the next call makes a fresh start of them.
         next.pass = if is_last { 1 } else { progress.pass + 1 };
-        let sample = if is_last { self.sample(run, &next.ranges).await? } else { vec![] };
+        let mut sample = vec![];
+        if is_last {
+            sample = self.sample(run, &locked, true).await?;
+            if sample.is_empty() {
+                sample = self.sample(run, &next.ranges, false).await?;
+            }
+        }
         self.progress = next;
         self.save(run, Some(("pass_ended", detail))).await?;
         if is_last && !(has_needs && sample.is_empty()) {
@@ -410,11 +450,16 @@ impl<'a> Walk<'a> {
     }
 
     /// Keys of some rows that are still to be done.
-    async fn sample(&self, run: &mut Run<'_>, ranges: &[Range]) -> Result<Vec<Key>, MigrateError> {
+    async fn sample(
+        &self,
+        run: &mut Run<'_>,
+        ranges: &[Range],
+        only_locked: bool,
+    ) -> Result<Vec<Key>, MigrateError> {
         let mut sample: Vec<Key> = vec![];
         run.begin(run.long_limits()).await?;
         for range in ranges {
-            let sql = self.batches(run).left_over(range);
+            let sql = self.batches(run).left_over(range, only_locked);
             match run.link.run("look for rows that are left", &sql).await {
                 Ok(answer) => sample.extend(answer.jsons::<Key>()?),
                 Err(error) => return run.end(Err(error.into())).await,
