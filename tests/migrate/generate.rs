@@ -288,7 +288,6 @@ async fn every_generated_folder_runs_through_the_engine() {
         client.batch_execute(SETUP).await.unwrap();
         let dir = TempDir::new().unwrap();
         let path = write(dir.path(), &place(id), &change).unwrap();
-        client.batch_execute("ANALYZE").await.unwrap();
         let done = finish(&engine(&path, &postgres.url())).await;
         assert_eq!(done, Drive::Done { state: State::Done }, "{id}");
     }
@@ -301,9 +300,17 @@ async fn a_computed_column_follows_rows_that_are_written_meanwhile() {
     let postgres = Postgres::start().await;
     let run = Run::new(postgres.look().await, "tier", &computed()).await;
     run.phase(Phase::Expand).await;
-    run.sql(&format!("UPDATE {TABLE} SET spend = 1000 WHERE id = 1; INSERT INTO {TABLE} VALUES (0, 2001, 'x', 500, 1)")).await;
+    run.sql(&format!(
+        "UPDATE {TABLE} SET spend = 1000 WHERE id = 1;
+         INSERT INTO {TABLE} VALUES (0, 2001, 'x', 500, 1)"
+    ))
+    .await;
     run.backfill().await;
-    run.sql(&format!("UPDATE {TABLE} SET spend = 1000 WHERE id = 2; INSERT INTO {TABLE} VALUES (0, 2002, 'x', 5, 1)")).await;
+    run.sql(&format!(
+        "UPDATE {TABLE} SET spend = 1000 WHERE id = 2;
+         INSERT INTO {TABLE} VALUES (0, 2002, 'x', 5, 1)"
+    ))
+    .await;
     run.sql(&format!("UPDATE {TABLE} SET \"Tier\" = 'own' WHERE id = 3")).await;
     run.validated().await;
     let tiers = format!(
@@ -325,7 +332,11 @@ async fn both_names_of_a_column_are_written_through_either() {
         "SELECT string_agg(email || '=' || \"e-mail\", ' ' ORDER BY id) FROM {TABLE} WHERE id IN (1, 2, 2001, 2002)"
     );
     for _ in 0..2 {
-        run.sql(&format!("UPDATE {TABLE} SET email = 'old1' WHERE id = 1; UPDATE {TABLE} SET \"e-mail\" = 'new2' WHERE id = 2")).await;
+        run.sql(&format!(
+            "UPDATE {TABLE} SET email = 'old1' WHERE id = 1;
+             UPDATE {TABLE} SET \"e-mail\" = 'new2' WHERE id = 2"
+        ))
+        .await;
         run.sql(&format!(
             "DELETE FROM {TABLE} WHERE id > 2000; INSERT INTO {TABLE} (\"order\", id, email) VALUES (0, 2001, 'a');
              INSERT INTO {TABLE} (\"order\", id, \"e-mail\") VALUES (0, 2002, 'b')"
@@ -411,7 +422,11 @@ async fn the_example_gives_every_customer_the_tier_of_its_orders() {
         )
         .await;
         run.backfill().await;
-        run.sql("UPDATE orders SET customer_id = 451 WHERE id = 2001; INSERT INTO orders VALUES (2002, 501, 100)").await;
+        run.sql(
+            "UPDATE orders SET customer_id = 451 WHERE id = 2001;
+             INSERT INTO orders VALUES (2002, 501, 100)",
+        )
+        .await;
         run.sql("DELETE FROM orders WHERE customer_id = 2").await;
         run.validated().await;
         assert_eq!(run.text(wrong).await.unwrap(), "0");

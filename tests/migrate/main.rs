@@ -1,6 +1,7 @@
 //! Migrations of a real Postgres: killed, frozen, crowded, locked out, taken back.
 //!
 //! Sizes come from the environment, for longer runs: `ROWPROOF_MIGRATE_ROWS`, `ROWPROOF_MIGRATE_KILLS`.
+#![recursion_limit = "256"] // the engine's futures are deep
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -13,7 +13,7 @@ use rowproof_migrate::plan::plan;
 use rowproof_migrate::shadow::{Scratch, Verdict, clone_schema};
 use rowproof_migrate::statements::Statement;
 use tempfile::TempDir;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 use super::fixture::number;
 use super::generate::{SETUP, changes, example, place};
@@ -49,7 +49,11 @@ async fn scratch(postgres: &Postgres, name: &str) -> Scratch {
 struct Form(&'static str, &'static str, LockMode, bool, bool);
 
 fn forms() -> Vec<Form> {
-    use LockMode::{AccessExclusive, Share, ShareRowExclusive, ShareUpdateExclusive};
+    [columns_and_constraints(), indexes_and_types()].into_iter().flatten().collect()
+}
+
+fn columns_and_constraints() -> Vec<Form> {
+    use LockMode::{AccessExclusive, ShareRowExclusive, ShareUpdateExclusive};
     let checked = "ALTER TABLE t ADD CONSTRAINT c CHECK (n IS NOT NULL) NOT VALID";
     let proven = "ALTER TABLE t ADD CONSTRAINT c CHECK (n IS NOT NULL)";
     let refers = "ALTER TABLE t ADD CONSTRAINT k FOREIGN KEY (region) REFERENCES regions NOT VALID";
@@ -91,6 +95,12 @@ fn forms() -> Vec<Form> {
         ),
         Form("", refers, ShareRowExclusive, false, false),
         Form(refers, "ALTER TABLE t VALIDATE CONSTRAINT k", ShareUpdateExclusive, false, true),
+    ]
+}
+
+fn indexes_and_types() -> Vec<Form> {
+    use LockMode::{AccessExclusive, Share, ShareRowExclusive, ShareUpdateExclusive};
+    vec![
         Form("", "CREATE INDEX i ON t (n)", Share, false, true),
         Form("", "CREATE INDEX CONCURRENTLY i ON t (n)", ShareUpdateExclusive, false, true),
         Form("", "ALTER TABLE t ADD UNIQUE (n)", AccessExclusive, false, true),

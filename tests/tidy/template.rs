@@ -149,7 +149,7 @@ fn data_is_kept(template: &str) -> Vec<String> {
     found
 }
 
-/// A function is started by queues or by a schedule. A message stays hidden for six times the
+/// A function is started by queues, by a schedule or by a state machine. A message stays hidden for six times the
 /// function's timeout, failures stay single, and roles are our own.
 fn functions_fit_their_queues(template: &str) -> Vec<String> {
     let resources = resources(template);
@@ -174,11 +174,14 @@ fn functions_fit_their_queues(template: &str) -> Vec<String> {
             );
         }
         let target = format!("Arn: !GetAtt {}.Arn", function.name);
-        let scheduled = resources
-            .iter()
-            .any(|schedule| schedule.is("AWS::Scheduler::Schedule") && schedule.says(&target));
+        let called = format!("Function: !GetAtt {}.Arn", function.name);
+        let scheduled = resources.iter().any(|other| {
+            (other.is("AWS::Scheduler::Schedule") && other.says(&target))
+                || (other.is("AWS::StepFunctions::StateMachine") && other.says(&called))
+        });
         if queues.is_empty() && !scheduled {
-            found.push(function.breaks("is started by no queue and no schedule"));
+            let what = "is started by no queue, no schedule and no state machine";
+            found.push(function.breaks(what));
         }
         for queue in queues {
             found.extend(fits_its_queue(&resources, function, queue));
