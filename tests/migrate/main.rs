@@ -16,7 +16,9 @@
     reason = "a test that cannot go on fails, and prints what it measured"
 )]
 
+mod back;
 mod fixture;
+mod gates;
 mod generate;
 mod kills;
 mod lint;

@@ -179,7 +179,7 @@ async fn the_walk_ends_although_the_table_grows_and_shrinks() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_of_seconds_do_what_one_long_call_does() {
-    let rows = size("ROWPROOF_MIGRATE_CALL_ROWS", 20_000);
+    let rows = size("ROWPROOF_MIGRATE_CALL_ROWS", 50_000);
     let settings = "backfill = { start = 100, min = 20, max = 100, duty = 0.5 }\n\
         locks = { lock_timeout = \"200ms\", statement_timeout = \"800ms\" }";
     let files = add_tier(settings).without("contract.sql");

@@ -4,7 +4,10 @@
 //! [`Engine`](engine::Engine) takes it from wherever the database says it stands to its end, in as many calls
 //! as that takes. Its state is in the database that it changes, in schema `rowproof_migrate`.
 
+pub mod adopt;
 mod batch;
+pub mod canary;
+mod catalog;
 pub mod change;
 pub mod config;
 mod contract;
@@ -28,6 +31,7 @@ mod phases;
 pub mod plan;
 mod progress;
 mod queries;
+pub mod rehearse;
 pub mod rule;
 mod run;
 mod schema;
