@@ -9,7 +9,7 @@ use rowproof_migrate::values::Span;
 use serde_json::{Value, json};
 
 use super::{At, By, Target};
-use crate::report::line;
+use crate::report::{counted, line};
 use crate::{OK, Usage};
 
 #[derive(Debug, ClapArgs)]
@@ -63,7 +63,7 @@ pub(crate) struct Evidence {
     /// Who, for the history
     #[arg(long, env = "USER", hide_env_values = true, default_value = "unknown")]
     by: String,
-    /// What for: staging_run, rollback_rehearsed, backup or approval
+    /// What for: `staging_run`, `rollback_rehearsed`, `backup` or `approval`
     #[arg(long)]
     gate: String,
     /// File with the evidence, as `rowproof migrate rehearse --json` prints it
@@ -138,4 +138,19 @@ pub(super) async fn evidence(args: &Evidence) -> anyhow::Result<u8> {
     };
     args.target.engine().await?.record_evidence(&args.gate, &evidence, &args.by).await?;
     Ok(done(&args.target, "recorded, for the files as they are now"))
+}
+
+pub(super) async fn adopt(args: &Adopt) -> anyhow::Result<u8> {
+    let taken = rowproof_migrate::adopt::adopt(&args.at.server().await?).await?;
+    if args.json {
+        line(&serde_json::to_string(&taken)?);
+        return Ok(OK);
+    }
+    if taken.is_empty() {
+        line("this database has no history of sqlx, refinery or sqitch");
+    }
+    for (history, new) in taken {
+        line(&format!("{history:?}: {} new, as adopted", counted(new, "migration")));
+    }
+    Ok(OK)
 }

@@ -36,7 +36,7 @@ pub(crate) struct Shadow {
     /// An empty database to fill and throw away, as a superuser: env:VARIABLE or secret:NAME
     #[arg(long, value_name = "DSN")]
     scratch: String,
-    /// pg_dump of the target's major version or a newer one
+    /// `pg_dump` of the target's major version or a newer one
     #[arg(long, value_name = "PROGRAM", default_value = "pg_dump")]
     pg_dump: PathBuf,
 }

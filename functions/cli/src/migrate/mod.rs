@@ -3,6 +3,7 @@
 mod ask;
 mod before;
 mod new;
+mod rehearse;
 mod run;
 mod show;
 
@@ -42,6 +43,11 @@ enum Verb {
     Shadow(before::Shadow),
     /// Ask the target how it would run, read only
     Plan(before::Plan),
+    /// Run all of it, and take it back, on a copy: it says what to expect, and is evidence for gates
+    #[command(after_help = EXIT_CODES)]
+    Rehearse(rehearse::Rehearse),
+    /// Run a few batches on the target and roll them back
+    Canary(rehearse::Canary),
     /// Go on until it is done, or something stops it
     #[command(after_help = EXIT_CODES)]
     Run(run::Args),
@@ -60,6 +66,8 @@ enum Verb {
     /// Take everything back, batch by batch; possible until something was dropped
     #[command(after_help = EXIT_CODES)]
     Rollback(run::Rollback),
+    /// Take over the histories of sqlx, refinery and sqitch, where the database has them
+    Adopt(ask::Adopt),
 }
 
 /// The database.
@@ -143,6 +151,8 @@ async fn perform(verb: Verb) -> anyhow::Result<u8> {
         Verb::Lint(args) => before::lint(&args),
         Verb::Shadow(args) => before::shadow(&args).await,
         Verb::Plan(args) => before::plan(&args).await,
+        Verb::Rehearse(args) => rehearse::rehearse(&args).await,
+        Verb::Canary(args) => rehearse::canary(&args).await,
         Verb::Run(args) => run::run(&args).await,
         Verb::Status(args) => show::status(&args).await,
         Verb::History(args) => show::history(&args).await,
@@ -151,6 +161,7 @@ async fn perform(verb: Verb) -> anyhow::Result<u8> {
         Verb::Throttle(args) => ask::throttle(&args).await,
         Verb::Evidence(args) => ask::evidence(&args).await,
         Verb::Rollback(args) => run::rollback(&args).await,
+        Verb::Adopt(args) => ask::adopt(&args).await,
     }
 }
 
@@ -159,8 +170,11 @@ impl Verb {
         match self {
             Verb::New(_) => false,
             Verb::Lint(args) => args.json,
+            Verb::Adopt(args) => args.json,
             Verb::Shadow(before::Shadow { target, .. })
             | Verb::Plan(before::Plan { target })
+            | Verb::Rehearse(rehearse::Rehearse { target, .. })
+            | Verb::Canary(rehearse::Canary { target, .. })
             | Verb::Run(run::Args { target, .. })
             | Verb::Status(show::Status { target })
             | Verb::History(show::History { target })

@@ -89,7 +89,7 @@ enum Kind {
         /// The new type, as SQL
         #[arg(long = "type")]
         data_type: String,
-        /// The value in the new type, such as t.amount::bigint
+        /// The value in the new type, such as `t.amount::bigint`
         #[arg(long, value_name = "SQL")]
         using: String,
         /// Its default in the new type, as SQL

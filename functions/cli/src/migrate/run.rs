@@ -62,13 +62,13 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<u8> {
     }
     let seconds = args.limit.map_or(CALL_SECONDS, |limit| limit.0.as_secs().max(1));
     let deadline = Clock::system().deadline_in(seconds);
-    through(args.target.json, &engine, deadline, None).await
+    Box::pin(through(args.target.json, &engine, deadline, None)).await
 }
 
 pub(super) async fn rollback(args: &Rollback) -> anyhow::Result<u8> {
     let engine = args.target.engine().await?;
     let deadline = Clock::system().deadline_in(CALL_SECONDS);
-    through(args.target.json, &engine, deadline, Some(&args.by)).await
+    Box::pin(through(args.target.json, &engine, deadline, Some(&args.by))).await
 }
 
 /// Calls the engine until nothing is left to do, or waiting is of no use.
@@ -79,12 +79,12 @@ async fn through(
     back: Option<&By>,
 ) -> anyhow::Result<u8> {
     let bar = (!as_json && std::io::stderr().is_terminal()).then(ProgressBar::new_spinner);
-    let work = async {
+    let work = Box::pin(async {
         tokio::select! {
             ended = until_over(engine, deadline, back) => Ok(ended?),
             never = watch(engine, bar.as_ref()) => match never {},
         }
-    };
+    });
     let ended = or_interrupted(work).await;
     if let Some(bar) = bar {
         bar.finish_and_clear();
