@@ -17,10 +17,12 @@
 )]
 
 mod back;
+mod cli;
 mod fixture;
 mod gates;
 mod generate;
 mod kills;
+mod lambda;
 mod lint;
 #[path = "../support/postgres.rs"]
 #[allow(dead_code, reason = "the end-to-end tests use the rest")]

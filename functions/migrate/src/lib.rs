@@ -85,13 +85,12 @@ impl Place {
             problem: "is none of secret:NAME, iam:user@host:port/database, env:VARIABLE",
         })?;
         let clients = Clients::load(read_env("ROWPROOF_ENDPOINT").as_deref()).await;
-        Ok(Place::new(&clients, bucket, dsn, Clock::system()))
+        let databases = Arc::new(Databases::new(&clients, Clock::system()));
+        Ok(Place::new(&clients, bucket, Server::known(databases, dsn), Clock::system()))
     }
 
-    /// With these clients.
-    pub fn new(clients: &Clients, bucket: String, dsn: Dsn, clock: Clock) -> Place {
-        let databases = Arc::new(Databases::new(clients, clock));
-        let server = Server::known(databases, dsn);
+    /// With these clients, for this database.
+    pub fn new(clients: &Clients, bucket: String, server: Server, clock: Clock) -> Place {
         Place { store: Store::new(clients.s3.clone(), clock), bucket, server, clock }
     }
 

@@ -38,6 +38,23 @@ impl Engine {
         self.write(&mut link, &sql).await
     }
 
+    /// Gives the lease back after a call that was dropped in its middle, so that the next runner does not
+    /// have to wait for its end. Another runner's lease stays: it has another owner.
+    ///
+    /// # Errors
+    /// The migration is not known here.
+    pub async fn let_go(&self) -> Result<(), MigrateError> {
+        let (mut link, _) = self.known().await?;
+        let sql = format!(
+            "UPDATE rowproof_migrate.migration SET lease_until = clock_timestamp() \
+             WHERE id = {} AND owner = {} AND lease_until > clock_timestamp(); {}",
+            quote_text(self.id()),
+            quote_text(&self.options.owner),
+            event(self.id(), "interrupted", &json!({ "owner": self.options.owner }))
+        );
+        self.write(&mut link, &sql).await
+    }
+
     /// Takes a pause back. A migration that was rolled back begins anew, with the folder as it is now.
     ///
     /// # Errors

@@ -89,7 +89,11 @@ async fn through(
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }
-    let Some(drive) = ended? else { return Ok(INTERRUPTED) };
+    let Some(drive) = ended? else {
+        // Not a must: the lease ends by itself, within half a minute.
+        engine.let_go().await.ok();
+        return Ok(INTERRUPTED);
+    };
     let code = drive.class().exit_code();
     if as_json {
         line(&serde_json::to_string(&drive)?);

@@ -1,0 +1,67 @@
+//! The function as Lambda calls it: many short calls, folders on S3.
+
+use std::fs;
+
+use rowproof_io::clients::Clients;
+use rowproof_io::clock::Clock;
+use rowproof_io::postgres::Server;
+use rowproof_io::store::Store;
+use rowproof_local::{ACCESS_KEY, LocalAws, Options, REGION, SECRET_KEY};
+use rowproof_migrate_function::{PREFIX, Place, handle};
+use serde_json::{Value, json};
+
+use super::fixture::{ID, World, add_tier, number};
+
+/// A call of some seconds does a part of it.
+const SLOW: &str = "backfill = { needs = \"t.tier IS NULL\", max = 500, duty = 0.1 }";
+
+async fn call(place: &Place, event: Value, seconds: u64) -> Result<Value, String> {
+    let deadline = Clock::system().deadline_in(seconds);
+    let answered = Box::pin(handle(place, &event, "request-1", deadline)).await;
+    answered.map_err(|error| error.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_of_a_function_take_a_migration_to_its_end_and_another_back() {
+    let world = World::start(20_000, &add_tier(SLOW)).await;
+    let buckets = vec![("output".to_owned(), false)];
+    let aws = LocalAws::start(Options { buckets, ..Options::default() }).await.unwrap();
+    let clients = Clients::local(&aws.endpoints().url, REGION, ACCESS_KEY, SECRET_KEY);
+    let store = Store::new(clients.s3.clone(), Clock::system());
+    for file in fs::read_dir(&world.path).unwrap().flatten() {
+        let key = format!("{PREFIX}/{ID}/{}", file.file_name().to_string_lossy());
+        store.put("output", &key, fs::read(file.path()).unwrap().into()).await.unwrap();
+    }
+    let server = Server::at(&world.postgres.url());
+    let place = Place::new(&clients, "output".into(), server, Clock::system());
+
+    let unknown = call(&place, json!({ "migration": "20990101_x" }), 60).await.unwrap_err();
+    assert!(unknown.contains("s3://output/_migrations/20990101_x/"), "{unknown}");
+    let escape = call(&place, json!({ "migration": "../x" }), 60).await.unwrap_err();
+    assert!(escape.contains("named by letters"), "{escape}");
+    let typo = call(&place, json!({ "migration": ID, "verbs": "x" }), 60).await.unwrap_err();
+    assert!(typo.contains("verbs"), "{typo}");
+
+    let mut calls = 0;
+    let last = loop {
+        calls += 1;
+        let answer = call(&place, json!({ "migration": ID }), 18).await.unwrap();
+        assert!(calls < 200, "{answer}");
+        if answer["outcome"] != "yield" {
+            break answer;
+        }
+    };
+    assert_eq!((&last["outcome"], &last["state"]), (&json!("done"), &json!("done")), "{last}");
+    let wrong = "SELECT count(*) FROM customers WHERE tier IS NULL";
+    assert_eq!(number(&world.client, wrong).await, 0);
+    let status = call(&place, json!({ "migration": ID, "verb": "status" }), 60).await.unwrap();
+    assert_eq!(status["status"]["state"], "done", "{status}");
+    let back = json!({ "migration": ID, "verb": "rollback", "by": "anna", "reason": "late" });
+    let refused = call(&place, back, 60).await.unwrap();
+    assert_eq!(
+        (&refused["outcome"], &refused["code"]),
+        (&json!("failed"), &json!("PointOfNoReturn"))
+    );
+    assert!(calls > 1, "one call did it all");
+    println!("{calls} calls");
+}
