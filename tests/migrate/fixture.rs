@@ -17,7 +17,7 @@ use crate::postgres::Postgres;
 pub(crate) const ID: &str = "20240115_add_tier";
 
 /// Files of a migration, by name.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Files(Vec<(String, String)>);
 
 /// Adds a column that old rows get from a rule and new ones from a trigger. `applied` counts how often the

@@ -20,7 +20,8 @@ async fn unmet(world: &World) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_gate_is_met_by_its_evidence_or_overridden_aloud() {
     let files = add_tier(
-        "gates = { staging_run = \"same_checksum\", rollback_rehearsed = true, backup_max_age = \"24h\", approvals = 2 }",
+        "gates = { staging_run = \"same_checksum\", rollback_rehearsed = true, \
+         backup_max_age = \"24h\", approvals = 2 }",
     );
     let world = World::start(1_000, &files).await;
     let engine = world.engine();

@@ -18,12 +18,14 @@
 
 mod back;
 mod cli;
+mod dry;
 mod fixture;
 mod gates;
 mod generate;
 mod kills;
 mod lambda;
 mod lint;
+mod locks;
 #[path = "../support/postgres.rs"]
 #[allow(dead_code, reason = "the end-to-end tests use the rest")]
 mod postgres;
@@ -32,5 +34,6 @@ mod postgres;
 mod proxy;
 mod rows;
 mod shadow;
+mod shapes;
 mod whole;
 mod writers;

@@ -55,7 +55,8 @@ fn query(table: &TableName) -> String {
     format!(
         "SELECT jsonb_build_object('kind', c.relkind, 'hides_rows', row_security_active(c.oid),
           'has_children', c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid),
-          'rows', (SELECT sum(p.reltuples) FROM pg_class p WHERE p.relkind = 'r' AND p.oid = ANY(tree.oids)),
+          'rows', (SELECT coalesce(sum(p.reltuples), -1) FROM pg_class p
+             WHERE p.relkind = 'r' AND p.oid = ANY(tree.oids)),
           'relations', (SELECT jsonb_agg(jsonb_build_object('oid', p.oid::bigint, 'schema', pn.nspname,
              'name', p.relname)) FROM pg_class p JOIN pg_namespace pn ON pn.oid = p.relnamespace
              WHERE p.oid = ANY(tree.oids)),

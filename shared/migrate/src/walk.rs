@@ -2,6 +2,9 @@
 //! lease are one transaction, so a batch that was cut off anywhere either happened with its checkpoint or
 //! did not happen.
 
+mod failure;
+mod sweep;
+
 use std::time::Instant;
 
 use rowproof_io::postgres::{Fault, PostgresError};
@@ -9,10 +12,9 @@ use serde_json::json;
 use tracing::info;
 
 use crate::batch::{Batches, Outcome, Range, explain, last_key, whole_reads};
-use crate::config::OnRowError;
 use crate::engine::{Drive, Pause};
 use crate::error::{Key, MigrateError};
-use crate::link::{is_lock, passes};
+use crate::link::passes;
 use crate::pace::{Pace, wait_after, worst_ms};
 use crate::progress::{Direction, Progress};
 use crate::rule::Rule;
@@ -20,11 +22,6 @@ use crate::run::{Run, event};
 use crate::signals::Signals;
 use crate::target::Target;
 
-/// Tries for a batch of the smallest size whose rows others hold, in the walk over all rows. Sweeps take
-/// as many as `locks.attempts`.
-const LOCK_TRIES: u32 = 3;
-/// Sweeps until the run says that they lead nowhere.
-const SWEEPS_MAX: u32 = 3;
 /// Time between two looks at a busy database, in milliseconds.
 const LOOK_AGAIN_MS: u64 = 1_000;
 
@@ -273,116 +270,6 @@ impl<'a> Walk<'a> {
         progress.advance(outcome.last.clone());
     }
 
-    /// A batch that failed: smaller, later, around it, or not at all.
-    async fn after_failure(
-        &mut self,
-        run: &mut Run<'_>,
-        range: &Range,
-        error: PostgresError,
-    ) -> Result<(), MigrateError> {
-        let size = self.progress.batch_size;
-        let waits = is_lock(&error) || matches!(error.state(), Some("40001" | "57014"));
-        if waits && size > run.backfill.min {
-            self.progress.batch_size = (size / 2).max(run.backfill.min);
-            return Ok(());
-        }
-        if waits {
-            self.lock_tries += 1;
-            let sweeps = self.progress.pass > 0;
-            let tries = if sweeps { run.folder.config.locks.attempts } else { LOCK_TRIES };
-            if self.lock_tries < tries {
-                run.jitter(run.limits().lock_ms).await;
-                return Ok(());
-            }
-            if !is_lock(&error) {
-                return Err(self.refused_for_good(error));
-            }
-            return self.step_over(run, range).await;
-        }
-        if error.fault == Fault::Row && size > 1 {
-            self.progress.batch_size = size / 2;
-            return Ok(());
-        }
-        if error.fault == Fault::Row {
-            return self.row_failed(run, range, error).await;
-        }
-        Err(self.refused(error))
-    }
-
-    fn refused_for_good(&self, source: PostgresError) -> MigrateError {
-        let file = self.rule.phase.file().to_owned();
-        MigrateError::Statement { file, line: self.rule.line, source }
-    }
-
-    /// The last key of the next rows, read without their locks.
-    async fn peek(
-        &self,
-        run: &mut Run<'_>,
-        range: &Range,
-        rows: u32,
-    ) -> Result<Option<Key>, MigrateError> {
-        let sql = self.batches(run).step_over(range, rows);
-        run.link.run("look at the next keys", &sql).await?.json()
-    }
-
-    /// Leaves a range that others hold locked to the next sweep.
-    async fn step_over(&mut self, run: &mut Run<'_>, range: &Range) -> Result<(), MigrateError> {
-        run.begin(run.limits()).await?;
-        let last = match self.peek(run, range, self.progress.batch_size).await {
-            Ok(last) => last,
-            Err(error) => return run.end(Err(error)).await,
-        };
-        let mut next = self.progress.clone();
-        let mut skipped = None;
-        if let Some(upto) = last.clone() {
-            let range = Range { after: range.after.clone(), upto };
-            skipped = Some(json!({ "range": range, "pass": next.pass }));
-            next.skipped.push(range);
-        }
-        next.advance(last);
-        self.lock_tries = 0;
-        self.write(run, next, skipped.map(|detail| ("range_skipped", detail))).await
-    }
-
-    /// The rule fails on one row: it ends the run, or is put aside.
-    async fn row_failed(
-        &mut self,
-        run: &mut Run<'_>,
-        range: &Range,
-        source: PostgresError,
-    ) -> Result<(), MigrateError> {
-        run.begin(run.limits()).await?;
-        let found = self.peek(run, range, 1).await;
-        let Some(key) = (match found {
-            Ok(key) => key,
-            Err(error) => return run.end(Err(error)).await,
-        }) else {
-            // Somebody deleted it just now.
-            return run.end(Ok(())).await;
-        };
-        let file = self.rule.phase.file().to_owned();
-        let backfill = &run.folder.config.backfill;
-        let max = backfill.quarantine_max;
-        let is_full = self.progress.quarantined.len() >= usize::try_from(max).unwrap_or(usize::MAX);
-        let refused = match backfill.on_row_error {
-            OnRowError::Abort => {
-                Some(MigrateError::RowFailed { file, key: key.clone(), source: source.clone() })
-            }
-            OnRowError::Quarantine if is_full => {
-                Some(MigrateError::QuarantineFull { file, max, key: key.clone() })
-            }
-            OnRowError::Quarantine => None,
-        };
-        if let Some(error) = refused {
-            return run.end(Err(error)).await;
-        }
-        let detail = json!({ "key": key, "sqlstate": source.state(), "what": source.what });
-        let mut next = self.progress.clone();
-        next.quarantined.push(key.clone());
-        next.advance(Some(key));
-        self.write(run, next, Some(("quarantined", detail))).await
-    }
-
     /// Within a transaction: writes the walk down, with an event, and commits.
     async fn write(
         &mut self,
@@ -408,68 +295,6 @@ impl<'a> Walk<'a> {
         run.begin(run.limits()).await?;
         let next = self.progress.clone();
         self.write(run, next, note).await
-    }
-
-    /// All ranges of a pass are walked: whether that was all. Otherwise the next sweep is set up.
-    async fn end_pass(&mut self, run: &mut Run<'_>) -> Result<bool, MigrateError> {
-        let progress = &self.progress;
-        let forward = progress.direction == Direction::Forward;
-        let has_needs = forward && run.folder.config.backfill.needs.is_some();
-        let found_some = has_needs && (progress.pass == 0 || progress.pass_found > 0);
-        let detail = json!({ "direction": progress.direction, "pass": progress.pass,
-            "found": progress.pass_found, "skipped": progress.skipped.len(), "rows_seen": progress.rows_seen,
-            "rows_changed": progress.rows_changed, "quarantined": progress.quarantined });
-        if progress.skipped.is_empty() && !(found_some && progress.key_hi.is_some()) {
-            run.note("walked", &detail).await?;
-            return Ok(true);
-        }
-        let mut next = progress.clone();
-        let all =
-            next.key_hi.iter().map(|upto| Range { after: None, upto: upto.clone() }).collect();
-        let skipped = std::mem::take(&mut next.skipped);
-        let locked = skipped.clone();
-        next.ranges = if has_needs { all } else { skipped };
-        next.cursor = None;
-        next.pass_found = 0;
-        let is_last = progress.pass >= SWEEPS_MAX;
-        // After this many the next call makes a fresh start of them.
-        next.pass = if is_last { 1 } else { progress.pass + 1 };
-        let mut sample = vec![];
-        if is_last {
-            sample = self.sample(run, &locked, true).await?;
-            if sample.is_empty() {
-                sample = self.sample(run, &next.ranges, false).await?;
-            }
-        }
-        self.progress = next;
-        self.save(run, Some(("pass_ended", detail))).await?;
-        if is_last && !(has_needs && sample.is_empty()) {
-            return Err(MigrateError::NotConverging { sweeps: SWEEPS_MAX, sample });
-        }
-        Ok(false)
-    }
-
-    /// Keys of some rows that are still to be done.
-    async fn sample(
-        &self,
-        run: &mut Run<'_>,
-        ranges: &[Range],
-        only_locked: bool,
-    ) -> Result<Vec<Key>, MigrateError> {
-        let mut sample: Vec<Key> = vec![];
-        run.begin(run.long_limits()).await?;
-        for range in ranges {
-            let sql = self.batches(run).left_over(range, only_locked);
-            match run.link.run("look for rows that are left", &sql).await {
-                Ok(answer) => sample.extend(answer.jsons::<Key>()?),
-                Err(error) => return run.end(Err(error.into())).await,
-            }
-            if sample.len() >= 5 {
-                break;
-            }
-        }
-        sample.truncate(5);
-        run.end(Ok(sample)).await
     }
 }
 
