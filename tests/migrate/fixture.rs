@@ -106,15 +106,13 @@ impl World {
     pub(crate) async fn start(rows: u64, files: &Files) -> World {
         let postgres = Postgres::start().await;
         let client = postgres.look().await;
-        client
-            .batch_execute(&format!(
-                "CREATE TABLE customers (id bigint PRIMARY KEY, email text NOT NULL, spend int, \
-                   seen int NOT NULL DEFAULT 0, old text, born text NOT NULL DEFAULT 'before');
-                 INSERT INTO customers (id, email, spend, old) SELECT i, 'c' || i || '@example.com', i % 1000, 'x' \
-                   FROM generate_series(10, {rows} * 10, 10) i"
-            ))
-            .await
-            .unwrap();
+        let create = format!(
+            "CREATE TABLE customers (id bigint PRIMARY KEY, email text NOT NULL, spend int, \
+               seen int NOT NULL DEFAULT 0, old text, born text NOT NULL DEFAULT 'before');
+             INSERT INTO customers (id, email, spend, old) SELECT i, 'c' || i || '@example.com', i % 1000, 'x' \
+               FROM generate_series(10, {rows} * 10, 10) i"
+        );
+        client.batch_execute(&create).await.unwrap();
         client.batch_execute("VACUUM ANALYZE customers").await.unwrap();
         let dir = TempDir::new().unwrap();
         let path = files.write(dir.path());

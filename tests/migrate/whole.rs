@@ -1,11 +1,16 @@
 //! A migration from its first statement to its last, and back.
 
 use rowproof_io::clock::Clock;
-use rowproof_migrate::engine::Drive;
+use rowproof_migrate::engine::{Drive, Pause};
 use rowproof_migrate::error::MigrateError;
 use rowproof_migrate::state::State;
 
+use std::fs;
+
+use rowproof_migrate::change::ThrottleChange;
+
 use super::fixture::{World, add_tier, drive};
+use super::kills::left;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_migration_runs_from_its_first_statement_to_its_last() {
@@ -40,4 +45,52 @@ async fn a_migration_runs_from_its_first_statement_to_its_last() {
 
     let back = world.engine().rollback("me", "why", Clock::system().deadline_in(60)).await;
     assert!(matches!(back, Err(MigrateError::PointOfNoReturn { .. })), "{back:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_is_that_of_plain_sql_without_applications() {
+    let files = add_tier("backfill = { start = 100, min = 20, max = 300 }");
+    let (engine, plain) = (World::start(3_000, &files).await, World::start(3_000, &files).await);
+    assert_eq!(drive(&engine.engine()).await.unwrap(), Drive::Done { state: State::Done });
+    let file = |name: &str| fs::read_to_string(plain.path.join(name)).unwrap();
+    let rule = "UPDATE customers SET tier = 'tier ' || (spend / 100), applied = applied + 1";
+    for sql in [file("expand.sql").as_str(), rule, file("contract.sql").as_str()] {
+        plain.client.batch_execute(sql).await.unwrap();
+    }
+    assert_eq!(left(&engine).await, left(&plain).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_running_migration_is_paused_and_given_other_limits() {
+    let files = add_tier("backfill = { start = 50, min = 20, max = 50, duty = 0.1 }")
+        .without("contract.sql");
+    let world = World::start(10_000, &files).await;
+    let engine = world.engine();
+    let run = tokio::spawn(async move { drive(&engine).await });
+    let (control, mut paused) = (world.engine(), false);
+    while !paused {
+        let begun = control.status().await.unwrap().backfill.is_some_and(|walk| walk.batches > 3);
+        paused = begun && control.pause("ada", "the shop opens").await.is_ok();
+    }
+    let Drive::Yield { reason: Pause::Asked { by, reason }, .. } = run.await.unwrap().unwrap()
+    else {
+        panic!("it was not paused")
+    };
+    assert_eq!((by.as_str(), reason.as_str()), ("ada", "the shop opens"));
+    let walked = control.status().await.unwrap().backfill.unwrap();
+    assert!(matches!(drive(&control).await.unwrap(), Drive::Yield { .. }));
+    let wrong = ThrottleChange { duty: Some(2.0), ..ThrottleChange::default() };
+    assert_eq!(control.throttle("ada", &wrong).await.unwrap_err().code(), "Folder");
+    let fast = ThrottleChange { duty: Some(1.0), max: Some(5_000), ..ThrottleChange::default() };
+    control.throttle("ada", &fast).await.unwrap();
+    control.resume("ada").await.unwrap();
+    assert_eq!(drive(&control).await.unwrap(), Drive::Done { state: State::Done });
+    let batches = control.status().await.unwrap().backfill.unwrap().batches - walked.batches;
+    assert!(batches < 60, "{batches} batches although they may be larger");
+    assert_eq!(world.number("SELECT count(*) FROM customers WHERE applied <> 1").await, 0);
+
+    // Other files are another migration.
+    fs::write(world.path.join("validate.sql"), "SELECT 1 WHERE false").unwrap();
+    assert_eq!(drive(&world.engine()).await.unwrap_err().code(), "ChecksumMismatch");
+    assert!(!world.engine().status().await.unwrap().same_folder);
 }
