@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::fixture::{ID, World, add_tier, number};
 
 /// A call of some seconds does a part of it.
-const SLOW: &str = "backfill = { needs = \"t.tier IS NULL\", max = 500, duty = 0.1 }";
+const SLOW: &str = "backfill = { needs = \"t.tier IS NULL\", start = 500, max = 500, duty = 0.1 }";
 
 async fn call(place: &Place, event: Value, seconds: u64) -> Result<Value, String> {
     let deadline = Clock::system().deadline_in(seconds);
