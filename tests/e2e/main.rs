@@ -26,6 +26,7 @@ mod postgres_dumps;
 mod postgres_faults;
 mod postgres_replay;
 mod postgres_rows;
+mod postgres_secret;
 mod processes;
 mod replay;
 mod rows;

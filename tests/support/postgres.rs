@@ -85,6 +85,14 @@ impl Postgres {
         format!("postgres://rowproof@127.0.0.1:{port}/rows")
     }
 
+    /// From now on this role needs its password.
+    pub(crate) async fn ask_for_passwords(&self, role: &str) {
+        let file = self.dir.path().join("data/pg_hba.conf");
+        let rest = fs::read_to_string(&file).unwrap();
+        fs::write(&file, format!("host all {role} 127.0.0.1/32 scram-sha-256\n{rest}")).unwrap();
+        self.look().await.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+    }
+
     async fn try_client(&self, database: &str) -> Result<Client, tokio_postgres::Error> {
         let url = format!("postgres://rowproof@127.0.0.1:{}/{database}", self.port);
         let (client, connection) = tokio_postgres::connect(&url, NoTls).await?;
