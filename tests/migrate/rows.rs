@@ -275,3 +275,29 @@ async fn what_writers_wait_for_stays_small() {
     );
     assert!(*busy.last().unwrap() < 1_000.0, "a writer waited {} ms", busy.last().unwrap());
 }
+
+/// What an application commits while a batch waits for it is what the rule and the hashes see.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_changes_while_its_batch_waits_is_taken_as_it_then_is() {
+    let settings = format!(
+        "backfill = {{ {NEEDS}, preserve = [\"email\"] }}\nlocks = {{ lock_timeout = \"5s\" }}"
+    );
+    let world = expanded(1_000, add_tier(&settings)).await;
+    let holder = world.postgres.look().await;
+    let change = "BEGIN; UPDATE customers SET email = 'new' WHERE id = 50; \
+        UPDATE customers SET tier = 'by hand' WHERE id = 70";
+    holder.batch_execute(change).await.unwrap();
+    let engine = world.engine();
+    let run = tokio::spawn(async move { drive(&engine).await });
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+        AND application_name LIKE 'rowproof_migrate/%'";
+    while world.number(waits).await == 0 {
+        assert!(!run.is_finished(), "{:?}", run.await);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    holder.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(run.await.unwrap().unwrap(), DONE);
+    assert_eq!(world.number("SELECT count(*) FROM customers WHERE applied = 1").await, 999);
+    let kept = "SELECT count(*) FROM customers WHERE tier = 'by hand' OR email = 'new'";
+    assert_eq!(world.number(kept).await, 2);
+}
