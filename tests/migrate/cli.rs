@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::postgres::{Postgres, binaries};
+use crate::postgres::{Postgres, pg_dump};
 
 const EXAMPLE: &str = "20240115_add_customer_tier";
 const SCHEMA: &str = "
@@ -82,7 +82,7 @@ async fn the_example_goes_from_lint_to_done() {
     let look = world.postgres.look().await;
     look.batch_execute("CREATE DATABASE scratch").await.unwrap();
     let scratch = world.postgres.url().replace("/rows", "/scratch");
-    let pg_dump = fs::canonicalize(binaries().join("initdb")).unwrap().with_file_name("pg_dump");
+    let pg_dump = pg_dump();
     let pg_dump = pg_dump.to_str().unwrap();
     let shadow = ["shadow", folder, "--scratch", "env:SCRATCH", "--pg-dump", pg_dump];
     let shadow = world.command(&shadow).env("SCRATCH", scratch).output().unwrap();

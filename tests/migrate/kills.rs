@@ -12,6 +12,7 @@ use rowproof_migrate::state::State;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::fixture::{Files, World, add_tier, drive, engine, finish, size};
+use super::postgres::pg_dump;
 use super::proxy::{self, Cuts};
 use super::writers::Writers;
 
@@ -146,7 +147,7 @@ pub(crate) async fn left(world: &World) -> (String, String) {
 
 /// The schema outside of the engine's own.
 pub(crate) fn schema(world: &World) -> String {
-    let dump = Command::new("pg_dump")
+    let dump = Command::new(pg_dump())
         .args([
             "--schema-only",
             "--exclude-schema=rowproof_migrate",

@@ -2,7 +2,6 @@
 //! a look at the target takes.
 
 use std::fs;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rowproof_io::postgres::Server;
@@ -17,7 +16,7 @@ use tokio_postgres::Client;
 
 use super::fixture::number;
 use super::generate::{SETUP, changes, example, place};
-use crate::postgres::{Postgres, binaries};
+use crate::postgres::{Postgres, pg_dump};
 
 const ROWS: i64 = 20_000;
 const TABLE: &str = "
@@ -28,11 +27,6 @@ CREATE TABLE t (id bigint PRIMARY KEY, name text, short varchar(50), n int, regi
 INSERT INTO t SELECT i, 'n' || i, 's' || i, i, i % 10 FROM generate_series(1, 20000) i;
 CREATE OR REPLACE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
 ANALYZE t;";
-
-/// Beside the server's own `initdb`, which may be a link from elsewhere.
-fn pg_dump() -> PathBuf {
-    fs::canonicalize(binaries().join("initdb")).unwrap().with_file_name("pg_dump")
-}
 
 /// A database of its own that is a copy of the schema of `rows`.
 async fn scratch(postgres: &Postgres, name: &str) -> Scratch {

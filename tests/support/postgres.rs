@@ -30,7 +30,7 @@ impl Drop for Postgres {
 }
 
 /// The folder of `initdb` and `postgres`: on the path, or where Debian puts the newest.
-pub(crate) fn binaries() -> PathBuf {
+fn binaries() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<_> = std::env::split_paths(&path).collect();
     let mut debian: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
@@ -44,6 +44,11 @@ pub(crate) fn binaries() -> PathBuf {
     found.expect(
         "these tests need the Postgres server: install it, or put initdb and postgres on PATH",
     )
+}
+
+/// The newest `pg_dump` beside the server's own programs, which may be links from elsewhere.
+pub(crate) fn pg_dump() -> PathBuf {
+    fs::canonicalize(binaries().join("initdb")).unwrap().with_file_name("pg_dump")
 }
 
 impl Postgres {

@@ -188,9 +188,10 @@ fn memory_kb(pid: u32, name: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// Returns when a process holds more memory than it may.
+/// Returns when a process has held more memory than it may. The kernel keeps the greatest size, so that a short
+/// one between two looks counts too.
 async fn outgrown(pid: u32, limit_kb: u64) {
-    while memory_kb(pid, "VmRSS:").is_none_or(|held| held <= limit_kb) {
+    while memory_kb(pid, "VmHWM:").is_none_or(|held| held <= limit_kb) {
         tokio::time::sleep(MEMORY_LOOK).await;
     }
 }
