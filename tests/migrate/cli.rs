@@ -110,6 +110,11 @@ async fn the_example_goes_from_lint_to_done() {
         ends(&world.run(&evidence), 0, "recorded");
     }
     ends(&world.run(&["run", folder]), 20, "backup");
+    for taken_at in ["tomorrow", "2099-01-01T00:00:00Z"] {
+        let evidence = ["evidence", folder, "--gate", "backup", "--taken-at", taken_at];
+        ends(&world.run(&evidence), 20, "taken_at");
+    }
+    ends(&world.run(&["run", folder, "--override", "nope=x"]), 20, "no such gate");
     let over = ["run", folder, "--override", "backup_max_age=restored this morning"];
     ends(&world.run(&over), 0, "done");
     ends(&world.run(&["run", folder]), 0, "done");
@@ -150,7 +155,12 @@ async fn a_new_column_comes_and_goes_again() {
         ends(&world.run(&["throttle", folder, "--duty", "1", "--target-ms", "20"]), 0, "changed");
         ends(&world.run(&["resume", folder]), 0, "resumed");
     }
-    // Whoever was interrupted has given the lease back.
+    // Whoever was interrupted has given the lease back. What is dropped in the end waits for somebody.
+    ends(&world.run(&["run", folder]), 20, "approvals");
+    ends(&world.run(&["rollback", folder, "--reason", "first look"]), 0, "rolled_back");
+    ends(&world.run(&["run", folder]), 10, "resume");
+    ends(&world.run(&["resume", folder]), 0, "resumed");
+    ends(&world.run(&["evidence", folder, "--gate", "approval"]), 0, "recorded");
     ends(&world.run(&["run", folder]), 0, "done");
     let look = world.postgres.look().await;
     let wrong = "SELECT count(*) FROM orders WHERE cents IS DISTINCT FROM (amount * 100)::bigint";

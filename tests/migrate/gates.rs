@@ -38,7 +38,15 @@ async fn each_gate_is_met_by_its_evidence_or_overridden_aloud() {
         .await
         .unwrap();
     assert_eq!(unmet(&world).await, "backup_max_age");
-    engine.record_evidence("backup", &json!({}), "ci").await.unwrap();
+    for wrong in [
+        json!({}),
+        json!({ "taken_at": "yesterday" }),
+        json!({ "taken_at": "2099-01-01T00:00:00Z" }),
+    ] {
+        assert!(engine.record_evidence("backup", &wrong, "ci").await.is_err(), "{wrong}");
+    }
+    let now = json!({ "taken_at": Clock::system().now_rfc3339() });
+    engine.record_evidence("backup", &now, "ci").await.unwrap();
     for (by, is_met) in [("ada", false), ("ada", false), ("bob", true)] {
         engine.record_evidence("approval", &json!({}), by).await.unwrap();
         if !is_met {

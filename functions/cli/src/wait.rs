@@ -190,13 +190,29 @@ async fn jobs(app: &App, awaited: &[Awaited]) -> Result<Vec<Option<Job>>, StepEr
     Ok(jobs)
 }
 
-/// The result, or `None` when Ctrl-C came first.
+/// Ends with Ctrl-C, or with the signal by which a supervisor ends a process.
+async fn told_to_end() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    tokio::signal::ctrl_c().await.ok();
+}
+
+/// The result, or `None` when Ctrl-C or SIGTERM came first.
 pub(crate) async fn or_interrupted<T>(
     work: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<Option<T>> {
     tokio::select! {
         result = work => result.map(Some),
-        _ = tokio::signal::ctrl_c() => {
+        () = told_to_end() => {
             eprintln!("\ninterrupted: nothing is lost; the same command goes on where this one stopped");
             Ok(None)
         }

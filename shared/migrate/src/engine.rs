@@ -96,7 +96,7 @@ impl Drive {
 /// How the engine runs, beside what the folder says.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Name of this runner in the lease and in the history.
+    /// Name of this runner in the lease and in the history; no other has it.
     pub owner: String,
     /// Time that stays free at the end of a call.
     pub margin: Duration,
@@ -104,7 +104,9 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { owner: format!("pid {}", std::process::id()), margin: Duration::from_secs(10) }
+        // No other runner has this name, wherever it runs: one that finds its own lease goes on.
+        let owner = format!("pid {}, {:08x}", std::process::id(), fastrand::u32(..));
+        Options { owner, margin: Duration::from_secs(10) }
     }
 }
 
@@ -206,14 +208,19 @@ impl Engine {
         let Some(mut record) = record else {
             return Err(MigrateError::Bug { what: "the migration's row is missing".into() });
         };
-        // Before anything was done the folder may still be written.
-        if record.checksum != found && record.state == State::Pending {
+        // Before anything was done the folder may still be written, while nobody works on it.
+        let untouched = matches!(record.state, State::Pending | State::Prechecked);
+        if record.checksum != found && untouched && record.lease_s.is_none() {
             let sql = format!(
-                "UPDATE rowproof_migrate.migration SET checksum = '{found}' \
-                 WHERE id = {id} AND state = 'pending'"
+                "UPDATE rowproof_migrate.migration SET checksum = '{found}', state = 'pending', \
+                 epoch = epoch + 1, error = NULL WHERE id = {id} AND epoch = {} \
+                 AND state IN ('pending', 'prechecked')",
+                record.epoch
             );
             link.run("register the migration", &sql).await?;
-            record.checksum.clone_from(&found);
+            if let Some(now) = self.read(link).await? {
+                record = now;
+            }
         }
         if record.checksum != found && record.state != State::Adopted {
             let (id, stored) = (self.id().to_owned(), record.checksum);

@@ -91,7 +91,7 @@ pub enum MigrateError {
     /// The folder is not the one that was begun with.
     #[error(
         "{id} was begun with checksum {stored} and the folder now has {found}: restore its files, or roll \
-         back and run it anew"
+         back; after that `resume` begins anew with the files as they are"
     )]
     ChecksumMismatch {
         /// The migration.

@@ -10,6 +10,10 @@ use crate::error::MigrateError;
 use crate::run::{Run, Turn, event, settings};
 use crate::state::State;
 
+/// Names of all gates.
+pub(crate) const NAMES: [&str; 4] =
+    ["staging_run", "rollback_rehearsed", "backup_max_age", "approvals"];
+
 /// Evidence that was recorded for a gate.
 #[derive(Debug, Clone, Deserialize)]
 struct Recorded {

@@ -19,7 +19,8 @@ pub(crate) fn heartbeat(id: &str, epoch: i64) -> String {
     )
 }
 
-/// Takes the lease if it is free, without waiting: the new epoch, or nothing.
+/// Takes the lease if it is free, or this owner's own from before its connection broke. Without waiting: the
+/// new epoch, or nothing.
 pub(crate) async fn take(
     link: &mut Link,
     id: &str,
@@ -28,12 +29,13 @@ pub(crate) async fn take(
     let id = quote_text(id);
     // A row that is locked belongs to a transaction of its owner, or of another taker.
     let sql = format!(
-        "UPDATE rowproof_migrate.migration SET epoch = epoch + 1, owner = {}, \
+        "UPDATE rowproof_migrate.migration SET epoch = epoch + 1, owner = {owner}, \
          lease_until = clock_timestamp() + interval '{LEASE_SECONDS} s' WHERE id IN \
          (SELECT id FROM rowproof_migrate.migration WHERE id = {id} AND \
-          (lease_until IS NULL OR lease_until < clock_timestamp()) FOR UPDATE SKIP LOCKED) \
+          (lease_until IS NULL OR lease_until < clock_timestamp() OR owner = {owner}) \
+          FOR UPDATE SKIP LOCKED) \
          RETURNING epoch",
-        quote_text(owner)
+        owner = quote_text(owner)
     );
     let answer = link.run("take the lease", &sql).await?;
     Ok(answer.number(0, 0))

@@ -134,7 +134,13 @@ impl<'a, 'r> Queries<'a, 'r> {
                 Ok(json!(shares.values().collect::<Vec<_>>()))
             }
             InvariantKind::FkOrphans { table, columns, references, referenced } => {
-                let sql = orphans(table, columns, references, referenced);
+                // Of a row the key is told, and of another table's its place: what refers is a value.
+                let target = &self.run.folder.config.target;
+                let shown = match *table == target.table && !target.key.is_empty() {
+                    true => target.key.iter().map(|name| format!("t.{}", quote(name))).collect(),
+                    false => vec!["t.ctid".to_owned()],
+                };
+                let sql = orphans(table, columns, references, referenced, &shown);
                 no_rows(name, &self.ask(&sql).await?)?;
                 Ok(json!(0))
             }
@@ -208,6 +214,7 @@ fn orphans(
     columns: &[String],
     other: &TableName,
     referenced: &[String],
+    shown: &[String],
 ) -> String {
     let pairs: Vec<String> = columns
         .iter()
@@ -216,7 +223,6 @@ fn orphans(
         .collect();
     let set: Vec<String> =
         columns.iter().map(|name| format!("t.{} IS NOT NULL", quote(name))).collect();
-    let shown: Vec<String> = columns.iter().map(|name| format!("t.{}", quote(name))).collect();
     format!(
         "SELECT concat_ws(',', {}) FROM {} t WHERE {} AND NOT EXISTS (SELECT FROM {} r WHERE {}) LIMIT {}",
         shown.join(", "),

@@ -45,7 +45,13 @@ impl Span {
 
 impl fmt::Display for Span {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}ms", self.as_ms())
+        let ms = self.as_ms();
+        let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+        let whole = units.iter().find(|(unit, _)| ms >= *unit && ms.is_multiple_of(*unit));
+        match whole {
+            Some((unit, name)) => write!(formatter, "{}{name}", ms / unit),
+            None => write!(formatter, "{ms}ms"),
+        }
     }
 }
 

@@ -113,7 +113,6 @@ impl Engine {
         match state {
             State::RolledBack => return Ok(Drive::Done { state }),
             State::RollingBack => return self.drive(deadline).await,
-            State::Done => return Err(MigrateError::PointOfNoReturn { id: self.id().to_owned() }),
             State::Adopted => return self.wrong_state(state, "another tool ran it, and undoes it"),
             State::Pending
             | State::Prechecked
@@ -121,7 +120,9 @@ impl Engine {
             | State::Backfilling
             | State::Swept
             | State::Validated
-            | State::Contracting => {}
+            | State::Contracting
+            // Where nothing was dropped there is a way back.
+            | State::Done => {}
         }
         if !self.folder.config.reversible {
             return self.wrong_state(state, "its folder says reversible = false");
@@ -162,7 +163,26 @@ impl Engine {
                 "the evidence is of other files: its checksum is not the folder's".to_owned();
             return Err(MigrateError::GateUnmet { gate: name.to_owned(), what });
         }
+        if name == "backup" {
+            self.check_backup(evidence)?;
+        }
         self.put_evidence(name, evidence, by).await
+    }
+
+    fn check_backup(&self, evidence: &Value) -> Result<(), MigrateError> {
+        let told = evidence.get("taken_at").and_then(Value::as_str).unwrap_or_default();
+        let wrong = |what: &str| MigrateError::GateUnmet {
+            gate: "backup_max_age".to_owned(),
+            what: format!(
+                "taken_at {what}; write when the backup was taken, as 2026-11-24T10:00:00Z"
+            ),
+        };
+        let at = chrono::DateTime::parse_from_rfc3339(told);
+        let at = at.map_err(|_| wrong("is no time of RFC 3339"))?.timestamp_millis();
+        if u64::try_from(at).is_ok_and(|at| at > self.clock.now_ms() + 60_000) {
+            return Err(wrong("lies in the future"));
+        }
+        Ok(())
     }
 
     /// Lets a gate pass that is not met, for exactly these files. The history says who wanted it and why.
@@ -175,6 +195,10 @@ impl Engine {
         reason: &str,
         by: &str,
     ) -> Result<(), MigrateError> {
+        if !gates::NAMES.contains(&gate) {
+            let what = format!("there is no such gate; write one of {}", gates::NAMES.join(", "));
+            return Err(MigrateError::GateUnmet { gate: gate.to_owned(), what });
+        }
         self.put_evidence(gate, &json!({ "override": reason }), by).await
     }
 

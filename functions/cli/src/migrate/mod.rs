@@ -110,10 +110,7 @@ struct By {
 impl Target {
     async fn engine(&self) -> anyhow::Result<Engine> {
         let folder = Folder::load(&self.folder)?;
-        // No other runner has this name, wherever it runs.
-        let owner = format!("pid {}, {:08x}", std::process::id(), fastrand::u32(..));
-        let options = Options { owner, ..Options::default() };
-        Ok(Engine::new(folder, self.at.server().await?, Clock::system(), options))
+        Ok(Engine::new(folder, self.at.server().await?, Clock::system(), Options::default()))
     }
 }
 

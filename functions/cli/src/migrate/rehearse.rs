@@ -72,7 +72,11 @@ pub(super) async fn canary(args: &Canary) -> anyhow::Result<u8> {
     let times: Vec<_> = canary.batch_ms.iter().map(|ms| format!("{ms:.0}")).collect();
     line(&format!(
         "{} over {} rows, {} changed, and rolled back: {} ms",
-        counted(u64::from(canary.batches), "batch"),
+        if canary.batches == 1 {
+            "1 batch".to_owned()
+        } else {
+            format!("{} batches", canary.batches)
+        },
         grouped(canary.rows_seen),
         grouped(canary.rows_changed),
         times.join(", ")

@@ -7,7 +7,8 @@ use clap::Args as ClapArgs;
 use indicatif::ProgressBar;
 use rowproof_io::clock::{Clock, Deadline};
 use rowproof_migrate::engine::{Drive, Engine, Pause};
-use rowproof_migrate::error::MigrateError;
+use rowproof_migrate::error::{ExitClass, MigrateError};
+use rowproof_migrate::state::State;
 use rowproof_migrate::values::Span;
 use tokio::time::sleep;
 
@@ -94,13 +95,20 @@ async fn through(
         engine.let_go().await.ok();
         return Ok(INTERRUPTED);
     };
-    let code = drive.class().exit_code();
+    let undone = matches!(drive, Drive::Done { state: State::RolledBack }) && back.is_none();
+    // Asked to run, a migration that was taken back has not: somebody has to want it again.
+    let code = if undone { ExitClass::Yielded.exit_code() } else { drive.class().exit_code() };
     if as_json {
         line(&serde_json::to_string(&drive)?);
         return Ok(code);
     }
     match &drive {
-        Drive::Done { state } => line(&format!("{}: {state}", engine.id())),
+        Drive::Done { state } => {
+            line(&format!("{}: {state}", engine.id()));
+            if undone {
+                line("next: `rowproof migrate resume` begins it anew, with the files as they are");
+            }
+        }
         Drive::Yield { reason, .. } => {
             line(&format!("{}: not done yet: {}", engine.id(), waits_for(reason)));
             line("next: the same command goes on");
@@ -130,6 +138,7 @@ async fn until_over(
             | Pause::Asked { .. }
             | Pause::WindowClosed { .. } => return Ok(drive),
         }
+        eprintln!("{}: {}", engine.id(), waits_for(reason));
         if deadline.remaining_ms() <= u64::try_from(after.as_millis()).unwrap_or(u64::MAX) {
             return Ok(drive);
         }
@@ -140,7 +149,9 @@ async fn until_over(
 fn waits_for(reason: &Pause) -> String {
     match reason {
         Pause::OutOfTime => "the time is over".to_owned(),
-        Pause::LeaseHeld { owner } => format!("another runner works on it ({owner})"),
+        Pause::LeaseHeld { owner } => {
+            format!("another runner works on it, or died less than half a minute ago ({owner})")
+        }
         Pause::Asked { by, reason } => {
             format!("paused by {by}: {reason}; `rowproof migrate resume` takes that back")
         }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use rowproof_core::copy::quote;
+use rowproof_core::copy::{quote, quote_text};
 
 use crate::error::MigrateError;
 use crate::folder::Phase;
@@ -37,6 +37,11 @@ impl Draft {
             if !self.preserve.is_empty() {
                 writeln!(toml, "preserve = {}", list(&self.preserve)).ok();
             }
+        }
+        let drops = |(phase, sql): &Sql| *phase == Phase::Contract && sql.contains("DROP ");
+        if self.sql.iter().any(drops) {
+            let why = "# What contract.sql drops does not come back: somebody says so first.";
+            writeln!(toml, "\n{why}\n[gates]\napprovals = 1").ok();
         }
         for invariant in &self.invariants {
             writeln!(toml, "\n[[invariant]]\n{invariant}").ok();
@@ -167,6 +172,52 @@ pub(super) fn check_name(place: &Place, role: &str, name: &str) -> Result<(), Mi
         return Err(refuse(place, what));
     }
     Ok(())
+}
+
+/// Queries for what hangs on a column and would be lost with it.
+pub(super) fn losses(
+    place: &Place,
+    column: &str,
+    keeps_not_null: bool,
+    keeps_default: bool,
+) -> String {
+    let (table, text) = (quote_text(&place.table.quoted()), quote_text(column));
+    let of_column = format!("a.attrelid = {table}::regclass AND a.attname = {text}");
+    let mut sql = String::from(
+        "-- Each row is something that hangs on the column and would be lost with it. Where you have made it for\n\
+         -- the new column, in online.sql or by hand, take its query out.\n",
+    );
+    let mut ask = |what: &str, from: &str| {
+        writeln!(sql, "SELECT {what} AS lost FROM {from};").ok();
+    };
+    let attribute = format!("pg_attribute a WHERE {of_column}");
+    if !keeps_not_null {
+        ask("'NOT NULL: --not-null keeps it'", &format!("{attribute} AND a.attnotnull"));
+    }
+    if !keeps_default {
+        ask("'a default: --default keeps one'", &format!("{attribute} AND a.atthasdef"));
+    }
+    ask(
+        "'index ' || i.indexrelid::regclass",
+        &format!(
+            "pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey) WHERE {of_column}"
+        ),
+    );
+    ask(
+        "'constraint ' || c.conname",
+        &format!(
+            "pg_constraint c JOIN pg_attribute a ON (a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey)) \
+             OR (a.attrelid = c.confrelid AND a.attnum = ANY (c.confkey)) WHERE {of_column}"
+        ),
+    );
+    ask(
+        "'view ' || r.ev_class::regclass",
+        &format!(
+            "pg_depend d JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid \
+             JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid WHERE {of_column}"
+        ),
+    );
+    sql
 }
 
 /// One expression or type, closed in itself.

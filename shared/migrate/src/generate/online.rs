@@ -61,7 +61,7 @@ pub(super) fn add_index(place: &Place, add: &AddIndex) -> Result<Draft, MigrateE
         text(&format!("{}_valid", add.name)),
         text(&index)
     );
-    let down = format!("DROP INDEX {index};\n");
+    let down = format!("DROP INDEX IF EXISTS {index};\n");
     let sql = vec![phase(Phase::Online, &[&create]), phase(Phase::Down, &[&down])];
     Ok(Draft { reversible: true, needs: None, preserve: vec![], invariants: vec![valid], sql })
 }

@@ -6,8 +6,8 @@ use crate::error::MigrateError;
 use crate::folder::Phase;
 
 use super::draft::{
-    Draft, Sync, check_name, check_sql, demand, of_new_row, phase, set_not_null, update_rule,
-    zero_rows,
+    Draft, Sync, check_name, check_sql, demand, losses, of_new_row, phase, set_not_null,
+    update_rule, zero_rows,
 };
 use super::{ChangeType, Place, Rename};
 
@@ -39,7 +39,9 @@ pub(super) fn rename(place: &Place, rename: &Rename) -> Result<Draft, MigrateErr
     let default = default(place, &rename.to, rename.default.as_deref())?;
     let last = format!("ALTER TABLE {table} DROP COLUMN {from};\n");
     let drop = format!("ALTER TABLE {table} DROP COLUMN {to};\n");
+    let lost = losses(place, &rename.from, rename.not_null, rename.default.is_some());
     let sql = vec![
+        phase(Phase::Precheck, &[&lost]),
         phase(Phase::Expand, &[&add, &sync.create(&body)]),
         phase(Phase::Backfill, &[&update_rule(place, &format!("{to} = t.{from}"), None)]),
         phase(Phase::Contract, &[&not_null, &default, &sync.drop(), &last]),
@@ -98,7 +100,9 @@ pub(super) fn change_type(place: &Place, change: &ChangeType) -> Result<Draft, M
         format!("DROP FUNCTION {}();\nALTER TABLE {table} DROP COLUMN {old};\n", sync.function());
     let drop = format!("ALTER TABLE {table} DROP COLUMN {new};\n");
     let rule = update_rule(place, &format!("{new} = {}", change.using), None);
+    let lost = losses(place, &change.column, change.not_null, change.default.is_some());
     let sql = vec![
+        phase(Phase::Precheck, &[&lost]),
         phase(Phase::Expand, &[&add, &sync.create(&body)]),
         phase(Phase::Backfill, &[&rule]),
         phase(Phase::Contract, &[&not_null, &default, &swap, &last]),
