@@ -35,5 +35,6 @@ mod proxy;
 mod rows;
 mod shadow;
 mod shapes;
+mod watch;
 mod whole;
 mod writers;
