@@ -66,9 +66,22 @@ impl App {
         key: &str,
         what: &'static str,
     ) -> Result<T, StepError> {
-        let bad = |message: String| StepError::BadDocument { key: key.to_owned(), what, message };
+        let found = self.document_if_there(key, what).await?;
+        let (key, message) = (key.to_owned(), "it is not there".to_owned());
+        found.ok_or(StepError::BadDocument { key, what, message })
+    }
+
+    /// Reads a JSON document of the output bucket, where there is one.
+    pub(crate) async fn document_if_there<T: serde::de::DeserializeOwned>(
+        &self,
+        key: &str,
+        what: &'static str,
+    ) -> Result<Option<T>, StepError> {
         let bytes = self.store.get(&self.settings.output_bucket, key).await?;
-        let bytes = bytes.ok_or_else(|| bad("it is not there".into()))?;
-        serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))
+        let Some(bytes) = bytes else { return Ok(None) };
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+            let (key, message) = (key.to_owned(), error.to_string());
+            StepError::BadDocument { key, what, message }
+        })
     }
 }

@@ -64,12 +64,7 @@ impl Settings {
 
     /// Reads the variables through `get`.
     pub fn read(get: &dyn Fn(&str) -> Option<String>) -> Result<Settings, SettingsError> {
-        let need = |name: &'static str| {
-            get(name).filter(|value| !value.is_empty()).ok_or(SettingsError {
-                name,
-                problem: "is not set; the deployment template sets it",
-            })
-        };
+        let need = |name: &'static str| needed(name, get(name));
         let number = |name: &'static str, default: u64| match get(name) {
             None => Ok(default),
             Some(text) => {
@@ -161,8 +156,12 @@ pub fn need_runtime_api() -> Result<(), SettingsError> {
 /// # Errors
 /// It is not set, or empty.
 pub fn need_env(name: &'static str) -> Result<String, SettingsError> {
+    needed(name, read_env(name))
+}
+
+fn needed(name: &'static str, value: Option<String>) -> Result<String, SettingsError> {
     let problem = "is not set; the deployment template sets it";
-    read_env(name).filter(|value| !value.is_empty()).ok_or(SettingsError { name, problem })
+    value.filter(|value| !value.is_empty()).ok_or(SettingsError { name, problem })
 }
 
 /// Reads one environment variable.

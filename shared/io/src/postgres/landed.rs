@@ -11,6 +11,7 @@ use rowproof_core::replay::{Candidate, Replayer};
 use rowproof_core::sink::Refusal;
 
 use super::chunk::{Source, begin_load};
+use super::missing::keep_keys;
 use super::session::Session;
 use super::write::{Origin, Write, Written};
 use crate::app::App;
@@ -46,6 +47,10 @@ pub(super) async fn write_files(
     let mut all = Written::default();
     for file in files {
         let rows = staged(app, &names::staged(id, &file.sha256), file.rows).await?;
+        // A corrected row of a file that was shown before deletes nothing.
+        if fix == 0 && sql.plan().sink.delete_missing.is_some() {
+            keep_keys(session, sql, &rows.bytes).await?;
+        }
         let origin = Origin { facts: &job.facts, id, fix, load };
         all.add(Write::new(session, sql, origin, rows.bytes.into(), rows.rows).run().await?);
     }

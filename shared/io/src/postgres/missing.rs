@@ -24,7 +24,11 @@ pub(crate) async fn guard_missing(
         return Ok(None);
     };
     let (session, sql) = open_table(app, ready).await?;
-    keep_keys(app, &session, &sql, frozen).await?;
+    begin(&session, &sql).await?;
+    for file in &frozen.staged {
+        let rows = staged(app, &file.staged, file.rows).await?;
+        keep_keys(&session, &sql, &rows.bytes).await?;
+    }
     let counted = count(&session, &sql, &frozen.job).await;
     match counted {
         Ok([held, missing]) => {
@@ -47,34 +51,34 @@ async fn count(session: &Session, sql: &Sql, facts: &JobFacts) -> Result<[u64; 2
     Ok(counts)
 }
 
-/// Deletes them, once the file's own rows are written; how many.
-pub(super) async fn delete_missing(
-    app: &App,
-    session: &Session,
-    sql: &Sql,
-    frozen: &Manifest,
-) -> Result<u64, StepError> {
-    if sql.plan().sink.delete_missing.is_none() {
-        return Ok(0);
+/// Makes room for the keys that stay, where missing ones go.
+pub(super) async fn begin(session: &Session, sql: &Sql) -> Result<(), PostgresError> {
+    match sql.plan().sink.delete_missing {
+        Some(_) => session.run(DOING, &sql.create_kept()).await,
+        None => Ok(()),
     }
-    keep_keys(app, session, sql, frozen).await?;
-    Ok(session.execute("delete missing rows", &sql.delete_missing(&frozen.job)).await?)
 }
 
-/// Sends the keys of all rows that were staged.
-async fn keep_keys(
-    app: &App,
+/// Sends the keys of staged rows.
+pub(super) async fn keep_keys(
     session: &Session,
     sql: &Sql,
-    frozen: &Manifest,
-) -> Result<(), StepError> {
-    session.run(DOING, &sql.create_kept()).await?;
+    rows: &[u8],
+) -> Result<(), PostgresError> {
     let keys = sql.plan().keys();
-    for file in &frozen.staged {
-        let rows = staged(app, &file.staged, file.rows).await?;
-        let mut kept = Vec::new();
-        tuples(&rows.bytes, keys).for_each(|tuple| tuple.put_probe(keys + 2, &mut kept));
-        session.copy(&sql.copy_kept(), pieces(kept.into())).await?;
+    let mut kept = Vec::new();
+    tuples(rows, keys).for_each(|tuple| tuple.put_probe(keys + 2, &mut kept));
+    session.copy(&sql.copy_kept(), pieces(kept.into())).await
+}
+
+/// Deletes the others, once the file's own rows are written and their keys are sent; how many.
+pub(super) async fn delete_missing(
+    session: &Session,
+    sql: &Sql,
+    facts: &JobFacts,
+) -> Result<u64, PostgresError> {
+    match sql.plan().sink.delete_missing {
+        Some(_) => session.execute("delete missing rows", &sql.delete_missing(facts)).await,
+        None => Ok(0),
     }
-    Ok(())
 }

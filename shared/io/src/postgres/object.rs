@@ -17,7 +17,7 @@ use tokio_postgres::types::Type;
 use super::chunk::{Source, check_ledger, end_load, lock_table, rework, run_again};
 use super::error::PostgresError;
 use super::landed::{archive_without, landed_rows, write_files};
-use super::missing::delete_missing;
+use super::missing;
 use super::session::{Param, Session, number};
 use super::table::open_table;
 use crate::app::App;
@@ -79,13 +79,14 @@ async fn try_publish(app: &App, job: &Job, ready: &Arc<Ready>) -> Result<Publish
     let done = done_chunks(app, job).await?.ok_or_else(missing)?;
     let mut outcomes = read_outcomes(app, &done).await?;
     let plan = load_plan(app, job).await?;
+    missing::begin(&session, &sql).await?;
     let mut changes = vec![];
     for ((id, from), outcome) in done.iter().zip(&mut outcomes) {
         let source = Source { app, job, ready, plan: &plan, id };
         changes.push(load_outcome(source, &session, &sql, outcome, from).await?);
     }
     let mut manifest = receipt(job, ready, &plan, &outcomes)?;
-    manifest.deleted = delete_missing(app, &session, &sql, &manifest).await?;
+    manifest.deleted = missing::delete_missing(&session, &sql, &job.facts).await?;
     let text = manifest.to_json();
     let sha256 = sha256_hex(text.as_bytes());
     let stored = PlanRef { key: names::intent(&job.facts, &sha256), sha256 };

@@ -219,10 +219,8 @@ pub async fn changes_made(app: &App, job: &Job) -> Result<Option<Changes>, StepE
     let Some(frozen) = frozen_changes(app, job).await? else { return Ok(None) };
     let Some(parent) = app.ledger.job(&frozen.parent).await? else { return Ok(Some(frozen)) };
     let key = names::settled(&parent.facts, &job.facts.job);
-    match app.store.get(&app.settings.output_bucket, &key).await? {
-        Some(_) => app.document(&key, "list of changes").await.map(Some),
-        None => Ok(Some(frozen)),
-    }
+    let settled = app.document_if_there(&key, "list of changes").await?;
+    Ok(Some(settled.unwrap_or(frozen)))
 }
 
 async fn frozen_changes(app: &App, job: &Job) -> Result<Option<Changes>, StepError> {
