@@ -22,27 +22,19 @@ use bytes::Bytes;
 use futures_util::SinkExt;
 use tokio_postgres::Client;
 
+#[path = "../support/orders.rs"]
+#[allow(dead_code, reason = "the tests use the rest")]
+mod orders;
 #[path = "../support/postgres.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
 mod postgres;
 
+use orders::COLUMNS;
 use postgres::Postgres;
 
 const TABLE: &str = "id bigint PRIMARY KEY, customer_id bigint NOT NULL, name text NOT NULL, \
     amount numeric(12,2) NOT NULL, currency text NOT NULL, status text NOT NULL, \
     created_at timestamptz NOT NULL, updated_at timestamptz NOT NULL, email text NOT NULL, note text";
-const COLUMNS: [&str; 10] = [
-    "id",
-    "customer_id",
-    "name",
-    "amount",
-    "currency",
-    "status",
-    "created_at",
-    "updated_at",
-    "email",
-    "note",
-];
 const PIECE_BYTES: usize = 1 << 20;
 
 /// So many orders; every tenth is another when `changed`.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rowproof_migrate::config::InvariantKind;
-use rowproof_migrate::engine::Drive;
+use rowproof_migrate::engine::{Drive, Engine};
 use rowproof_migrate::folder::{Folder, Phase};
 use rowproof_migrate::generate::{
     AddColumn, AddForeignKey, AddIndex, BulkDelete, BulkUpdate, Change, ChangeType, Fill, Place,
@@ -280,17 +280,22 @@ pub(crate) fn changes() -> [(&'static str, Change); 8] {
     ]
 }
 
+/// A generated folder and the engine over it. What is dropped in the end waits for somebody, who is there.
+pub(crate) async fn approved(postgres: &Postgres, id: &str, change: &Change) -> (TempDir, Engine) {
+    let dir = TempDir::new().unwrap();
+    let path = write(dir.path(), &place(id), change).unwrap();
+    let engine = engine(&path, &postgres.url());
+    engine.record_evidence("approval", &serde_json::Value::Null, "anna").await.unwrap();
+    (dir, engine)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_generated_folder_runs_through_the_engine() {
     let postgres = Postgres::start().await;
     let client = postgres.look().await;
     for (id, change) in changes() {
         client.batch_execute(SETUP).await.unwrap();
-        let dir = TempDir::new().unwrap();
-        let path = write(dir.path(), &place(id), &change).unwrap();
-        let engine = engine(&path, &postgres.url());
-        // What is dropped in the end waits for somebody.
-        engine.record_evidence("approval", &serde_json::Value::Null, "anna").await.unwrap();
+        let (_dir, engine) = approved(&postgres, id, &change).await;
         assert_eq!(finish(&engine).await, Drive::Done { state: State::Done }, "{id}");
     }
     let left = "SELECT count(*) FROM \"Shop\".\"Customer s\" WHERE region = 3";

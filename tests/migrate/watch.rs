@@ -6,13 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rowproof_migrate::engine::Drive;
-use rowproof_migrate::generate::write;
 use rowproof_migrate::state::State;
-use tempfile::TempDir;
 use tokio_postgres::Client;
 
-use super::fixture::{engine, finish};
-use super::generate::{SETUP, changes, place};
+use super::fixture::finish;
+use super::generate::{SETUP, approved, changes};
 use crate::postgres::Postgres;
 
 const TABLE: &str = "\"Shop\".\"Customer s\"";
@@ -65,10 +63,7 @@ async fn no_generated_folder_holds_a_strong_lock_for_long() {
     let client = postgres.look().await;
     for (id, change) in changes() {
         client.batch_execute(SETUP).await.unwrap();
-        let dir = TempDir::new().unwrap();
-        let path = write(dir.path(), &place(id), &change).unwrap();
-        let engine = engine(&path, &postgres.url());
-        engine.record_evidence("approval", &serde_json::Value::Null, "anna").await.unwrap();
+        let (_dir, engine) = approved(&postgres, id, &change).await;
         let watch = LockWatch::start(postgres.look().await, TABLE).await;
         // Somebody reads all the time, a little longer each time than a lock waits.
         let (reader, stop) = (postgres.look().await, Arc::new(AtomicBool::new(false)));

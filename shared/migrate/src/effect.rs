@@ -1,6 +1,6 @@
 //! What a statement of `contract.sql` does, as far as it can be taken back.
 
-use crate::statements::{Lexeme, Statement};
+use crate::statements::{Lexeme, Statement, at_top};
 
 /// Only what is known here is taken back; all else counts as lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Effect {
             rest.len() == at + lexemes.len()
                 && rest.iter().skip(at).zip(lexemes).all(|(lexeme, word)| lexeme.is(word))
         };
-        if words(&["add", "constraint"]) && !has_top_comma(rest) {
+        if words(&["add", "constraint"]) && !at_top(rest, |lexeme| lexeme.text == ",") {
             return Effect::Adds { table, constraint: name(2) };
         }
         if words(&["validate", "constraint"]) && rest.len() == 3 {
@@ -96,18 +96,6 @@ fn altered<'a, 'b>(lexemes: &'b [Lexeme<'a>]) -> Option<(String, &'b [Lexeme<'a>
         table = format!("{table}.{}", lexemes.get(at)?.text);
     }
     Some((table, lexemes.get(at + 1..)?))
-}
-
-fn has_top_comma(lexemes: &[Lexeme<'_>]) -> bool {
-    let mut depth = 0_i32;
-    lexemes.iter().any(|lexeme| {
-        match lexeme.text {
-            "(" => depth += 1,
-            ")" => depth -= 1,
-            _ => {}
-        }
-        depth == 0 && lexeme.text == ","
-    })
 }
 
 #[cfg(test)]

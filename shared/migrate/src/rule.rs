@@ -2,7 +2,7 @@
 
 use crate::error::MigrateError;
 use crate::folder::Phase;
-use crate::statements::{Lexeme, Statement};
+use crate::statements::{Lexeme, Statement, at_top};
 
 /// Name that a rule reads the keys of its rows from.
 pub const BATCH: &str = "rowproof_batch";
@@ -41,7 +41,7 @@ impl Rule {
                 "it does not read rowproof_batch, so it would change all rows in one go",
             );
         }
-        if at_top(&lexemes, "returning") {
+        if at_top(&lexemes, |lexeme| lexeme.is("returning")) {
             return refuse("RETURNING is the engine's; remove it");
         }
         let updated = if begins("update") {
@@ -56,19 +56,6 @@ impl Rule {
         };
         Ok(Rule { phase, line: statement.line, sql: statement.text.clone(), updated })
     }
-}
-
-/// Whether a keyword stands outside of all parentheses.
-fn at_top(lexemes: &[Lexeme<'_>], word: &str) -> bool {
-    let mut depth = 0_i32;
-    lexemes.iter().any(|lexeme| {
-        match lexeme.text {
-            "(" => depth += 1,
-            ")" => depth -= 1,
-            _ => {}
-        }
-        depth == 0 && lexeme.is(word)
-    })
 }
 
 /// `UPDATE [ONLY] table [*] [[AS] alias] SET`: the alias, or the table as written.

@@ -65,6 +65,19 @@ impl Statement {
     }
 }
 
+/// Whether one of these stands outside of all parentheses.
+pub(crate) fn at_top(lexemes: &[Lexeme<'_>], is_it: impl Fn(&Lexeme<'_>) -> bool) -> bool {
+    let mut depth = 0_i32;
+    lexemes.iter().any(|lexeme| {
+        match lexeme.text {
+            "(" => depth += 1,
+            ")" => depth -= 1,
+            _ => {}
+        }
+        depth == 0 && is_it(lexeme)
+    })
+}
+
 /// Cuts a file in its statements; those without a word are left out.
 ///
 /// # Errors

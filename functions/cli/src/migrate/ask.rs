@@ -8,7 +8,7 @@ use rowproof_migrate::change::ThrottleChange;
 use rowproof_migrate::values::Span;
 use serde_json::{Value, json};
 
-use super::{At, By, Target};
+use super::{At, By, Target, Who, span};
 use crate::report::{counted, line};
 use crate::{OK, Usage};
 
@@ -24,18 +24,16 @@ pub(crate) struct Pause {
 pub(crate) struct Resume {
     #[command(flatten)]
     pub(super) target: Target,
-    /// Who, for the history
-    #[arg(long, env = "USER", hide_env_values = true, default_value = "unknown")]
-    by: String,
+    #[command(flatten)]
+    who: Who,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Throttle {
     #[command(flatten)]
     pub(super) target: Target,
-    /// Who, for the history
-    #[arg(long, env = "USER", hide_env_values = true, default_value = "unknown")]
-    by: String,
+    #[command(flatten)]
+    who: Who,
     /// How long a batch is to take, in milliseconds
     #[arg(long)]
     target_ms: Option<u32>,
@@ -60,9 +58,8 @@ pub(crate) struct Throttle {
 pub(crate) struct Evidence {
     #[command(flatten)]
     pub(super) target: Target,
-    /// Who, for the history
-    #[arg(long, env = "USER", hide_env_values = true, default_value = "unknown")]
-    by: String,
+    #[command(flatten)]
+    who: Who,
     /// What for: `staging_run`, `rollback_rehearsed`, `backup` or `approval`
     #[arg(long)]
     gate: String,
@@ -83,10 +80,6 @@ pub(crate) struct Adopt {
     pub(super) json: bool,
 }
 
-fn span(text: &str) -> Result<Span, String> {
-    Span::parse(text).ok_or_else(|| "write a time such as 500ms or 2s".to_owned())
-}
-
 fn done(target: &Target, what: &str) -> u8 {
     match target.json {
         true => line(&json!({ "done": what }).to_string()),
@@ -96,12 +89,12 @@ fn done(target: &Target, what: &str) -> u8 {
 }
 
 pub(super) async fn pause(args: &Pause) -> anyhow::Result<u8> {
-    args.target.engine().await?.pause(&args.by.by, &args.by.reason).await?;
+    args.target.engine().await?.pause(&args.by.who.by, &args.by.reason).await?;
     Ok(done(&args.target, "paused: it stops at its next batch, and nobody begins"))
 }
 
 pub(super) async fn resume(args: &Resume) -> anyhow::Result<u8> {
-    args.target.engine().await?.resume(&args.by).await?;
+    args.target.engine().await?.resume(&args.who.by).await?;
     Ok(done(&args.target, "resumed: `rowproof migrate run` goes on"))
 }
 
@@ -118,7 +111,7 @@ pub(super) async fn throttle(args: &Throttle) -> anyhow::Result<u8> {
     if serde_json::to_value(&change)? == json!({}) {
         return Err(Usage("name at least one limit; see --help".into()).into());
     }
-    args.target.engine().await?.throttle(&args.by, &change).await?;
+    args.target.engine().await?.throttle(&args.who.by, &change).await?;
     Ok(done(&args.target, "changed: it counts from the next batch on"))
 }
 
@@ -136,7 +129,7 @@ pub(super) async fn evidence(args: &Evidence) -> anyhow::Result<u8> {
             return Err(Usage("give the evidence by --file or --taken-at".into()).into());
         }
     };
-    args.target.engine().await?.record_evidence(&args.gate, &evidence, &args.by).await?;
+    args.target.engine().await?.record_evidence(&args.gate, &evidence, &args.who.by).await?;
     Ok(done(&args.target, "recorded, for the files as they are now"))
 }
 

@@ -18,6 +18,7 @@ use rowproof_io::postgres::{Databases, Server};
 use rowproof_migrate::engine::{Engine, Options};
 use rowproof_migrate::error::MigrateError;
 use rowproof_migrate::folder::Folder;
+use rowproof_migrate::values::Span;
 use serde_json::json;
 
 use crate::Usage;
@@ -102,9 +103,20 @@ struct By {
     /// Why, for the history
     #[arg(long)]
     reason: String,
+    #[command(flatten)]
+    who: Who,
+}
+
+/// Who asks for something.
+#[derive(Debug, Clone, ClapArgs)]
+struct Who {
     /// Who, for the history
     #[arg(long, env = "USER", hide_env_values = true, default_value = "unknown")]
     by: String,
+}
+
+fn span(text: &str) -> Result<Span, String> {
+    Span::parse(text).ok_or_else(|| "write a time such as 500ms, 30s, 10m or 2h".to_owned())
 }
 
 impl Target {

@@ -36,6 +36,20 @@ struct Common {
     into: PathBuf,
 }
 
+/// The column that takes another one's place.
+#[derive(Debug, Clone, ClapArgs)]
+struct NewColumn {
+    /// Its type, as SQL
+    #[arg(long = "type")]
+    data_type: String,
+    /// Its default, as SQL
+    #[arg(long, value_name = "SQL")]
+    default: Option<String>,
+    /// It is NOT NULL
+    #[arg(long)]
+    not_null: bool,
+}
+
 #[derive(Debug, Subcommand)]
 enum Kind {
     /// A new column
@@ -69,35 +83,21 @@ enum Kind {
         /// Name of after
         #[arg(long)]
         to: String,
-        /// Its type, as SQL
-        #[arg(long = "type")]
-        data_type: String,
-        /// Its default, as SQL
-        #[arg(long, value_name = "SQL")]
-        default: Option<String>,
-        /// It is NOT NULL
-        #[arg(long)]
-        not_null: bool,
+        #[command(flatten)]
+        column: NewColumn,
     },
     /// Another type for a column of the same name
     ChangeType {
         #[command(flatten)]
         common: Common,
         /// Its name
-        #[arg(long)]
-        column: String,
-        /// The new type, as SQL
-        #[arg(long = "type")]
-        data_type: String,
+        #[arg(long = "column")]
+        name: String,
         /// The value in the new type, such as `t.amount::bigint`
         #[arg(long, value_name = "SQL")]
         using: String,
-        /// Its default in the new type, as SQL
-        #[arg(long, value_name = "SQL")]
-        default: Option<String>,
-        /// It is NOT NULL
-        #[arg(long)]
-        not_null: bool,
+        #[command(flatten)]
+        column: NewColumn,
     },
     /// A foreign key
     AddFk {
@@ -185,16 +185,16 @@ fn asked(kind: &Kind) -> anyhow::Result<(&Common, String, Change)> {
             let not_null = *not_null;
             (common, what, Change::AddColumn(AddColumn { column, data_type, fill, not_null }))
         }
-        Kind::Rename { common, from, to, data_type, default, not_null } => {
+        Kind::Rename { common, from, to, column } => {
             let what = format!("rename_{from}_to_{to}");
-            let (from, to, data_type) = (from.clone(), to.clone(), data_type.clone());
-            let (default, not_null) = (default.clone(), *not_null);
+            let (from, to) = (from.clone(), to.clone());
+            let NewColumn { data_type, default, not_null } = column.clone();
             (common, what, Change::Rename(Rename { from, to, data_type, default, not_null }))
         }
-        Kind::ChangeType { common, column, data_type, using, default, not_null } => {
-            let what = format!("change_type_of_{column}");
-            let (column, data_type, using) = (column.clone(), data_type.clone(), using.clone());
-            let (default, not_null) = (default.clone(), *not_null);
+        Kind::ChangeType { common, name, using, column } => {
+            let what = format!("change_type_of_{name}");
+            let (column, using, NewColumn { data_type, default, not_null }) =
+                (name.clone(), using.clone(), column.clone());
             let change = ChangeType { column, data_type, using, default, not_null };
             (common, what, Change::ChangeType(change))
         }

@@ -12,7 +12,7 @@ use rowproof_migrate::state::State;
 use rowproof_migrate::values::Span;
 use tokio::time::sleep;
 
-use super::{By, Target};
+use super::{By, Target, Who, span};
 use crate::report::line;
 use crate::wait::or_interrupted;
 use crate::{INTERRUPTED, Usage};
@@ -34,9 +34,8 @@ pub(crate) struct Args {
     /// Let a gate pass that is not met, for these files: GATE=REASON, which the history keeps
     #[arg(long = "override", value_name = "GATE=REASON")]
     overrides: Vec<String>,
-    /// Who, for the history of an override
-    #[arg(long, env = "USER", hide_env_values = true, default_value = "unknown")]
-    by: String,
+    #[command(flatten)]
+    who: Who,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -47,10 +46,6 @@ pub(crate) struct Rollback {
     by: By,
 }
 
-fn span(text: &str) -> Result<Span, String> {
-    Span::parse(text).ok_or_else(|| "write a time such as 30s, 10m or 2h".to_owned())
-}
-
 pub(super) async fn run(args: &Args) -> anyhow::Result<u8> {
     let engine = args.target.engine().await?;
     for text in &args.overrides {
@@ -58,8 +53,8 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<u8> {
             .split_once('=')
             .filter(|(_, reason)| !reason.trim().is_empty())
             .ok_or_else(|| Usage("--override takes GATE=REASON".into()))?;
-        engine.override_gate(gate, reason, &args.by).await?;
-        eprintln!("gate {gate} is overridden by {}: {reason}", args.by);
+        engine.override_gate(gate, reason, &args.who.by).await?;
+        eprintln!("gate {gate} is overridden by {}: {reason}", args.who.by);
     }
     let seconds = args.limit.map_or(CALL_SECONDS, |limit| limit.0.as_secs().max(1));
     let deadline = Clock::system().deadline_in(seconds);
@@ -125,7 +120,7 @@ async fn until_over(
     let mut silent = Duration::ZERO;
     loop {
         let drive = match back {
-            Some(By { reason, by }) => engine.rollback(by, reason, deadline).await?,
+            Some(By { reason, who }) => engine.rollback(&who.by, reason, deadline).await?,
             None => engine.drive(deadline).await?,
         };
         let Drive::Yield { after, reason } = &drive else { return Ok(drive) };
