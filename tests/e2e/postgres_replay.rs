@@ -209,3 +209,36 @@ async fn going_back_brings_corrected_rows_along() {
     assert_eq!(case.count().await, 200);
     case.verified();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dump_takes_corrected_rows_and_deletes_nothing_for_them() {
+    let head = HEAD.replace("format", "replaces = []\nformat");
+    let more = "mode = \"upsert\"\ncreate = \"if_missing\"\ndelete_missing = true";
+    let case = Case::new(&format!("{head}{COLUMNS}{}", sink(more)), "SELECT").await;
+    case.world.write("fix.toml", COMMA);
+    case.start("a.csv", &file(200));
+    let ended = case.replay(&["--patch", "fix.toml"]);
+    assert_eq!(figures(&ended.lines[0]), [20, 20, 0], "{ended:#?}");
+    assert_eq!(case.count().await, 200);
+    case.verified();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_a_file_that_a_later_one_has_overtaken_in_the_table_stay_away() {
+    for unit in UNITS {
+        let case = case(unit, "", "SELECT").await;
+        case.start("a.csv", &file(200));
+        let head =
+            |generation: u32| format!("UPDATE rowproof.slots SET head_generation = {generation}");
+        case.client.batch_execute(&head(99)).await.unwrap();
+        let ended = case.replay(&["--patch", "fix.toml"]);
+        assert_ne!(ended.code, Some(0), "{unit}: {ended:#?}");
+        assert_eq!(case.count().await, 180, "{unit}");
+        // Nothing of it stays in the way.
+        case.client.batch_execute(&head(1)).await.unwrap();
+        let ended = case.replay(&["--patch", "fix.toml"]);
+        assert_eq!(figures(&ended.lines[0]), [20, 20, 0], "{unit}: {ended:#?}");
+        assert_eq!(case.count().await, 200, "{unit}");
+        case.verified();
+    }
+}

@@ -1,13 +1,14 @@
 //! A migration from its first statement to its last, and back.
 
-use rowproof_io::clock::Clock;
-use rowproof_migrate::engine::{Drive, Pause};
-use rowproof_migrate::error::MigrateError;
-use rowproof_migrate::state::State;
-
 use std::fs;
 
+use rowproof_io::clock::Clock;
+use rowproof_io::postgres::Server;
 use rowproof_migrate::change::ThrottleChange;
+use rowproof_migrate::engine::{Drive, Engine, Options, Pause};
+use rowproof_migrate::error::MigrateError;
+use rowproof_migrate::folder::Folder;
+use rowproof_migrate::state::State;
 
 use super::fixture::{World, add_tier, drive};
 use super::kills::left;
@@ -93,4 +94,47 @@ async fn a_running_migration_is_paused_and_given_other_limits() {
     fs::write(world.path.join("validate.sql"), "SELECT 1 WHERE false").unwrap();
     assert_eq!(drive(&world.engine()).await.unwrap_err().code(), "ChecksumMismatch");
     assert!(!world.engine().status().await.unwrap().same_folder);
+}
+
+/// Two runners by name, over one folder.
+fn named(world: &World, owner: &str) -> Engine {
+    let folder = Folder::load(&world.path).unwrap();
+    let server = Server::at(&world.postgres.url());
+    let options = Options { owner: owner.to_owned(), ..Options::default() };
+    Engine::new(folder, server, Clock::system(), options)
+}
+
+async fn lease(world: &World, owner: &str) {
+    let sql = format!(
+        "UPDATE rowproof_migrate.migration SET owner = '{owner}', lease_until = clock_timestamp() + interval '30 s'"
+    );
+    world.client.batch_execute(&sql).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_keeps_others_out_and_lets_its_own_runner_go_on() {
+    let world = World::start(500, &add_tier("")).await;
+    named(&world, "me").record_evidence("approval", &serde_json::Value::Null, "me").await.unwrap();
+    lease(&world, "me").await;
+    let other = drive(&named(&world, "another")).await.unwrap();
+    let held =
+        matches!(&other, Drive::Yield { reason: Pause::LeaseHeld { owner }, .. } if owner == "me");
+    assert!(held, "{other:?}");
+    // Its connection broke, and it is back.
+    assert_eq!(drive(&named(&world, "me")).await.unwrap(), Drive::Done { state: State::Done });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_is_corrected_before_anything_is_done_and_while_nobody_works_on_it() {
+    let files = add_tier("").edit("expand.sql", "ADD COLUMN tier text", "ADD COLUM tier text");
+    let world = World::start(500, &files).await;
+    assert!(drive(&world.engine()).await.is_err());
+    assert_eq!(world.state().await, "prechecked");
+    lease(&world, "another").await;
+    add_tier("").write(world.path.parent().unwrap());
+    let error = drive(&world.engine()).await.unwrap_err();
+    assert_eq!((error.code(), world.state().await.as_str()), ("ChecksumMismatch", "prechecked"));
+    let over = "UPDATE rowproof_migrate.migration SET lease_until = clock_timestamp()";
+    world.client.batch_execute(over).await.unwrap();
+    assert_eq!(drive(&world.engine()).await.unwrap(), Drive::Done { state: State::Done });
 }
