@@ -181,7 +181,16 @@ async fn already(
             .map_err(|_| {
                 StepError::Broken(format!("rowproof.slots has no receipt of {}", job.facts.job))
             })?;
-        let manifest: Manifest = app.document(&stored.key, "receipt").await?;
+        let manifest: Option<Manifest> = app.document_if_there(&stored.key, "receipt").await?;
+        let manifest = manifest.ok_or_else(|| StepError::BadDocument {
+            message: format!(
+                "it is not there, and the database has the rows of job {}: does another installation load \
+                 the same file into it, or was the bucket emptied?",
+                job.facts.job
+            ),
+            key: stored.key,
+            what: "receipt",
+        })?;
         let sql =
             "SELECT outcome FROM rowproof.loads WHERE job = $1 AND fix = 0 AND outcome IS NOT NULL";
         let name = job.facts.job.0.as_str();
