@@ -27,9 +27,9 @@ pub(crate) struct Batches<'a> {
 /// What a batch did.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Outcome {
-    /// Last key of the range; none when the range was empty.
+    /// Last key of the batch; none when the range has no more rows.
     pub(crate) last: Option<Key>,
-    /// Rows of the range.
+    /// Rows of the batch.
     pub(crate) seen: u64,
     /// Of these, rows that need the rule.
     pub(crate) matched: u64,
@@ -75,15 +75,14 @@ impl Batches<'_> {
 
     /// The statement for at most so many rows of a range.
     ///
-    /// The range is read without locks, and the cursor comes from it: it advances also when others delete
-    /// or lock what is in it. The rows that need the rule are then locked, which reads them anew, so the
-    /// rule and the hashes see them as they are when they are changed.
+    /// Where the batch ends is read without locks, and the cursor comes from there: it advances also when
+    /// others delete or lock what is in between, and a range ends only when it has fewer rows than were asked
+    /// for. The rows that need the rule are then locked, which reads them anew, so the rule and the hashes see
+    /// them as they are when they are changed.
     pub(crate) fn statement(&self, range: &Range, rows: u32) -> String {
         let Batches { target, rule, .. } = self;
         let (table, keys, bare) = (target.table.quoted(), target.columns("t"), target.columns(""));
         let (within, wanted) = (self.within(range), self.wanted());
-        let last =
-            format!("(SELECT {bare} FROM rowproof_range ORDER BY {} LIMIT 1)", target.descending());
         let checks = rule.updated.as_deref().filter(|_| !self.preserve.is_empty());
         let before = match checks {
             Some(_) => format!(", {} AS rowproof_hash", self.hash("t")),
@@ -104,20 +103,24 @@ impl Batches<'_> {
             None => "SELECT NULL::jsonb AS key WHERE false".to_owned(),
         };
         format!(
-            "WITH rowproof_range AS MATERIALIZED (SELECT {keys} FROM {table} t WHERE {within} \
-               ORDER BY {keys} LIMIT {rows}),
+            "WITH rowproof_end AS MATERIALIZED (SELECT * FROM (
+                 (SELECT {keys}, true AS rowproof_full FROM {table} t WHERE {within} ORDER BY {keys} \
+                   OFFSET {} LIMIT 1) UNION ALL SELECT {}, false) e ORDER BY rowproof_full DESC LIMIT 1),
              rowproof_batch AS MATERIALIZED (SELECT {keys}{before} FROM {table} t WHERE {within} \
-               AND {} <= {last}{wanted} ORDER BY {keys} LIMIT {rows} FOR NO KEY UPDATE),
+               AND {} <= (SELECT {bare} FROM rowproof_end){wanted} ORDER BY {keys} LIMIT {rows} FOR NO KEY UPDATE),
              rowproof_work AS ({}\n RETURNING {returned}),
              rowproof_spoiled AS ({spoiled})
-             SELECT jsonb_build_object('last', (SELECT {} FROM rowproof_range ORDER BY {} LIMIT 1),
-               'seen', (SELECT count(*) FROM rowproof_range), 'matched', (SELECT count(*) FROM rowproof_batch),
+             SELECT jsonb_build_object('last', (SELECT {} FROM rowproof_end WHERE rowproof_full),
+               'seen', CASE WHEN (SELECT rowproof_full FROM rowproof_end) THEN {rows} \
+                 ELSE (SELECT count(*) FROM {table} t WHERE {within}) END,
+               'matched', (SELECT count(*) FROM rowproof_batch),
                'changed', (SELECT count(*) FROM rowproof_work), 'spoiled', (SELECT count(*) FROM rowproof_spoiled),
                'sample', (SELECT jsonb_agg(key) FROM (SELECT key FROM rowproof_spoiled LIMIT 5) s))",
+            rows.saturating_sub(1),
+            target.literals(&range.upto),
             target.row("t"),
             rule.sql,
             target.as_json(""),
-            target.descending(),
         )
     }
 

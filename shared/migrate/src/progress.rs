@@ -62,10 +62,6 @@ pub(crate) struct Progress {
     pub(crate) pause_reason: Option<String>,
 }
 
-/// All columns that a checkpoint writes.
-const COLUMNS: &str = "key_hi, pass, ranges, cursor, skipped, quarantined, pass_found, rows_seen, \
-    rows_matched, rows_changed, batches, batch_size, batch_ms, p99_ms, rate, rate_deviation, est_rows, pause_reason";
-
 impl Progress {
     /// A walk from the table's begin to `key_hi`.
     pub(crate) fn new(
@@ -116,35 +112,40 @@ impl Progress {
 
     /// The statement that begins it.
     pub(crate) fn insert(&self, id: &str) -> String {
-        let direction = self.direction.name();
+        let fields = self.fields();
+        let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
+        let values: Vec<&str> = fields.iter().map(|(_, value)| value.as_str()).collect();
         format!(
-            "INSERT INTO rowproof_migrate.backfill (migration_id, direction, key_columns, {COLUMNS}) \
-             SELECT {}, '{direction}', n.key_columns, {} FROM {}",
+            "INSERT INTO rowproof_migrate.backfill (migration_id, {}) VALUES ({}, {})",
+            names.join(", "),
             quote_text(id),
-            columns_of("n"),
-            self.record()
+            values.join(", ")
         )
     }
 
-    /// The statement that writes it.
+    /// The statement that writes it. What a walk keeps is written again, which changes nothing.
     pub(crate) fn update(&self, id: &str) -> String {
+        let fields = self.fields();
+        let set: Vec<String> =
+            fields.iter().map(|(name, value)| format!("{name} = {value}")).collect();
         format!(
-            "UPDATE rowproof_migrate.backfill SET ({COLUMNS}, updated_at) = \
-             (SELECT {}, clock_timestamp() FROM {}) WHERE migration_id = {} AND direction = '{}'",
-            columns_of("n"),
-            self.record(),
+            "UPDATE rowproof_migrate.backfill SET {}, updated_at = clock_timestamp() \
+             WHERE migration_id = {} AND direction = '{}'",
+            set.join(", "),
             quote_text(id),
             self.direction.name()
         )
     }
 
-    fn record(&self) -> String {
-        let mut record = serde_json::to_value(self).unwrap_or(Value::Null);
-        // A JSON null would be stored as one, where there is no value.
-        if let Some(fields) = record.as_object_mut() {
-            fields.retain(|_, value| !value.is_null());
-        }
-        format!("jsonb_populate_record(NULL::rowproof_migrate.backfill, {}) n", json_text(&record))
+    /// Columns and their values as literals, which the server reads as the column's type.
+    fn fields(&self) -> Vec<(String, String)> {
+        let Ok(Value::Object(fields)) = serde_json::to_value(self) else { return vec![] };
+        let literal = |value: &Value| match (value.is_null(), value.as_str()) {
+            (true, _) => "NULL".to_owned(),
+            (false, Some(text)) => quote_text(text),
+            (false, None) => json_text(value),
+        };
+        fields.iter().map(|(name, value)| (name.clone(), literal(value))).collect()
     }
 
     /// What is to be walked next.
@@ -169,8 +170,4 @@ impl Progress {
             self.cursor = last;
         }
     }
-}
-
-fn columns_of(of: &str) -> String {
-    COLUMNS.split(", ").map(|name| format!("{of}.{name}")).collect::<Vec<_>>().join(", ")
 }

@@ -30,6 +30,9 @@ const SNAPSHOTS: &str = "SELECT extract(epoch FROM max(clock_timestamp() - xact_
     FROM pg_stat_activity WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid() \
     AND backend_type = 'client backend'";
 
+/// One query for a signal: its name, the query, and the number above which it says wait.
+type Question = (&'static str, String, u64);
+
 impl Signals {
     /// The first sign that says wait; nothing when all is well.
     pub(crate) async fn look(
@@ -42,35 +45,26 @@ impl Signals {
             OnSignalMissing::Pause => Some(format!("{name} (cannot be read)")),
             OnSignalMissing::Ignore => None,
         };
-        let lag = match self.lag_ms(link).await {
-            Some(ms) => {
-                over(ms, throttle.max_replica_lag.as_ms()).then(|| "replica_lag".to_owned())
-            }
-            None => missing("replica_lag"),
-        };
-        if lag.is_some() {
-            return lag;
-        }
-        let oids = target.oids();
-        let waiters =
-            format!("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = ANY({oids})");
-        let vacuums =
-            format!("SELECT count(*) FROM pg_stat_progress_vacuum WHERE relid = ANY({oids})");
-        let mut queries = vec![("lock_waiters", waiters, u64::from(throttle.max_lock_waiters))];
-        if throttle.pause_on_autovacuum {
-            queries.push(("autovacuum", vacuums, 0));
-        }
-        queries.push(("slot_wal", SLOTS.to_owned(), throttle.max_slot_wal_mb));
-        queries.push(("oldest_snapshot", SNAPSHOTS.to_owned(), throttle.max_snapshot_age.as_ms()));
-        if let Some(probe) = &throttle.probe {
-            queries.push(("probe", probe.trim_end().trim_end_matches(';').to_owned(), 0));
-        }
-        for (name, query, limit) in queries {
-            let sign = match ask(link, &query).await {
+        let Some(lag) = self.lag_query(link).await else { return missing("replica_lag") };
+        let mut questions = vec![("replica_lag", lag.to_owned(), throttle.max_replica_lag.as_ms())];
+        questions.extend(load(throttle, target));
+        let queries: Vec<&str> = questions.iter().map(|(_, query, _)| query.as_str()).collect();
+        // All at once; one by one only to learn which of them cannot be read.
+        let together = ask(link, &queries.join("\n; ")).await;
+        for (at, (name, query, limit)) in questions.iter().enumerate() {
+            let alone = if together.is_none() { ask(link, query).await } else { None };
+            let (answer, row) = match (&together, &alone) {
+                (Some(answer), _) => (Some(answer), at),
+                (None, alone) => (alone.as_ref(), 0),
+            };
+            let value = match (answer, *name) {
+                (Some(answer), "replica_lag") => self.lag_ms(answer, row),
                 // No row and NULL: there is nothing that could be too much.
-                Some(answer) => {
-                    over(number(&answer, 0).unwrap_or(0.0), limit).then(|| name.to_owned())
-                }
+                (Some(answer), _) => Some(answer.number(row, 0).unwrap_or(0.0)),
+                (None, _) => None,
+            };
+            let sign = match value {
+                Some(value) => over(value, *limit).then(|| (*name).to_owned()),
                 None => missing(name),
             };
             if sign.is_some() {
@@ -80,20 +74,24 @@ impl Signals {
         None
     }
 
-    /// How far the slowest replica is behind; 0 without replicas, nothing when it cannot be told.
-    async fn lag_ms(&mut self, link: &mut Link) -> Option<f64> {
+    /// How this server tells what its replicas lag behind; nothing when it does not answer.
+    async fn lag_query(&mut self, link: &mut Link) -> Option<&'static str> {
         if self.has_aurora.is_none() {
             let sql = "SELECT to_regprocedure('aurora_replica_status()') IS NOT NULL";
             self.has_aurora = Some(ask(link, sql).await?.text(0, 0) == Some("t"));
         }
-        let query = if self.has_aurora == Some(true) { AURORA } else { REPLICAS };
-        let answer = ask(link, query).await?;
-        let (all, readable) = (number(&answer, 3)?, number(&answer, 4)?);
+        Some(if self.has_aurora == Some(true) { AURORA } else { REPLICAS })
+    }
+
+    /// How far the slowest replica is behind; 0 without replicas, nothing when it cannot be told.
+    fn lag_ms(&mut self, answer: &Answer, row: usize) -> Option<f64> {
+        let number = |column| answer.number::<f64>(row, column);
+        let (all, readable) = (number(3)?, number(4)?);
         if readable < all {
             return None;
         }
-        let told = number(&answer, 0).unwrap_or(0.0);
-        let (end, replayed) = (answer.number::<u64>(0, 1), answer.number::<u64>(0, 2));
+        let told = number(0).unwrap_or(0.0);
+        let (end, replayed) = (answer.number::<u64>(row, 1), answer.number::<u64>(row, 2));
         let Some(end) = end else { return Some(told) };
         self.ends.push_back((Instant::now(), end));
         if self.ends.len() > KEPT {
@@ -106,8 +104,22 @@ impl Signals {
     }
 }
 
-fn number(answer: &Answer, column: usize) -> Option<f64> {
-    answer.number(0, column)
+/// The signals but the replicas' lag. Each gives one row; the author's probe, which may give none, is the last.
+fn load(throttle: &Throttle, target: &Target) -> Vec<Question> {
+    let oids = target.oids();
+    let waiters =
+        format!("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = ANY({oids})");
+    let vacuums = format!("SELECT count(*) FROM pg_stat_progress_vacuum WHERE relid = ANY({oids})");
+    let mut questions = vec![("lock_waiters", waiters, u64::from(throttle.max_lock_waiters))];
+    if throttle.pause_on_autovacuum {
+        questions.push(("autovacuum", vacuums, 0));
+    }
+    questions.push(("slot_wal", SLOTS.to_owned(), throttle.max_slot_wal_mb));
+    questions.push(("oldest_snapshot", SNAPSHOTS.to_owned(), throttle.max_snapshot_age.as_ms()));
+    if let Some(probe) = &throttle.probe {
+        questions.push(("probe", probe.trim_end().trim_end_matches(';').to_owned(), 0));
+    }
+    questions
 }
 
 fn over(value: f64, limit: u64) -> bool {
@@ -117,7 +129,7 @@ fn over(value: f64, limit: u64) -> bool {
 /// One query that may fail, in a transaction that cannot write and does not wait.
 async fn ask(link: &mut Link, query: &str) -> Option<Answer> {
     let sql = format!(
-        "BEGIN READ ONLY; SET LOCAL statement_timeout = '1s'; SET LOCAL lock_timeout = '200ms'; {query}; COMMIT"
+        "BEGIN READ ONLY; SET LOCAL statement_timeout = '1s'; SET LOCAL lock_timeout = '200ms'; {query}\n; COMMIT"
     );
     let answer = link.run("read a signal", &sql).await;
     if answer.is_err() {

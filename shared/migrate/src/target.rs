@@ -153,10 +153,15 @@ impl Target {
 
     /// A key's values as one value to compare.
     pub(crate) fn values(&self, key: &Key) -> String {
+        format!("({})", self.literals(key))
+    }
+
+    /// A key's values, one after the other.
+    pub(crate) fn literals(&self, key: &Key) -> String {
         let values = self.key.iter().zip(key);
         let values =
             values.map(|(column, value)| format!("{}::{}", quote_text(value), column.sql_type));
-        format!("({})", values.collect::<Vec<_>>().join(", "))
+        values.collect::<Vec<_>>().join(", ")
     }
 
     /// Names of the key's columns, for messages.
