@@ -104,7 +104,10 @@ pub(crate) fn size(name: &str, usual: u64) -> u64 {
 
 impl World {
     pub(crate) async fn start(rows: u64, files: &Files) -> World {
-        let postgres = Postgres::start().await;
+        World::start_on(Postgres::start().await, rows, files).await
+    }
+
+    pub(crate) async fn start_on(postgres: Postgres, rows: u64, files: &Files) -> World {
         let client = postgres.look().await;
         let create = format!(
             "CREATE TABLE customers (id bigint PRIMARY KEY, email text NOT NULL, spend int, \

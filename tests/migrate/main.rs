@@ -26,6 +26,7 @@ mod kills;
 mod lambda;
 mod lint;
 mod locks;
+mod measure;
 #[path = "../support/postgres.rs"]
 #[allow(dead_code, reason = "the end-to-end tests use the rest")]
 mod postgres;

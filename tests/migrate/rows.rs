@@ -2,13 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use rowproof_io::clock::Clock;
 use rowproof_migrate::engine::Drive;
 use rowproof_migrate::error::MigrateError;
 use rowproof_migrate::state::State;
-use tokio_postgres::Client;
 
-use super::fixture::{Files, World, add_tier, drive, size};
+use super::fixture::{World, add_tier, drive, size};
+use super::measure::{Speed, calls, expanded, shares, speed};
 use super::writers::Writers;
 
 const DONE: Drive = Drive::Done { state: State::Done };
@@ -24,16 +23,6 @@ fn keys(error: &MigrateError) -> Vec<String> {
         }
         other => panic!("{other}"),
     }
-}
-
-/// The migration without its schema changes, which a session with locked rows would keep from happening.
-async fn expanded(rows: u64, files: Files) -> World {
-    let files = files.without("expand.sql").without("down.sql").without("contract.sql");
-    let world = World::start(rows, &files).await;
-    let sql =
-        "ALTER TABLE customers ADD COLUMN tier text, ADD COLUMN applied int NOT NULL DEFAULT 0";
-    world.client.batch_execute(sql).await.unwrap();
-    world
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -184,109 +173,34 @@ async fn calls_of_seconds_do_what_one_long_call_does() {
     let settings = "backfill = { start = 100, min = 20, max = 100, duty = 0.5 }\n\
         locks = { lock_timeout = \"200ms\", statement_timeout = \"800ms\" }";
     let files = add_tier(settings).without("contract.sql");
-    let mut took = vec![];
-    let mut calls = 0;
-    for seconds in [600, 2] {
-        let world = World::start(rows, &files).await;
-        let began = Instant::now();
-        loop {
-            let (call, engine) = (Instant::now(), world.engine());
-            let outcome = engine.drive(Clock::system().deadline_in(seconds)).await.unwrap();
-            calls += u32::from(seconds == 2);
-            assert!(call.elapsed() < Duration::from_secs(seconds), "a step overran the call");
-            if outcome == DONE {
-                break;
-            }
-        }
-        took.push(began.elapsed().as_secs_f64());
-        assert_eq!(world.number("SELECT count(*) FROM customers WHERE applied <> 1").await, 0);
-    }
-    println!("{rows} rows: one call {:.2} s, {calls} calls {:.2} s", took[0], took[1]);
-    assert!(calls > 2, "{calls} calls");
-    // The machine that runs the tests is not idle: the exact share is for a longer run.
-    assert!(took[1] < took[0] * 1.5 + 1.0, "{took:?}");
+    let (one, _) = calls(rows, &files, 600).await;
+    let (many, count) = calls(rows, &files, 2).await;
+    println!("{rows} rows: one call {one:.2} s, {count} calls {many:.2} s");
+    assert!(count > 2, "{count} calls");
+    // The machine that runs the tests is not idle: the exact share is the bench's.
+    assert!(many < one * 1.5 + 1.0, "{many} s against {one} s");
 }
 
 /// Against the same walk by hand, without engine, throttle or checkpoint.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_walk_is_about_as_fast_at_its_end_as_at_its_begin() {
     let rows = size("ROWPROOF_MIGRATE_SPEED_ROWS", 100_000);
-    let settings = "backfill = { start = 5000, min = 5000, max = 5000, duty = 1.0 }";
-    let world = expanded(rows, add_tier(settings)).await;
-    let engine = world.engine();
-    let run = tokio::spawn(async move { drive(&engine).await });
-    let seen = "SELECT coalesce((SELECT rows_seen FROM rowproof_migrate.backfill), 0)";
-    let there = "SELECT to_regclass('rowproof_migrate.event') IS NOT NULL";
-    let mut quarters = vec![];
-    let mut began = Instant::now();
-    while !run.is_finished() && quarters.len() < 4 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        if !world.client.query_one(there, &[]).await.unwrap().get::<_, bool>(0) {
-            continue;
-        }
-        let rows_seen = world.number(seen).await as u64;
-        if rows_seen == 0 {
-            began = Instant::now();
-        } else if rows_seen * 4 >= rows * (quarters.len() as u64 + 1) {
-            quarters.push(began.elapsed().as_secs_f64());
-        }
-    }
-    assert_eq!(run.await.unwrap().unwrap(), DONE);
-    let walk = *quarters.last().unwrap();
-    let (first, last) = (quarters[0], walk - quarters[quarters.len() - 2]);
-
-    let plain = expanded(rows, add_tier(settings)).await;
-    let began = Instant::now();
-    for from in (0..rows * 10).step_by(50_000) {
-        let sql = format!(
-            "WITH b AS MATERIALIZED (SELECT id FROM customers WHERE id > {from} AND id <= {from} + 50000 \
-             ORDER BY id FOR NO KEY UPDATE) UPDATE customers t SET tier = 'tier ' || (t.spend / 100), \
-             applied = t.applied + 1 FROM b WHERE t.id = b.id"
-        );
-        plain.client.batch_execute(&sql).await.unwrap();
-    }
-    let hand = began.elapsed().as_secs_f64();
+    let Speed { walk, first, last, hand } = speed(rows).await;
     println!(
         "{rows} rows: walked in {walk:.2} s, its quarters from {first:.2} to {last:.2} s; by hand {hand:.2} s"
     );
-    assert!(last < first * 3.0 + 0.5, "it slows down: {quarters:?}");
+    assert!(last < first * 3.0 + 0.5, "it slows down: from {first} s to {last} s");
     assert!(walk < hand * 3.0 + 1.0, "{walk} s against {hand} s");
-}
-
-/// What four writers wait for, in milliseconds: p50, p99, the longest.
-fn waits(label: &str, waits: &[f64]) -> [f64; 3] {
-    let at = |share: f64| waits[(waits.len() as f64 * share) as usize];
-    let found = [at(0.5), at(0.99), *waits.last().unwrap()];
-    println!("{label}: p50 {:.1}, p99 {:.1}, max {:.1} ms", found[0], found[1], found[2]);
-    found
-}
-
-/// The loop that a script would have: full batches one after the other, found from the table's start.
-async fn loop_by_hand(client: &Client) {
-    let batch = "UPDATE customers SET tier = 'tier ' || (spend / 100) WHERE id IN \
-        (SELECT id FROM customers WHERE tier IS NULL LIMIT 10000 FOR UPDATE SKIP LOCKED)";
-    while client.execute(batch, &[]).await.unwrap() > 0 {}
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_writers_wait_for_stays_small() {
     let rows = size("ROWPROOF_MIGRATE_LATENCY_ROWS", 60_000);
-    let files = add_tier("").without("contract.sql");
-    let world = World::start(rows, &files).await;
-    let pause = Duration::from_millis(20);
-    let writers = Writers::start(&world, 4, rows, pause).await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    waits("no backfill", &writers.stop().await);
-    let writers = Writers::start(&world, 4, rows, pause).await;
+    let world = World::start(rows, &add_tier("").without("contract.sql")).await;
+    let writers = Writers::start(&world, 4, rows, Duration::from_millis(20)).await;
     assert_eq!(world.finish().await, DONE);
-    let [_, _, longest] = waits("backfill", &writers.stop().await);
-    drop(world);
-    let world = World::start(rows, &files).await;
-    let columns = "ALTER TABLE customers ADD COLUMN tier text, ADD COLUMN applied int DEFAULT 0";
-    world.client.batch_execute(columns).await.unwrap();
-    let writers = Writers::start(&world, 4, rows, pause).await;
-    loop_by_hand(&world.client).await;
-    waits("loop by hand", &writers.stop().await);
+    let [p50, p99, longest] = shares(&writers.stop().await);
+    println!("writers waited p50 {p50:.1}, p99 {p99:.1}, at most {longest:.1} ms");
     assert!(longest < 1_000.0, "a writer waited {longest} ms");
 }
 

@@ -15,6 +15,15 @@ use tokio_postgres::{Client, NoTls};
 /// User and group that a server started by root runs as: nobody.
 const NOBODY: u32 = 65_534;
 
+/// Of every server; nobody needs these rows after a power cut.
+const SETTINGS: &str = "
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+fsync = off
+max_connections = 50
+shared_buffers = 64MB
+";
+
 pub(crate) struct Postgres {
     dir: TempDir,
     binaries: PathBuf,
@@ -54,6 +63,11 @@ pub(crate) fn pg_dump() -> PathBuf {
 impl Postgres {
     /// With the database `rows`, open to everybody on this machine.
     pub(crate) async fn start() -> Postgres {
+        Postgres::start_with(&[]).await
+    }
+
+    /// The same with settings of the server's, such as `fsync=on`.
+    pub(crate) async fn start_with(settings: &[&str]) -> Postgres {
         let dir = TempDir::with_prefix("rowproof-postgres-").unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let data = dir.path().join("data");
@@ -68,6 +82,9 @@ impl Postgres {
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let conf = data.join("postgresql.conf");
+        let usual = fs::read_to_string(&conf).unwrap();
+        fs::write(&conf, format!("{usual}{SETTINGS}{}\n", settings.join("\n"))).unwrap();
         let server = spawn(&binaries, &data, port);
         let mut postgres = Postgres { dir, binaries, port, server };
         postgres.wait().await;
@@ -151,16 +168,8 @@ fn command(program: &Path, data: &Path) -> Command {
 fn spawn(binaries: &Path, data: &Path, port: u16) -> Child {
     let log =
         fs::File::options().create(true).append(true).open(data.with_file_name("log")).unwrap();
-    let settings = [
-        "listen_addresses=127.0.0.1",
-        "unix_socket_directories=",
-        "fsync=off",
-        "max_connections=50",
-        "shared_buffers=64MB",
-    ];
     command(&binaries.join("postgres"), data)
         .args(["-p", &port.to_string()])
-        .args(settings.iter().flat_map(|setting| ["-c", setting]))
         .stdout(log.try_clone().unwrap())
         .stderr(log)
         .spawn()
