@@ -1,5 +1,7 @@
 //! What has to be before rows and schema are changed for good, and who says so.
 
+use std::time::{Duration, Instant};
+
 use rowproof_io::clock::Clock;
 use rowproof_io::postgres::Server;
 use rowproof_migrate::engine::{Drive, Engine, Options, Pause};
@@ -9,6 +11,7 @@ use rowproof_migrate::state::State;
 use serde_json::json;
 
 use super::fixture::{World, add_tier, drive};
+use crate::postgres::Postgres;
 
 async fn unmet(world: &World) -> String {
     match drive(&world.engine()).await {
@@ -84,4 +87,121 @@ async fn a_window_that_closes_ends_the_walk_at_its_next_batch() {
     let (engine, deadline) = at(four - 3_600_000);
     assert_eq!(engine.drive(deadline).await.unwrap(), Drive::Done { state: State::Done });
     assert_eq!(world.number("SELECT count(*) FROM customers WHERE applied <> 1").await, 0);
+}
+
+async fn yielded(world: &World) -> Pause {
+    match drive(&world.engine()).await.unwrap() {
+        Drive::Yield { reason, .. } => reason,
+        other @ Drive::Done { .. } => panic!("{other:?}"),
+    }
+}
+
+const DONE: Drive = Drive::Done { state: State::Done };
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_application_has_to_be_well_for_a_time_without_a_break() {
+    let health = "gates = { health = { probe = \"SELECT n FROM app;\", soak = \"1500ms\" } }";
+    let world = World::start(100, &add_tier(health)).await;
+    world.client.batch_execute("CREATE TABLE app AS SELECT 0 AS n").await.unwrap();
+    assert_eq!(yielded(&world).await, Pause::Soaking { well: true, left_s: 2 });
+    tokio::time::sleep(Duration::from_millis(1_000)).await;
+    world.client.batch_execute("UPDATE app SET n = 3").await.unwrap();
+    assert_eq!(yielded(&world).await, Pause::Soaking { well: false, left_s: 2 });
+    world.client.batch_execute("UPDATE app SET n = 0").await.unwrap();
+    let well = Instant::now();
+    let mut looks = 0;
+    while drive(&world.engine()).await.unwrap() != DONE {
+        assert_eq!(world.state().await, "validated");
+        looks += 1;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(well.elapsed() >= Duration::from_millis(1_500) && looks > 5, "{:?}", well.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_time_without_a_look_is_no_time_of_health() {
+    let health = "gates = { health = { probe = \"SELECT 0\", soak = \"1s\" } }";
+    let world = World::start(100, &add_tier(health)).await;
+    assert_eq!(yielded(&world).await, Pause::Soaking { well: true, left_s: 1 });
+    tokio::time::sleep(Duration::from_millis(1_300)).await;
+    assert_eq!(yielded(&world).await, Pause::Soaking { well: true, left_s: 1 });
+    world.engine().override_gate("health", "it is on fire anyway", "ada").await.unwrap();
+    assert_eq!(drive(&world.engine()).await.unwrap(), DONE);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_column_is_kept_for_a_time_before_it_is_dropped() {
+    let files = add_tier("gates = { grace = \"2s\" }");
+    let world = World::start(100, &files).await;
+    let old = "SELECT count(*) FROM pg_attribute WHERE attrelid = 'customers'::regclass AND attname = 'old'";
+    let began = Instant::now();
+    assert_eq!(yielded(&world).await, Pause::Grace { left_s: 2 });
+    let required = "SELECT count(*) FROM pg_attribute WHERE attrelid = 'customers'::regclass \
+        AND attname = 'tier' AND attnotnull";
+    assert_eq!((world.number(old).await, world.number(required).await), (1, 1));
+    while drive(&world.engine()).await.unwrap() != DONE {
+        assert_eq!(world.number(old).await, 1);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(began.elapsed() >= Duration::from_secs(2), "{:?}", began.elapsed());
+    assert_eq!(world.number(old).await, 0);
+
+    // Meanwhile all can be taken back, and somebody in a hurry says so.
+    for back in [true, false] {
+        let world = World::start(100, &files).await;
+        assert_eq!(yielded(&world).await, Pause::Grace { left_s: 2 });
+        if back {
+            let deadline = Clock::system().deadline_in(60);
+            let engine = world.engine();
+            let undone = engine.rollback("ada", "an application broke", deadline).await.unwrap();
+            assert_eq!(undone, Drive::Done { state: State::RolledBack });
+        } else {
+            world.engine().override_gate("grace", "the disk is full", "ada").await.unwrap();
+            assert_eq!(drive(&world.engine()).await.unwrap(), DONE);
+        }
+        assert_eq!(world.number(old).await, i64::from(back));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn queries_have_to_be_as_fast_as_they_were() {
+    let preload = "shared_preload_libraries = 'pg_stat_statements'";
+    let postgres = Postgres::start_with(&[preload]).await;
+    let client = postgres.look().await;
+    client.batch_execute("CREATE EXTENSION pg_stat_statements").await.unwrap();
+    let calls = async |count: u32, seconds: f64| {
+        for _ in 0..count {
+            client.batch_execute(&format!("SELECT pg_sleep({seconds})")).await.unwrap();
+        }
+    };
+    calls(20, 0.002).await;
+    let id = "SELECT queryid::text FROM pg_stat_statements WHERE query = 'SELECT pg_sleep($1)'";
+    let id: String = client.query_one(id, &[]).await.unwrap().get(0);
+    let gate = |settings: &str| {
+        add_tier(&format!("gates = {{ queries = {{ ids = [\"{id}\"], {settings} }} }}"))
+    };
+    let world = World::start_on(postgres, 100, &gate("slower_max = 1.5, calls_min = 5")).await;
+    let what = async || match drive(&world.engine()).await {
+        Err(MigrateError::GateUnmet { gate, what }) => {
+            assert_eq!(gate, "queries");
+            what
+        }
+        other => panic!("{other:?}"),
+    };
+    assert!(what().await.contains("ran 0 times"));
+    calls(5, 0.1).await;
+    let slow = what().await;
+    assert!(slow.contains("ms since the rows were validated, and took"), "{slow}");
+    calls(400, 0.0001).await;
+    assert_eq!(drive(&world.engine()).await.unwrap(), DONE);
+    for (settings, wrong) in [("slower_max = -1", "slower_max"), ("ids = []", "ids")] {
+        let text = gate("slower_max = 0.2");
+        let text = match wrong {
+            "ids" => text.edit("migration.toml", &format!("ids = [\"{id}\"]"), settings),
+            _ => text.edit("migration.toml", "slower_max = 0.2", settings),
+        };
+        let dir = tempfile::TempDir::new().unwrap();
+        let error = Folder::load(&text.write(dir.path())).unwrap_err().to_string();
+        assert!(error.contains(wrong), "{error}");
+    }
 }

@@ -206,6 +206,35 @@ pub struct Gates {
     pub window: Option<Window>,
     /// People at least who approve of exactly these files.
     pub approvals: u32,
+    /// How long the application has to be well.
+    pub health: Option<Health>,
+    /// Queries that have to be as fast as they were.
+    pub queries: Option<QueryTimes>,
+    /// Time that the contract phase keeps a column or table before it drops it.
+    pub grace: Option<Span>,
+}
+
+/// How long the application has to be well.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Health {
+    /// A query of the author's: its only number above 0 means that it is not.
+    pub probe: String,
+    /// For how long every look has to find it well.
+    pub soak: Span,
+}
+
+/// Queries that have to be as fast after the backfill as before the migration, by their mean time.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueryTimes {
+    /// `queryid` of each in `pg_stat_statements`.
+    pub ids: Vec<String>,
+    /// How much slower they may be: 0.2 is a fifth.
+    pub slower_max: f64,
+    /// Calls of each since the rows were validated, at least.
+    #[serde(default)]
+    pub calls_min: u64,
 }
 
 /// Which rehearsal counts.

@@ -4,7 +4,7 @@ use rowproof_core::copy::quote_text;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::effect::Effect;
+use crate::effect::{Effect, drops_rows};
 use crate::engine::Drive;
 use crate::error::MigrateError;
 use crate::folder::Phase;
@@ -73,6 +73,11 @@ impl Run<'_> {
         statement: &Statement,
         effect: &Effect,
     ) -> Result<Option<Drive>, MigrateError> {
+        if drops_rows(statement)
+            && let Some(end) = self.keep_for_now().await?
+        {
+            return Ok(Some(end));
+        }
         self.fits_estimate(statement).await?;
         // VALIDATE keeps neither readers nor writers out, so it may take its time.
         let limits = match effect {
@@ -116,7 +121,8 @@ impl Run<'_> {
             event(
                 self.id(),
                 "contracted",
-                &json!({ "line": statement.line, "destructive": destroys })
+                &json!({ "line": statement.line, "destructive": destroys,
+                    "drops": drops_rows(statement) })
             )
         );
         self.commit(&sql).await?;

@@ -78,6 +78,26 @@ impl Effect {
     }
 }
 
+/// Whether a statement drops a column or a table, or empties one, also within a DO.
+pub(crate) fn drops_rows(statement: &Statement) -> bool {
+    let words: Vec<String> =
+        statement.text.split_whitespace().map(str::to_ascii_lowercase).collect();
+    let said = |first: &str, second: &str| {
+        words.windows(2).any(|pair| matches!(pair, [one, two] if one == first && two == second))
+    };
+    let lexemes = statement.lexemes();
+    let bare = altered(&lexemes).is_some_and(|(_, rest)| {
+        let word =
+            |at: usize, word| rest.get(at).is_some_and(|lexeme: &Lexeme<'_>| lexeme.is(word));
+        word(0, "drop") && !word(1, "constraint")
+    });
+    let begins = |word| lexemes.first().is_some_and(|first| first.is(word));
+    bare || said("drop", "column")
+        || said("drop", "table")
+        || begins("truncate")
+        || begins("delete")
+}
+
 /// `ALTER TABLE [IF EXISTS] [ONLY] table`, and what follows.
 fn altered<'a, 'b>(lexemes: &'b [Lexeme<'a>]) -> Option<(String, &'b [Lexeme<'a>])> {
     if !(lexemes.first()?.is("alter") && lexemes.get(1)?.is("table")) {
@@ -122,5 +142,21 @@ mod tests {
         assert_eq!(undone[3], text("ALTER TABLE public.t ALTER COLUMN a DROP NOT NULL"));
         assert_eq!((&effects[1], &effects[4]), (&Effect::Validates, &Effect::DropsOwn));
         assert!(effects[5..].iter().all(|effect| *effect == Effect::Destroys), "{effects:?}");
+    }
+    #[test]
+    fn what_drops_rows_or_their_values_is_known() {
+        for (sql, drops) in [
+            ("ALTER TABLE t DROP COLUMN b", true),
+            ("alter table t drop b", true),
+            ("ALTER TABLE t DROP CONSTRAINT c", false),
+            ("ALTER TABLE t ALTER b DROP NOT NULL", false),
+            ("DROP TABLE t", true),
+            ("DROP TRIGGER a ON t", false),
+            ("TRUNCATE t", true),
+            ("DO $x$ BEGIN DROP TRIGGER a ON t; ALTER TABLE t\n DROP  COLUMN b; END $x$", true),
+            ("DO $x$ BEGIN ALTER TABLE t RENAME b TO b_old; END $x$", false),
+        ] {
+            assert_eq!(drops_rows(&split(sql).unwrap()[0]), drops, "{sql}");
+        }
     }
 }

@@ -67,6 +67,18 @@ pub enum Pause {
         /// The signal that says so.
         signal: String,
     },
+    /// The application has to be well for a time (`gates.health`).
+    Soaking {
+        /// Whether it was at the last look.
+        well: bool,
+        /// Seconds until it was for long enough.
+        left_s: u64,
+    },
+    /// What is to be dropped is kept for a time (`gates.grace`).
+    Grace {
+        /// Seconds until it is over.
+        left_s: u64,
+    },
     /// A statement of an earlier runner still runs.
     StillRunning {
         /// Process id of its backend.

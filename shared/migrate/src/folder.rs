@@ -139,6 +139,9 @@ pub struct Folder {
     pub undo_backfill: Option<Rule>,
 }
 
+/// Characters of a migration's name, so that a session's name can hold it.
+pub const ID_MAX: usize = 40;
+
 impl Folder {
     /// Reads and checks a folder.
     ///
@@ -269,7 +272,7 @@ fn check_config(path: &Path, config: &Config) -> Result<(), MigrateError> {
         return refuse("id", format!("\"{id}\" is not the folder's name; write id = \"{name}\""));
     }
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    if id.is_empty() || id.len() > 40 || !id.chars().all(plain) {
+    if id.is_empty() || id.len() > ID_MAX || !id.chars().all(plain) {
         let what = "write at most 40 of a-z, 0-9 and _, so that a session's name can hold it";
         return refuse("id", what.into());
     }
@@ -290,6 +293,17 @@ fn check_config(path: &Path, config: &Config) -> Result<(), MigrateError> {
     }
     if backfill.target_ms == 0 {
         return refuse("backfill.target_ms", "write milliseconds above 0, such as 50".into());
+    }
+    if let Some(queries) = &config.gates.queries {
+        let number = |id: &String| id.parse::<i64>().is_err();
+        if queries.ids.is_empty() || queries.ids.iter().any(number) {
+            let what =
+                "write queryid values of pg_stat_statements, each as a text, such as \"-42\"";
+            return refuse("gates.queries.ids", what.into());
+        }
+        if !(queries.slower_max >= 0.0 && queries.slower_max.is_finite()) {
+            return refuse("gates.queries.slower_max", "write 0 or more, such as 0.2".into());
+        }
     }
     if config.locks.attempts == 0 {
         return refuse("locks.attempts", "write at least 1".into());

@@ -1,4 +1,7 @@
-//! What has to be before the contract phase: rehearsals, a backup, people who approve.
+//! What has to be before the contract phase: rehearsals, a backup, people who approve, an application that is
+//! well.
+
+mod application;
 
 use rowproof_core::copy::quote_text;
 use serde::Deserialize;
@@ -11,8 +14,15 @@ use crate::run::{Run, Turn, event, settings};
 use crate::state::State;
 
 /// Names of all gates.
-pub(crate) const NAMES: [&str; 4] =
-    ["staging_run", "rollback_rehearsed", "backup_max_age", "approvals"];
+pub(crate) const NAMES: [&str; 7] = [
+    "staging_run",
+    "rollback_rehearsed",
+    "backup_max_age",
+    "approvals",
+    "health",
+    "queries",
+    "grace",
+];
 
 /// Evidence that was recorded for a gate.
 #[derive(Debug, Clone, Deserialize)]
@@ -32,29 +42,42 @@ impl Run<'_> {
         if self.gated {
             let recorded = self.recorded().await?;
             let gates = self.folder.config.gates.clone();
-            for (gate, unmet) in self.unmet(&gates, &recorded).await? {
-                match (unmet, overridden(&recorded, gate, &self.folder.checksum.to_string())) {
-                    (None, _) => passed.push(json!({ "gate": gate })),
-                    (Some(what), Some(record)) => {
-                        let reason = record.evidence.get("override");
-                        warn!(
-                            migration = self.id(),
-                            gate,
-                            what,
-                            by = record.by,
-                            "a gate is overridden"
-                        );
-                        passed
-                            .push(json!({ "gate": gate, "unmet": what, "overridden_by": record.by,
-                            "reason": reason }));
-                    }
-                    (Some(what), None) => {
-                        return Err(MigrateError::GateUnmet { gate: gate.to_owned(), what });
-                    }
+            let sum = self.folder.checksum.to_string();
+            let mut unmet = self.unmet(&gates, &recorded).await?;
+            if let Some(queries) = &gates.queries {
+                unmet.push(("queries", self.slower(queries).await?));
+            }
+            for (gate, unmet) in unmet {
+                passed.push(self.pass(gate, unmet, overridden(&recorded, gate, &sum))?);
+            }
+            if let Some(health) = &gates.health {
+                let record = overridden(&recorded, "health", &sum);
+                let unmet = record.map(|_| "it was not waited for".to_owned());
+                if record.is_none()
+                    && let Some(end) = self.soak(health).await?
+                {
+                    return Ok(Turn::End(end));
                 }
+                passed.push(self.pass("health", unmet, record)?);
             }
         }
         self.move_on(State::Validated, State::Contracting, json!({ "gates": passed })).await
+    }
+
+    /// A gate that is met, or that somebody lets pass.
+    fn pass(
+        &self,
+        gate: &str,
+        unmet: Option<String>,
+        record: Option<&Recorded>,
+    ) -> Result<Value, MigrateError> {
+        let Some(what) = unmet else { return Ok(json!({ "gate": gate })) };
+        let Some(record) = record else {
+            return Err(MigrateError::GateUnmet { gate: gate.to_owned(), what });
+        };
+        let reason = record.evidence.get("override");
+        warn!(migration = self.id(), gate, what, by = record.by, "a gate is overridden");
+        Ok(json!({ "gate": gate, "unmet": what, "overridden_by": record.by, "reason": reason }))
     }
 
     async fn recorded(&mut self) -> Result<Vec<Recorded>, MigrateError> {
@@ -129,12 +152,21 @@ impl Run<'_> {
     }
 
     async fn backup_age_ms(&mut self, probe: &str) -> Result<Option<f64>, MigrateError> {
+        let probe = probe.trim_end().trim_end_matches(';');
         let sql = format!(
-            "BEGIN READ ONLY; {} SELECT extract(epoch FROM clock_timestamp() - ({}\n)::timestamptz) * 1000; COMMIT",
-            settings(self.limits(), self.id(), self.epoch),
-            probe.trim_end().trim_end_matches(';')
+            "SELECT extract(epoch FROM clock_timestamp() - ({probe}\n)::timestamptz) * 1000"
         );
-        let answer = self.link.run("ask for the newest backup", &sql).await;
+        self.ask_number("ask for the newest backup", &sql).await
+    }
+
+    /// The one number of an author's query, in a transaction that cannot write.
+    async fn ask_number(&mut self, doing: &str, query: &str) -> Result<Option<f64>, MigrateError> {
+        let sql = format!(
+            "BEGIN READ ONLY; {} {}\n; COMMIT",
+            settings(self.limits(), self.id(), self.epoch),
+            query.trim_end().trim_end_matches(';')
+        );
+        let answer = self.link.run(doing, &sql).await;
         if answer.is_err() {
             self.link.roll_back().await;
         }

@@ -39,6 +39,7 @@ impl Run<'_> {
     ) -> Result<(), MigrateError> {
         let sql = measure::record(self.id(), target, phase);
         self.link.run("measure the target", &sql).await?;
+        self.measure_queries(phase).await?;
         self.advance(from, to, json!({})).await
     }
 
@@ -92,7 +93,14 @@ impl Run<'_> {
         queries.end().await;
         match checked {
             Ok(results) => {
-                self.move_on(State::Swept, State::Validated, json!({ "held": results })).await
+                self.begin(self.limits()).await?;
+                let mut done = self.measure_queries("validated").await;
+                if done.is_ok() {
+                    let detail = json!({ "held": results });
+                    done = self.advance(State::Swept, State::Validated, detail).await;
+                }
+                self.end(done).await?;
+                Ok(Turn::Next)
             }
             Err(error) => self.invalid(error).await,
         }

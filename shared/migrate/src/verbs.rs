@@ -69,6 +69,7 @@ impl Engine {
         if record.state == State::RolledBack {
             sql = format!(
                 "{sql}; DELETE FROM rowproof_migrate.step WHERE migration_id = {id}; \
+                 DELETE FROM rowproof_migrate.measure WHERE migration_id = {id} AND name = 'health'; \
                  DELETE FROM rowproof_migrate.backfill WHERE migration_id = {id}; \
                  UPDATE rowproof_migrate.migration SET state = 'pending', epoch = epoch + 1, \
                  checksum = '{}', error = NULL WHERE id = {id} AND state = 'rolled_back'",

@@ -37,14 +37,20 @@ pub(super) fn rename(place: &Place, rename: &Rename) -> Result<Draft, MigrateErr
         false => String::new(),
     };
     let default = default(place, &rename.to, rename.default.as_deref())?;
-    let last = format!("ALTER TABLE {table} DROP COLUMN {from};\n");
+    let last = format!(
+        "-- In one go: without the trigger, what is written to the old column would be lost.\n\
+         DO $rowproof$\nBEGIN\n  DROP TRIGGER {} ON {table};\n  DROP FUNCTION {}();\n  \
+         ALTER TABLE {table} DROP COLUMN {from};\nEND\n$rowproof$;\n",
+        sync.name(),
+        sync.function()
+    );
     let drop = format!("ALTER TABLE {table} DROP COLUMN {to};\n");
     let lost = losses(place, &rename.from, rename.not_null, rename.default.is_some());
     let sql = vec![
         phase(Phase::Precheck, &[&lost]),
         phase(Phase::Expand, &[&add, &sync.create(&body)]),
         phase(Phase::Backfill, &[&update_rule(place, &format!("{to} = t.{from}"), None)]),
-        phase(Phase::Contract, &[&not_null, &default, &sync.drop(), &last]),
+        phase(Phase::Contract, &[&not_null, &default, &last]),
         phase(Phase::Down, &[&sync.drop(), &drop]),
         phase(Phase::UndoBackfill, &[&nothing(place, &rename.to)]),
     ];
