@@ -8,7 +8,7 @@ use rowproof_io::postgres::Server;
 use rowproof_migrate::folder::{Folder, Phase};
 use rowproof_migrate::generate::{Change, write};
 use rowproof_migrate::locks::LockMode;
-use rowproof_migrate::plan::plan;
+use rowproof_migrate::plan::{PlanReport, plan};
 use rowproof_migrate::shadow::{Scratch, Verdict, clone_schema};
 use rowproof_migrate::statements::Statement;
 use tempfile::TempDir;
@@ -292,10 +292,10 @@ async fn a_look_at_the_target_locks_as_a_reader_and_changes_nothing() {
         CREATE PUBLICATION p FOR TABLE t; ALTER TABLE t ENABLE ROW LEVEL SECURITY";
     client.batch_execute(more).await.unwrap();
     let dir = TempDir::new().unwrap();
-    let folder = migration(&dir, "id", "t.n IS NULL");
+    let (server, folder) = (Server::at(&postgres.url()), migration(&dir, "id", "t.n IS NULL"));
     // Only readers get past this lock.
     other.batch_execute("BEGIN; LOCK TABLE t IN EXCLUSIVE MODE").await.unwrap();
-    let report = plan(&client, &folder).await.unwrap();
+    let report = plan(&server, &folder).await.unwrap();
     assert_eq!(report.strongest_lock, Some(LockMode::AccessShare));
     let queries: Vec<_> = report.planned.iter().map(|one| (one.query, one.reads_all)).collect();
     assert_eq!(queries, [("batch", false), ("probe", false), ("sweep", false)]);
@@ -311,26 +311,55 @@ async fn a_look_at_the_target_locks_as_a_reader_and_changes_nothing() {
 
     other.batch_execute("ROLLBACK; BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let began = Instant::now();
-    let error = plan(&client, &folder).await.unwrap_err().to_string();
+    let error = plan(&server, &folder).await.unwrap_err().to_string();
     assert!(error.contains("55P03") && began.elapsed() < Duration::from_secs(2), "{error}");
     other.batch_execute("ROLLBACK").await.unwrap();
-    assert!(plan(&client, &folder).await.is_ok(), "the session is usable after a failure");
 }
 
 #[tokio::test]
-async fn a_plan_says_when_the_key_has_no_index_and_what_it_could_not_ask() {
+async fn a_plan_refuses_what_a_run_refuses_and_says_what_it_could_not_ask() {
     let postgres = Postgres::start().await;
-    let client = postgres.look().await;
+    let (client, server) = (postgres.look().await, Server::at(&postgres.url()));
     client.batch_execute(TABLE).await.unwrap();
     let dir = TempDir::new().unwrap();
-    let report = plan(&client, &migration(&dir, "n", "t.n IS NULL")).await.unwrap();
-    assert!(report.planned.iter().all(|one| one.reads_all), "{report:?}");
-    let report = plan(&client, &migration(&dir, "id", "t.tier IS NULL")).await.unwrap();
+    let refused = plan(&server, &migration(&dir, "n", "t.n IS NULL")).await.unwrap_err();
+    assert_eq!(refused.code(), "NoUsableKey", "{refused}");
+    let report = plan(&server, &migration(&dir, "id", "t.tier IS NULL")).await.unwrap();
     assert_eq!(report.planned.len(), 2);
     assert!(report.not_checked.iter().any(|open| open.contains("sweep")));
     client.batch_execute("TRUNCATE t").await.unwrap();
-    let report = plan(&client, &migration(&dir, "id", "t.n IS NULL")).await.unwrap();
+    let report = plan(&server, &migration(&dir, "id", "t.n IS NULL")).await.unwrap();
     assert!(
         report.planned.is_empty() && report.not_checked.iter().any(|open| open.contains("empty"))
     );
+    let view = "ALTER TABLE t RENAME TO rows_of_t; CREATE VIEW t AS SELECT * FROM rows_of_t";
+    client.batch_execute(view).await.unwrap();
+    let refused = plan(&server, &migration(&dir, "id", "t.n IS NULL")).await.unwrap_err();
+    assert_eq!(refused.code(), "UnsupportedTable", "{refused}");
+}
+
+#[tokio::test]
+async fn a_plan_names_the_rights_that_the_role_lacks() {
+    let postgres = Postgres::start().await;
+    let client = postgres.look().await;
+    let role = "CREATE ROLE reader LOGIN; GRANT SELECT ON t TO reader";
+    client.batch_execute(&format!("{TABLE} {role}")).await.unwrap();
+    let dir = TempDir::new().unwrap();
+    let folder = migration(&dir, "id", "t.n IS NULL");
+    let reader = Server::at(&postgres.url().replace("rowproof@", "reader@"));
+    let lacks = |report: PlanReport| report.missing_rights.join("; ");
+    let found = lacks(plan(&reader, &folder).await.unwrap());
+    assert!(
+        found.contains("SELECT and UPDATE on") && found.contains("CREATE on the database"),
+        "{found}"
+    );
+    let rights = "GRANT UPDATE ON t TO reader; GRANT CREATE ON DATABASE rows TO reader";
+    client.batch_execute(rights).await.unwrap();
+    assert_eq!(lacks(plan(&reader, &folder).await.unwrap()), "");
+    let path = dir.path().join("plan/expand.sql");
+    fs::write(path, "ALTER TABLE t ADD COLUMN a text").unwrap();
+    let folder = Folder::load(&dir.path().join("plan")).unwrap();
+    let found = lacks(plan(&reader, &folder).await.unwrap());
+    assert!(found.starts_with("own "), "{found}");
+    assert_eq!(lacks(plan(&Server::at(&postgres.url()), &folder).await.unwrap()), "");
 }

@@ -3,15 +3,16 @@
 //! One transaction that cannot write, with limits on waiting and running. Nothing stronger than what a
 //! reader takes is locked, so the rule's own UPDATE and the rows' locks are left out of what is planned.
 
-use rowproof_core::copy::{quote, quote_text};
-use rowproof_io::postgres::PostgresError;
+use rowproof_io::postgres::{PostgresError, Server};
 use serde::Serialize;
 use serde_json::Value;
 use tokio_postgres::Client;
 
-use crate::error::MigrateError;
-use crate::folder::Folder;
+use crate::error::{Key, MigrateError};
+use crate::folder::{Folder, Phase};
+use crate::link::Link;
 use crate::locks::LockMode;
+use crate::target::Target;
 
 const NOT_CHECKED: [&str; 5] = [
     "the plan of the rule's UPDATE, DELETE or INSERT: planning it locks the table as a writer",
@@ -75,6 +76,8 @@ pub struct PlanReport {
     pub publications: Vec<String>,
     /// Replicas of the server.
     pub replicas: Vec<Replica>,
+    /// What the role may not do, and a run has to.
+    pub missing_rights: Vec<String>,
     /// The strongest lock that was taken to find all this.
     pub strongest_lock: Option<LockMode>,
     /// What remains open.
@@ -85,11 +88,14 @@ fn of(error: tokio_postgres::Error) -> MigrateError {
     PostgresError::of("look at the target", &error).into()
 }
 
-/// Looks at the target of a folder. The session has to be in no transaction.
+/// Looks at the target of a folder, and refuses what a run would refuse.
 ///
 /// # Errors
-/// The target is not there, may not be read, or is locked for longer than `locks.lock_timeout`.
-pub async fn plan(client: &Client, folder: &Folder) -> Result<PlanReport, MigrateError> {
+/// The target is not there, cannot be walked, may not be read, or is locked for longer than
+/// `locks.lock_timeout`.
+pub async fn plan(server: &Server, folder: &Folder) -> Result<PlanReport, MigrateError> {
+    let target = Target::find(&mut Link::new(server.clone()), &folder.config.target).await?;
+    let client = server.connect().await?;
     let locks = folder.config.locks;
     let begin = format!(
         "BEGIN READ ONLY; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}",
@@ -97,12 +103,14 @@ pub async fn plan(client: &Client, folder: &Folder) -> Result<PlanReport, Migrat
         locks.statement_timeout.as_ms()
     );
     client.batch_execute(&begin).await.map_err(of)?;
-    let report = look(client, folder).await;
-    client.batch_execute("ROLLBACK").await.map_err(of)?;
-    report
+    look(&client, folder, &target).await
 }
 
-async fn look(client: &Client, folder: &Folder) -> Result<PlanReport, MigrateError> {
+async fn look(
+    client: &Client,
+    folder: &Folder,
+    target: &Target,
+) -> Result<PlanReport, MigrateError> {
     let table = folder.config.target.table.quoted();
     let facts =
         "SELECT pg_table_size(c.oid), pg_total_relation_size(c.oid), c.reltuples, c.relrowsecurity
@@ -110,7 +118,7 @@ async fn look(client: &Client, folder: &Folder) -> Result<PlanReport, MigrateErr
     let facts = client.query_one(facts, &[&table]).await.map_err(of)?;
     let rows: f32 = facts.get(2);
     let mut not_checked: Vec<String> = NOT_CHECKED.iter().map(|&open| open.to_owned()).collect();
-    let planned = queries(client, folder, &mut not_checked).await?;
+    let planned = queries(client, folder, target, &mut not_checked).await?;
     let triggers = "SELECT tgname::text FROM pg_trigger
         WHERE tgrelid = $1::text::regclass AND NOT tgisinternal AND tgenabled <> 'D' ORDER BY 1";
     let publications = "SELECT p.pubname::text FROM pg_publication p
@@ -127,6 +135,7 @@ async fn look(client: &Client, folder: &Folder) -> Result<PlanReport, MigrateErr
         row_security: facts.get(3),
         publications: names(client, publications, &table).await?,
         replicas: replicas(client).await?,
+        missing_rights: missing_rights(client, folder).await?,
         strongest_lock: strongest_lock(client).await?,
         not_checked,
     })
@@ -135,6 +144,30 @@ async fn look(client: &Client, folder: &Folder) -> Result<PlanReport, MigrateErr
 async fn names(client: &Client, sql: &str, table: &str) -> Result<Vec<String>, MigrateError> {
     let rows = client.query(sql, &[&table]).await.map_err(of)?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// What a run needs of its role and does not find.
+async fn missing_rights(client: &Client, folder: &Folder) -> Result<Vec<String>, MigrateError> {
+    let schema = [Phase::Expand, Phase::Online, Phase::Contract];
+    let changes_schema = schema.iter().any(|phase| !folder.statements(*phase).is_empty());
+    let sql = "SELECT pg_has_role(c.relowner, 'USAGE'),
+          has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'UPDATE'),
+          CASE WHEN to_regclass('rowproof_migrate.migration') IS NULL
+            THEN has_database_privilege(current_database(), 'CREATE')
+            ELSE has_table_privilege('rowproof_migrate.migration', 'UPDATE') END,
+          pg_has_role('pg_read_all_stats', 'USAGE') OR NOT EXISTS (SELECT FROM pg_stat_replication)
+        FROM pg_class c WHERE c.oid = $1::text::regclass";
+    let table = folder.config.target.table.quoted();
+    let found = client.query_one(sql, &[&table]).await.map_err(of)?;
+    let needed = [
+        (changes_schema, 0, format!("own {table}, or be a member of its owner: schema changes need it")),
+        (!changes_schema, 1, format!("SELECT and UPDATE on {table}: rows are locked before they are changed")),
+        (true, 2, "CREATE on the database, or UPDATE on the tables in rowproof_migrate: the books are there".into()),
+        (true, 3, "be a member of pg_read_all_stats: without it the replicas' lag cannot be read, and a backfill \
+          pauses (throttle.on_signal_missing)".into()),
+    ];
+    let lacks = |(asked, at, _): &(bool, usize, String)| *asked && !found.get::<_, bool>(*at);
+    Ok(needed.into_iter().filter(lacks).map(|(_, _, right)| right).collect())
 }
 
 async fn long_transactions(client: &Client) -> Result<Vec<LongTransaction>, MigrateError> {
@@ -175,25 +208,24 @@ async fn strongest_lock(client: &Client) -> Result<Option<LockMode>, MigrateErro
 async fn queries(
     client: &Client,
     folder: &Folder,
+    target: &Target,
     not_checked: &mut Vec<String>,
 ) -> Result<Vec<Planned>, MigrateError> {
-    let target = &folder.config.target;
-    if folder.backfill.is_none() || target.key.is_empty() {
-        not_checked.push("queries of a backfill: the folder has no rule, or no target.key".into());
+    if folder.backfill.is_none() {
+        not_checked.push("queries of a backfill: the folder has no rule".into());
         return Ok(vec![]);
     }
-    let table = target.table.quoted();
-    let quoted: Vec<String> = target.key.iter().map(|name| quote(name)).collect();
-    let key = quoted.join(", ");
+    let (table, key) = (target.table.quoted(), target.columns("t"));
     client.batch_execute("SET LOCAL enable_seqscan = off").await.map_err(of)?;
-    let texts: Vec<String> = quoted.iter().map(|name| format!("{name}::text")).collect();
-    let first = format!("SELECT {} FROM {table} ORDER BY {key} LIMIT 1", texts.join(", "));
+    let first =
+        format!("SELECT {}::text FROM {table} t ORDER BY {key} LIMIT 1", target.as_json("t"));
     let Some(first) = client.query_opt(&first, &[]).await.map_err(of)? else {
         not_checked.push("queries of the backfill: the table is empty".into());
         return Ok(vec![]);
     };
-    let values = (0..quoted.len()).map(|at| quote_text(first.get::<_, &str>(at)));
-    let after = format!("({key}) > ({})", values.collect::<Vec<_>>().join(", "));
+    let first: Key = serde_json::from_str(first.get(0))
+        .map_err(|error| MigrateError::Bug { what: format!("a key cannot be read: {error}") })?;
+    let after = format!("({key}) > {}", target.values(&first));
     let size = folder.config.backfill.start;
     let batch = format!("SELECT {key} FROM {table} t WHERE {after} ORDER BY {key} LIMIT {size}");
     let probe = format!("SELECT 1 FROM {table} t WHERE {after} LIMIT 1");

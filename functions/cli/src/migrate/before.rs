@@ -82,7 +82,9 @@ pub(super) fn lint(args: &Lint) -> anyhow::Result<u8> {
             let at = if found.line > 0 { format!(":{}", found.line) } else { String::new() };
             line(&format!("{}/{}{at}: {}", folder.display(), found.file, found.code));
             line(&format!("  {}", found.what));
-            line(&format!("  instead: {}", found.instead));
+            if !found.instead.is_empty() {
+                line(&format!("  instead: {}", found.instead));
+            }
         }
     }
     if !args.json {
@@ -99,9 +101,9 @@ pub(super) fn lint(args: &Lint) -> anyhow::Result<u8> {
 
 pub(super) async fn plan(args: &Plan) -> anyhow::Result<u8> {
     let folder = Folder::load(&args.target.folder)?;
-    let client = args.target.at.server().await?.connect().await?;
-    let report = ask(&client, &folder).await?;
-    let unsafe_plan = report.planned.iter().any(|planned| planned.reads_all);
+    let report = ask(&args.target.at.server().await?, &folder).await?;
+    let unsafe_plan =
+        report.planned.iter().any(|planned| planned.reads_all) || !report.missing_rights.is_empty();
     match args.target.json {
         true => line(&serde_json::to_string(&report)?),
         false => print_plan(&folder, &report),
@@ -138,6 +140,9 @@ fn print_plan(folder: &Folder, report: &PlanReport) {
     for replica in &report.replicas {
         let lag = replica.lag_ms.map_or("unknown".to_owned(), |lag| format!("{lag} ms"));
         line(&format!("  replica {} is {}, lag {lag}", replica.application, replica.state));
+    }
+    for right in &report.missing_rights {
+        line(&format!("  THE ROLE LACKS: {right}"));
     }
     for what in &report.not_checked {
         line(&format!("not checked: {what}"));

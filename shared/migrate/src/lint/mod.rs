@@ -73,7 +73,10 @@ pub fn lint(path: &Path) -> Result<Vec<Finding>, MigrateError> {
     if let Err(MigrateError::Folder { file, line, what }) = loaded {
         // A rule that found the same place says more.
         if !findings.iter().any(|found| found.file == file && found.line == line) {
-            let instead = "see what the message asks for".to_owned();
+            let (what, instead) = match what.split_once("; ") {
+                Some((what, instead)) => (what.to_owned(), instead.to_owned()),
+                None => (what, String::new()),
+            };
             findings.push(Finding { file, line, code: "folder".to_owned(), what, instead });
         }
     }
