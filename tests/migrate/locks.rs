@@ -156,3 +156,16 @@ async fn a_busy_database_makes_it_wait_and_it_goes_on_alone() {
     )
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_stays_busy_ends_the_run_with_its_reason() {
+    let files = add_tier("throttle = { probe = \"SELECT 7\", max_pause = \"1s\" }");
+    let world = World::start(1_000, &files).await;
+    let error = drive(&world.engine()).await.unwrap_err();
+    assert!(
+        matches!(&error, MigrateError::ThrottledTooLong { reason, limit_s: 1 } if reason == "probe"),
+        "{error}"
+    );
+    assert_eq!(error.class().exit_code(), 10);
+    assert_eq!(world.state().await, "backfilling");
+}

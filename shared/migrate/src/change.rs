@@ -40,6 +40,21 @@ pub struct ThrottleChange {
 }
 
 impl ThrottleChange {
+    /// All limits as they are.
+    pub(crate) fn of(backfill: &Backfill, throttle: &Throttle) -> ThrottleChange {
+        ThrottleChange {
+            target_ms: Some(backfill.target_ms),
+            max: Some(backfill.max),
+            duty: Some(backfill.duty),
+            max_replica_lag: Some(throttle.max_replica_lag),
+            max_lock_waiters: Some(throttle.max_lock_waiters),
+            pause_on_autovacuum: Some(throttle.pause_on_autovacuum),
+            max_slot_wal_mb: Some(throttle.max_slot_wal_mb),
+            max_snapshot_age: Some(throttle.max_snapshot_age),
+            on_signal_missing: Some(throttle.on_signal_missing),
+        }
+    }
+
     /// What is wrong with it: the key, and what to write.
     pub(crate) fn problem(&self) -> Option<&'static str> {
         if self.duty.is_some_and(|duty| !(duty > 0.0 && duty <= 1.0)) {

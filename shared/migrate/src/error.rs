@@ -258,7 +258,8 @@ pub enum MigrateError {
     },
     /// A step cannot be cut in pieces and does not fit the time that a call has.
     #[error(
-        "{place} takes about {estimate_s} s and {remaining_s} s remain: run this step from a machine without that limit"
+        "{place} takes about {estimate_s} s and {remaining_s} s remain: give the call more time, or run this step \
+         from a machine without a limit"
     )]
     NeedsLongRunner {
         /// File and line.

@@ -1,6 +1,8 @@
 //! The engine's own tables, in the database that is migrated: a checkpoint has to commit together with the
 //! rows it speaks of.
 
+use rowproof_io::postgres::{Fault, PostgresError};
+
 use crate::error::MigrateError;
 use crate::link::Link;
 
@@ -66,4 +68,14 @@ pub(crate) async fn ensure(link: &mut Link) -> Result<(), MigrateError> {
     }
     made?;
     Ok(())
+}
+
+/// Says it when the tables went away under a runner.
+pub(crate) fn gone(error: PostgresError) -> PostgresError {
+    if !matches!(error.state(), Some("42P01" | "3F000")) {
+        return error;
+    }
+    let what = "the schema rowproof_migrate is gone, and with it what tells which rows are done: restore it, or \
+                undo by hand what was done";
+    PostgresError::new(Fault::Setup, error.doing, what)
 }

@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::change::ThrottleChange;
+
 /// A migration's state. The engine has one function that takes it from one to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -75,5 +77,5 @@ pub(crate) struct Record {
     pub(crate) error: Option<Value>,
     pub(crate) paused: Option<String>,
     pub(crate) paused_by: Option<String>,
-    pub(crate) throttle: Option<Value>,
+    pub(crate) throttle: Option<ThrottleChange>,
 }

@@ -4,6 +4,7 @@ use rowproof_core::copy::quote_text;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::change::ThrottleChange;
 use crate::engine::Engine;
 use crate::error::{Key, MigrateError};
 use crate::link::Link;
@@ -33,6 +34,10 @@ pub struct Status {
     pub paused: Option<String>,
     /// The last failure: code and message.
     pub error: Option<Value>,
+    /// The lock that it waits for: place, attempt and who holds it.
+    pub waits_for_lock: Option<Value>,
+    /// Limits in force: the folder's, with what an operator changed.
+    pub limits: ThrottleChange,
     /// The walk over rows, or the one that takes it back.
     pub backfill: Option<BackfillStatus>,
 }
@@ -44,7 +49,7 @@ pub struct BackfillStatus {
     pub direction: &'static str,
     /// 0 is the walk over all rows; sweeps follow.
     pub pass: u32,
-    /// Rows walked over, in all passes.
+    /// Rows walked over; sweeps that go over them again do not count.
     pub rows_seen: u64,
     /// Rows that needed the rule.
     pub rows_matched: u64,
@@ -124,6 +129,15 @@ impl Engine {
             }
         }
         let own = self.checksum().to_string();
+        let config = &self.folder.config;
+        let (mut limits, mut throttle) = (config.backfill.clone(), config.throttle.clone());
+        if let Some(change) = record.as_ref().and_then(|record| record.throttle.as_ref()) {
+            change.apply(&mut limits, &mut throttle);
+        }
+        let waits_for_lock = match record {
+            Some(_) => self.lock_waited_for(&mut link).await?,
+            None => None,
+        };
         Ok(Status {
             id: self.id().to_owned(),
             state: record.as_ref().map(|record| record.state),
@@ -136,8 +150,20 @@ impl Engine {
             epoch: record.as_ref().map_or(0, |record| record.epoch),
             paused: record.as_ref().and_then(|record| record.paused.clone()),
             error: record.and_then(|record| record.error),
+            waits_for_lock,
+            limits: ThrottleChange::of(&limits, &throttle),
             backfill: backfill.map(|progress| BackfillStatus::of(&progress)),
         })
+    }
+
+    /// The lock that the last event was about, if it was about one.
+    async fn lock_waited_for(&self, link: &mut Link) -> Result<Option<Value>, MigrateError> {
+        let sql = format!(
+            "SELECT CASE WHEN kind = 'lock_not_had' THEN detail END FROM rowproof_migrate.event \
+             WHERE migration_id = {} ORDER BY seq DESC LIMIT 1",
+            quote_text(self.id())
+        );
+        link.run("read the last event", &sql).await?.json()
     }
 
     /// The migration's events, oldest first.

@@ -256,7 +256,9 @@ impl<'a> Walk<'a> {
     fn count(&mut self, run: &Run<'_>, outcome: &Outcome, began: Instant) {
         let ms = began.elapsed().as_secs_f64() * 1000.0;
         let progress = &mut self.progress;
-        progress.rows_seen += outcome.seen;
+        // A sweep by `needs` goes over rows that were seen before.
+        let again = progress.pass > 0 && run.folder.config.backfill.needs.is_some();
+        progress.rows_seen += if again { 0 } else { outcome.seen };
         progress.rows_matched += outcome.matched;
         progress.rows_changed += outcome.changed;
         progress.pass_found += outcome.matched;

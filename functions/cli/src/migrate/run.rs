@@ -125,12 +125,15 @@ async fn until_over(
         };
         let Drive::Yield { after, reason } = &drive else { return Ok(drive) };
         match reason {
-            Pause::Throttled { .. } | Pause::StillRunning { .. } => silent = Duration::ZERO,
+            Pause::Throttled { .. } | Pause::StillRunning { .. } | Pause::Soaking { .. } => {
+                silent = Duration::ZERO;
+            }
             Pause::Unavailable { .. } if silent < SILENT_MAX => silent += *after,
             Pause::Unavailable { .. }
             | Pause::OutOfTime
             | Pause::LeaseHeld { .. }
             | Pause::Asked { .. }
+            | Pause::Grace { .. }
             | Pause::WindowClosed { .. } => return Ok(drive),
         }
         eprintln!("{}: {}", engine.id(), waits_for(reason));
@@ -153,6 +156,16 @@ fn waits_for(reason: &Pause) -> String {
         Pause::WindowClosed { opens_in_s } => {
             format!("its window opens in {} min", opens_in_s.div_ceil(60))
         }
+        Pause::Soaking { well: true, left_s } => {
+            format!("the application is well, and has to be for {left_s} s more (gates.health)")
+        }
+        Pause::Soaking { well: false, left_s } => {
+            format!("the application is not well; it has to be for {left_s} s (gates.health)")
+        }
+        Pause::Grace { left_s } => format!(
+            "what contract.sql drops is kept for {} h more (gates.grace)",
+            left_s.div_ceil(3_600)
+        ),
         Pause::Throttled { signal } => format!("the database is busy: {signal}"),
         Pause::StillRunning { pid } => {
             format!("a statement of an earlier runner still runs (backend {pid})")
@@ -161,17 +174,25 @@ fn waits_for(reason: &Pause) -> String {
     }
 }
 
-/// Shows how far it is, for as long as it is polled.
+/// Shows how far it is, for as long as it is polled; without a terminal, only what it begins to wait for.
 async fn watch(engine: &Engine, bar: Option<&ProgressBar>) -> std::convert::Infallible {
+    let mut told = None;
     loop {
-        sleep(LOOK_EVERY).await;
-        let Some(bar) = bar else { continue };
+        sleep(if bar.is_some() { LOOK_EVERY } else { LOOK_EVERY * 10 }).await;
         // What cannot be read now is shown later; the run itself says why.
-        if let Ok(status) = engine.status().await {
-            let state = status.state.map_or("pending", |state| state.name());
-            let far = status.backfill.as_ref().map(super::show::how_far).unwrap_or_default();
-            bar.set_message(format!("{state} {far}"));
-            bar.tick();
-        }
+        let Ok(status) = engine.status().await else { continue };
+        let waits = super::show::waits(&status);
+        let Some(bar) = bar else {
+            if let Some(waits) = waits.as_ref().filter(|_| waits != told) {
+                eprintln!("{}: waits: {waits}", engine.id());
+            }
+            told = waits;
+            continue;
+        };
+        let state = status.state.map_or("pending", |state| state.name());
+        let far = status.backfill.as_ref().map(super::show::how_far).unwrap_or_default();
+        let waits = waits.map(|waits| format!("; waits: {waits}")).unwrap_or_default();
+        bar.set_message(format!("{state} {far}{waits}"));
+        bar.tick();
     }
 }

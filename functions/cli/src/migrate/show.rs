@@ -1,14 +1,15 @@
 //! How far a migration is, and what happened.
 
 use clap::Args as ClapArgs;
-use rowproof_migrate::status::{BackfillStatus, Eta};
+use rowproof_migrate::change::ThrottleChange;
+use rowproof_migrate::status::{BackfillStatus, Eta, Status as Standing};
 
 use super::Target;
 use crate::OK;
 use crate::report::{grouped, line, printable};
 
-/// Characters of an event's detail on one line.
-const DETAIL_MAX: usize = 200;
+/// Characters of an event's detail, far more than any has.
+const DETAIL_MAX: usize = 10_000;
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Status {
@@ -41,9 +42,7 @@ pub(super) async fn status(args: &Status) -> anyhow::Result<u8> {
     }
     if let Some(backfill) = &status.backfill {
         line(&format!("  {}", how_far(backfill)));
-        if let Some(reason) = &backfill.pause_reason {
-            line(&format!("  waits: {reason}"));
-        }
+        line(&format!("  {}", batches(backfill, &status.limits)));
         if backfill.ranges_skipped > 0 {
             let ranges = backfill.ranges_skipped;
             line(&format!("  {ranges} ranges of rows are locked by others: swept up later"));
@@ -51,6 +50,9 @@ pub(super) async fn status(args: &Status) -> anyhow::Result<u8> {
         for key in backfill.quarantined.iter().take(10) {
             line(&format!("  quarantined: the row with key {}", key.join(", ")));
         }
+    }
+    if let Some(waits) = waits(&status) {
+        line(&format!("  waits: {waits}"));
     }
     if let Some(error) = &status.error {
         let text = |name: &str| error.get(name).and_then(|value| value.as_str()).unwrap_or("");
@@ -90,6 +92,34 @@ pub(super) fn how_far(backfill: &BackfillStatus) -> String {
         grouped(backfill.rows_seen),
         grouped(backfill.rows_changed),
         backfill.rows_per_second
+    )
+}
+
+/// What keeps it from going on, if anything does.
+pub(super) fn waits(status: &Standing) -> Option<String> {
+    if let Some(signal) = status.backfill.as_ref().and_then(|one| one.pause_reason.as_ref()) {
+        return Some(format!("the database is busy: {signal}"));
+    }
+    let lock = status.waits_for_lock.as_ref()?;
+    let blockers = lock.get("blockers").and_then(|value| value.as_array());
+    let pids = blockers.into_iter().flatten().filter_map(|one| one.get("pid"));
+    let held = pids.map(|pid| format!("backend {pid}")).collect::<Vec<_>>().join(", ");
+    let held = if held.is_empty() { "somebody".to_owned() } else { held };
+    let place = lock.get("place").and_then(|value| value.as_str()).unwrap_or_default();
+    let attempt = lock.get("attempt").and_then(serde_json::Value::as_u64).unwrap_or(0);
+    Some(format!("{place} needs a lock that {held} holds; attempt {attempt} was in vain"))
+}
+
+/// `batches of 1,300 rows: 48 ms each (120 at most of late), at most 20,000 rows, 50 ms and 50 % of the time`
+fn batches(backfill: &BackfillStatus, limits: &ThrottleChange) -> String {
+    format!(
+        "batches of {} rows: {:.0} ms each ({:.0} at most of late); limits: {} rows, {} ms, {:.0} % of the time",
+        grouped(u64::from(backfill.batch_size)),
+        backfill.batch_ms,
+        backfill.p99_ms,
+        grouped(u64::from(limits.max.unwrap_or(0))),
+        limits.target_ms.unwrap_or(0),
+        limits.duty.unwrap_or(1.0) * 100.0
     )
 }
 
