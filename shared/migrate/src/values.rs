@@ -108,6 +108,11 @@ impl TableName {
     }
 }
 
+/// A name as SQL has it: without quotes in lower case, within double quotes as it is.
+pub fn name_in_sql(text: &str) -> Option<String> {
+    take_name(text).filter(|(_, rest)| rest.is_empty()).map(|(name, _)| name)
+}
+
 /// A name at the start of a text, and what follows it.
 fn take_name(text: &str) -> Option<(String, &str)> {
     let Some(inner) = text.strip_prefix('"') else {

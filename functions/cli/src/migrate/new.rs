@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand};
 use rowproof_io::clock::Clock;
+use rowproof_migrate::folder::ID_MAX;
 use rowproof_migrate::generate::{
     self, AddColumn, AddForeignKey, AddIndex, BulkDelete, BulkUpdate, Change, ChangeType, Fill,
     Place, Rename,
 };
-use rowproof_migrate::values::TableName;
+use rowproof_migrate::values::{TableName, name_in_sql};
 
 use crate::report::line;
 use crate::{OK, Usage};
@@ -26,7 +27,7 @@ struct Common {
     #[arg(long, value_parser = table)]
     table: TableName,
     /// Columns that its rows are walked by: not null, and unique together
-    #[arg(long, value_delimiter = ',', default_value = "id")]
+    #[arg(long, value_delimiter = ',', default_value = "id", value_parser = name)]
     key: Vec<String>,
     /// Name of the migration: a time and what it does. Made from them without it
     #[arg(long)]
@@ -58,7 +59,7 @@ enum Kind {
         #[command(flatten)]
         common: Common,
         /// Its name
-        #[arg(long)]
+        #[arg(long, value_parser = name)]
         column: String,
         /// Its type, as SQL
         #[arg(long = "type")]
@@ -78,10 +79,10 @@ enum Kind {
         #[command(flatten)]
         common: Common,
         /// Name of before
-        #[arg(long)]
+        #[arg(long, value_parser = name)]
         from: String,
         /// Name of after
-        #[arg(long)]
+        #[arg(long, value_parser = name)]
         to: String,
         #[command(flatten)]
         column: NewColumn,
@@ -91,7 +92,7 @@ enum Kind {
         #[command(flatten)]
         common: Common,
         /// Its name
-        #[arg(long = "column")]
+        #[arg(long = "column", value_parser = name)]
         name: String,
         /// The value in the new type, such as `t.amount::bigint`
         #[arg(long, value_name = "SQL")]
@@ -104,16 +105,16 @@ enum Kind {
         #[command(flatten)]
         common: Common,
         /// Its name
-        #[arg(long)]
+        #[arg(long, value_parser = name)]
         name: String,
         /// Columns that refer
-        #[arg(long, value_delimiter = ',', required = true)]
+        #[arg(long, value_delimiter = ',', required = true, value_parser = name)]
         columns: Vec<String>,
         /// Table referred to, as schema.table
         #[arg(long, value_parser = table)]
         references: TableName,
         /// Its columns, in the same order
-        #[arg(long, value_delimiter = ',', required = true)]
+        #[arg(long, value_delimiter = ',', required = true, value_parser = name)]
         referenced: Vec<String>,
     },
     /// An index
@@ -121,10 +122,10 @@ enum Kind {
         #[command(flatten)]
         common: Common,
         /// Its name
-        #[arg(long)]
+        #[arg(long, value_parser = name)]
         name: String,
         /// Its columns, in order
-        #[arg(long, value_delimiter = ',', required = true)]
+        #[arg(long, value_delimiter = ',', required = true, value_parser = name)]
         columns: Vec<String>,
         /// No two rows may have the same values
         #[arg(long)]
@@ -154,6 +155,19 @@ enum Kind {
     },
 }
 
+/// A name as SQL has it: without quotes in lower case, within double quotes as it is.
+fn name(text: &str) -> Result<String, String> {
+    let what = "write a name as in SQL: in double quotes where it has capitals or other characters";
+    name_in_sql(text).ok_or_else(|| what.to_owned())
+}
+
+/// A name for the folder: the time and what is done, as far as it has room.
+fn made_up(time: &str, what: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
+    let name: String = format!("{time}_{what}").chars().map(plain).take(ID_MAX).collect();
+    name.trim_end_matches('_').to_owned()
+}
+
 fn table(text: &str) -> Result<TableName, String> {
     TableName::parse(text).ok_or_else(|| "write schema.table, such as public.customers".to_owned())
 }
@@ -163,7 +177,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     // `2026-11-24T21:10:03.123Z`
     let digits: String =
         Clock::system().now_rfc3339().chars().filter(char::is_ascii_digit).take(14).collect();
-    let id = common.id.clone().unwrap_or_else(|| format!("{digits}_{what}"));
+    let id = common.id.clone().unwrap_or_else(|| made_up(&digits, &what));
     let place = Place { id, table: common.table.clone(), key: common.key.clone() };
     let folder = generate::write(&common.into, &place, &change)?;
     line(&format!("written: {}", folder.display()));
@@ -214,7 +228,11 @@ fn asked(kind: &Kind) -> anyhow::Result<(&Common, String, Change)> {
         }
         Kind::BulkUpdate { common, set, filter } => {
             let pairs = set.iter().map(|text| match text.split_once('=') {
-                Some((column, sql)) => Ok((column.trim().to_owned(), sql.trim().to_owned())),
+                Some((column, sql)) => {
+                    let column = name(column.trim());
+                    let column = column.map_err(|what| Usage(format!("--set {text}: {what}")))?;
+                    Ok((column, sql.trim().to_owned()))
+                }
                 None => Err(Usage(format!("--set {text}: write COLUMN=SQL"))),
             });
             let set = pairs.collect::<Result<Vec<_>, _>>()?;
