@@ -118,10 +118,16 @@ fn words(state: &str, fault: Fault, answer: &DbError) -> String {
         "3D000" => "there is no such database",
         "42501" => "a right is missing",
         "42P01" => "a table is missing",
+        "P0001" => "a function or trigger refuses",
         _ if fault == Fault::Row => "the row is refused",
         _ => "refused",
     };
     let mut text = format!("{known} (SQLSTATE {state})");
+    if let Some(place) = answer.where_().and_then(raised_at) {
+        text.push_str(&format!(
+            ", raised by {place}: its text may hold values and is in the server's log"
+        ));
+    }
     for (what, name) in [("constraint", answer.constraint()), ("column", answer.column())] {
         if let Some(name) = name {
             text.push_str(&format!(", {what} {name}"));
@@ -134,10 +140,36 @@ fn words(state: &str, fault: Fault, answer: &DbError) -> String {
     text
 }
 
+/// The function and line of a RAISE, from the context of an error. The rest of a context may quote statements.
+fn raised_at(context: &str) -> Option<&str> {
+    let place = context.lines().next()?.strip_suffix(" at RAISE")?;
+    place.starts_with("PL/pgSQL function ").then_some(place)
+}
+
 fn innermost(error: &dyn std::error::Error) -> String {
     let mut current = error;
     while let Some(source) = current.source() {
         current = source;
     }
     current.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_context_only_the_place_of_a_raise_is_told() {
+        let raised =
+            "PL/pgSQL function fill_tier() line 3 at RAISE\nSQL statement \"UPDATE t SET a = 'x'\"";
+        assert_eq!(raised_at(raised), Some("PL/pgSQL function fill_tier() line 3"));
+        for other in [
+            "SQL statement \"UPDATE t SET a = 'x'\"\nPL/pgSQL function f() line 1 at RAISE",
+            "COPY t, line 1: \"x at RAISE",
+            "PL/pgSQL function f() line 2 at SQL statement",
+            "",
+        ] {
+            assert_eq!(raised_at(other), None, "{other}");
+        }
+    }
 }
