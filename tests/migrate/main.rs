@@ -22,6 +22,7 @@ mod dry;
 mod fixture;
 mod gates;
 mod generate;
+mod invariants;
 mod kills;
 mod lambda;
 mod lint;

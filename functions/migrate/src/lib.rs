@@ -4,19 +4,21 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use rowproof_core::pipeline::Dsn;
 use rowproof_io::clients::Clients;
 use rowproof_io::clock::{Clock, Deadline};
 use rowproof_io::error::AwsError;
 use rowproof_io::postgres::{Databases, Server};
-use rowproof_io::settings::{SettingsError, need_env, read_env};
+use rowproof_io::settings::{SettingsError, need_env, need_runtime_api, read_env};
 use rowproof_io::store::Store;
+use rowproof_io::telemetry;
 use rowproof_migrate::engine::{Drive, Engine, Options};
 use rowproof_migrate::error::{ExitClass, MigrateError};
 use rowproof_migrate::folder::Folder;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tracing::{info, warn};
+use tracing::{Instrument, info, warn};
 
 /// Where folders of migrations are in the bucket.
 pub const PREFIX: &str = "_migrations";
@@ -98,6 +100,23 @@ impl Place {
     pub fn deadline_at(&self, epoch_ms: u64) -> Deadline {
         self.clock.deadline_at(epoch_ms)
     }
+}
+
+/// Takes calls from the Lambda Runtime API until the environment ends.
+///
+/// # Errors
+/// A variable is missing or says nothing, or the Runtime API does not answer.
+pub async fn serve() -> Result<(), Error> {
+    need_runtime_api()?;
+    telemetry::on_lambda("migrate");
+    let place = &Place::from_env().await?;
+    run(service_fn(move |event: LambdaEvent<Value>| async move {
+        let deadline = place.deadline_at(event.context.deadline);
+        let span = telemetry::invocation(&event.context.request_id);
+        let handled = handle(place, &event.payload, &event.context.request_id, deadline);
+        handled.instrument(span).await.map_err(Error::from)
+    }))
+    .await
 }
 
 /// Makes one call: `{"migration": "20240115_add_customer_tier"}`, with `"verb": "rollback"`, `"by"` and
