@@ -2,9 +2,9 @@
 //!
 //! `cargo bench -p rowproof-tests --bench migrate -- speed ROWS`: batches of 5,000 rows one after the other,
 //! beside a loop by hand; `calls ROWS`: calls of five seconds beside one long call; `waits ROWS ROUNDS
-//! [SETTING ..]`: four writers with 150 writes a second, in windows of ten seconds: alone, beside a migration
-//! with the default limits, beside the loop that a script would have. Settings are the server's, such as
-//! `fsync=on`.
+//! [SETTING ..]`: four writers with 150 writes a second, in windows of ten seconds: alone, beside a process that
+//! only counts, beside a migration with the default limits, beside the loop that a script would have. Settings
+//! are the server's, such as `fsync=on`.
 #![recursion_limit = "256"] // the engine's futures are deep
 #![allow(
     clippy::unwrap_used,
@@ -68,12 +68,27 @@ async fn show_calls(rows: u64) {
 }
 
 /// What a script has: full batches one after the other, found from the table's start.
-async fn loop_by_hand(world: &World, rows_max: u64) {
+async fn loop_by_hand(world: &World) {
     let batch = "UPDATE customers SET old = 'tier ' || (spend / 100) WHERE id IN \
         (SELECT id FROM customers WHERE old = 'x' LIMIT 10000 FOR UPDATE SKIP LOCKED)";
-    let (began, mut rows) = (Instant::now(), 0);
-    while began.elapsed() < WINDOW && rows < rows_max {
-        rows += world.client.execute(batch, &[]).await.unwrap();
+    let began = Instant::now();
+    while began.elapsed() < WINDOW {
+        world.client.execute(batch, &[]).await.unwrap();
+    }
+}
+
+/// Counts half of the time, in turns of 50 ms, and leaves the database alone: what the processors alone cost.
+async fn count() {
+    let began = Instant::now();
+    while began.elapsed() < WINDOW {
+        let turn = tokio::task::spawn_blocking(|| {
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_millis(50) {
+                std::hint::spin_loop();
+            }
+        });
+        turn.await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
@@ -85,7 +100,8 @@ async fn window(world: &World, rows: u64, beside: &str) -> [f64; 3] {
             let engine = world.engine();
             engine.drive(Clock::system().deadline_in(WINDOW.as_secs())).await.unwrap();
         }
-        "script" => loop_by_hand(world, u64::MAX).await,
+        "script" => loop_by_hand(world).await,
+        "counting" => count().await,
         _ => tokio::time::sleep(WINDOW).await,
     }
     shares(&writers.stop().await)
@@ -99,7 +115,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 async fn show_waits(rows: u64, rounds: u64, settings: &[&str]) {
     let files = add_tier("").without("contract.sql");
     let world = World::start_on(Postgres::start_with(settings).await, rows, &files).await;
-    let kinds = ["alone", "migration", "script"];
+    let kinds = ["alone", "counting", "migration", "script"];
     let mut found: Vec<Vec<[f64; 3]>> = vec![vec![]; kinds.len()];
     for round in 1..=rounds {
         for (kind, found) in kinds.iter().zip(&mut found) {
@@ -113,6 +129,8 @@ async fn show_waits(rows: u64, rounds: u64, settings: &[&str]) {
             );
             found.push(waits);
         }
+        // The next round is not to pay for this one's dirty pages.
+        world.client.batch_execute("CHECKPOINT").await.unwrap();
     }
     let median_of =
         |kind: usize, at: usize| median(found[kind].iter().map(|one| one[at]).collect());

@@ -33,7 +33,7 @@ async fn child() {
     }
 }
 
-fn spawn(world: &World) -> Child {
+pub(crate) fn spawn(world: &World) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "kills::child", "--nocapture"])
         .env(CHILD, format!("{} {}", world.postgres.url(), world.path.display()))
@@ -43,7 +43,7 @@ fn spawn(world: &World) -> Child {
         .unwrap()
 }
 
-fn signal(child: &Child, signal: Signal) {
+pub(crate) fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), signal).unwrap();
 }
 

@@ -2,12 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use rowproof_migrate::engine::{Drive, Pause};
+use rowproof_migrate::engine::Drive;
 use rowproof_migrate::error::MigrateError;
 use rowproof_migrate::state::State;
 
 use super::fixture::{Files, World, add_tier, drive};
-use super::kills::end_lease;
 
 const DONE: Drive = Drive::Done { state: State::Done };
 
@@ -38,45 +37,21 @@ async fn a_long_reader_is_named_and_keeps_no_other_reader_waiting() {
     assert_eq!(world.finish().await, DONE);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_index_that_was_left_invalid_is_built_anew() {
-    let files = add_tier("").without("contract.sql").with(
-        "online.sql",
-        "CREATE INDEX CONCURRENTLY IF NOT EXISTS customers_spend ON customers (spend)",
-    );
-    let world = World::start(5_000, &files).await;
-    // A transaction that is older than the build keeps it from ending.
-    let old = world.postgres.look().await;
-    old.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1").await.unwrap();
-    let indexes = "SELECT count(*) FROM pg_index WHERE indexrelid = to_regclass('customers_spend')";
-    let engine = world.engine();
-    let run = tokio::spawn(async move { drive(&engine).await });
-    while world.number(indexes).await == 0 {
-        assert!(!run.is_finished(), "{:?}", run.await);
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    run.abort();
-    run.await.ok();
-    // The statement goes on without its runner; whoever comes next leaves it alone.
-    end_lease(&world).await;
-    let waits = drive(&world.engine()).await.unwrap();
-    assert!(matches!(waits, Drive::Yield { reason: Pause::StillRunning { .. }, .. }), "{waits:?}");
-    let builds = "FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONC%' AND state = 'active'";
-    world.client.query(&format!("SELECT pg_cancel_backend(pid) {builds}"), &[]).await.unwrap();
-    while world.number(&format!("SELECT count(*) {builds}")).await > 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    assert_eq!(world.number(&format!("{indexes} AND NOT indisvalid")).await, 1);
-    old.batch_execute("COMMIT").await.unwrap();
-    assert_eq!(world.finish().await, DONE);
-    assert_eq!(world.number(&format!("{indexes} AND indisvalid")).await, 1);
-    assert_eq!(world.number("SELECT count(*) FROM pg_index WHERE NOT indisvalid").await, 0);
-}
-
 /// `busy` makes it wait for `signal` after at most so many batches, and `idle` lets it go on.
 async fn pauses(files: Files, busy: &str, idle: &str, signal: &str, batches_max: i64) {
     let world = World::start(20_000, &files).await;
     let other = world.postgres.look().await;
+    let act = async |sql: &str| other.batch_execute(sql).await.unwrap();
+    waits_and_goes_on(&world, act(busy), act(idle), signal, batches_max).await;
+}
+
+async fn waits_and_goes_on(
+    world: &World,
+    busy: impl Future<Output = ()>,
+    idle: impl Future<Output = ()>,
+    signal: &str,
+    batches_max: i64,
+) {
     let engine = world.engine();
     let run = tokio::spawn(async move { drive(&engine).await });
     let batches = "SELECT coalesce((SELECT batches FROM rowproof_migrate.backfill), 0)";
@@ -90,7 +65,7 @@ async fn pauses(files: Files, busy: &str, idle: &str, signal: &str, batches_max:
     {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    other.batch_execute(busy).await.unwrap();
+    busy.await;
     let at = world.number(batches).await;
     let reason = "SELECT pause_reason FROM rowproof_migrate.backfill";
     let began = Instant::now();
@@ -107,7 +82,7 @@ async fn pauses(files: Files, busy: &str, idle: &str, signal: &str, batches_max:
     assert!(stopped - at <= batches_max, "{} batches after {signal}", stopped - at);
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert_eq!(world.number(batches).await, stopped, "it went on in spite of {signal}");
-    other.batch_execute(idle).await.unwrap();
+    idle.await;
     assert_eq!(run.await.unwrap().unwrap(), DONE);
     assert_eq!(world.number("SELECT count(*) FROM customers WHERE applied <> 1").await, 0);
 }
@@ -155,6 +130,39 @@ async fn a_busy_database_makes_it_wait_and_it_goes_on_alone() {
         3,
     )
     .await;
+}
+
+/// A standby that stops replaying, and a vacuum that takes its time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_that_falls_behind_and_a_vacuum_make_it_wait() {
+    let lag = format!("{SLOW}\nthrottle = {{ max_replica_lag = \"500ms\" }}");
+    let world = World::start(20_000, &add_tier(&lag).without("contract.sql")).await;
+    let standby = world.postgres.standby().await;
+    let replay = standby.look().await;
+    let act = async |sql: &str| replay.batch_execute(sql).await.unwrap();
+    let stop = async {
+        act("SELECT pg_wal_replay_pause()").await;
+        // So long may it lag.
+        tokio::time::sleep(Duration::from_millis(600)).await;
+    };
+    waits_and_goes_on(&world, stop, act("SELECT pg_wal_replay_resume()"), "replica_lag", 3).await;
+    let same = "SELECT count(*) FROM customers WHERE applied <> 1";
+    while super::fixture::number(&replay, same).await > 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+
+    let world = World::start(20_000, &add_tier(SLOW).without("contract.sql")).await;
+    let vacuum = world.postgres.look().await;
+    let slowly =
+        "SET vacuum_cost_delay = 50; SET vacuum_cost_limit = 1; SET vacuum_cost_page_dirty = 50";
+    vacuum.batch_execute(slowly).await.unwrap();
+    let token = vacuum.cancel_token();
+    let task = async {
+        tokio::spawn(async move { vacuum.batch_execute("VACUUM customers").await.unwrap_err() });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    let stop = async { token.cancel_query(tokio_postgres::NoTls).await.unwrap() };
+    waits_and_goes_on(&world, task, stop, "autovacuum", 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

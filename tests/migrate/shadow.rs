@@ -9,17 +9,14 @@ use rowproof_migrate::folder::{Folder, Phase};
 use rowproof_migrate::generate::{Change, write};
 use rowproof_migrate::locks::LockMode;
 use rowproof_migrate::plan::{PlanReport, plan};
-use rowproof_migrate::shadow::{Scratch, Verdict, clone_schema};
+use rowproof_migrate::shadow::{Scratch, clone_schema};
 use rowproof_migrate::statements::Statement;
 use tempfile::TempDir;
-use tokio_postgres::Client;
 
-use super::fixture::number;
 use super::generate::{SETUP, changes, example, place};
 use crate::postgres::{Postgres, pg_dump};
 
-const ROWS: i64 = 20_000;
-const TABLE: &str = "
+pub(crate) const TABLE: &str = "
 DROP TABLE IF EXISTS t; DROP TABLE IF EXISTS regions;
 CREATE TABLE regions (id bigint PRIMARY KEY);
 INSERT INTO regions SELECT generate_series(0, 9);
@@ -37,199 +34,6 @@ async fn scratch(postgres: &Postgres, name: &str) -> Scratch {
     let source = Server::at(&postgres.url());
     clone_schema(&pg_dump(), &source, 1000, &scratch).await.unwrap();
     scratch
-}
-
-/// A form of statement: what comes before it, itself, and its lock, rewrite and scan as the manual has them.
-struct Form(&'static str, &'static str, LockMode, bool, bool);
-
-fn forms() -> Vec<Form> {
-    [columns_and_constraints(), indexes_and_types()].into_iter().flatten().collect()
-}
-
-fn columns_and_constraints() -> Vec<Form> {
-    use LockMode::{AccessExclusive, ShareRowExclusive, ShareUpdateExclusive};
-    let checked = "ALTER TABLE t ADD CONSTRAINT c CHECK (n IS NOT NULL) NOT VALID";
-    let proven = "ALTER TABLE t ADD CONSTRAINT c CHECK (n IS NOT NULL)";
-    let refers = "ALTER TABLE t ADD CONSTRAINT k FOREIGN KEY (region) REFERENCES regions NOT VALID";
-    vec![
-        Form("", "ALTER TABLE t ADD COLUMN a text", AccessExclusive, false, false),
-        Form(
-            "",
-            "ALTER TABLE t ADD COLUMN a int NOT NULL DEFAULT 7",
-            AccessExclusive,
-            false,
-            false,
-        ),
-        Form(
-            "",
-            "ALTER TABLE t ADD COLUMN a timestamptz DEFAULT clock_timestamp()",
-            AccessExclusive,
-            true,
-            true,
-        ),
-        Form("", "ALTER TABLE t ALTER COLUMN n SET DEFAULT 1", AccessExclusive, false, false),
-        Form("", "ALTER TABLE t ADD CONSTRAINT c CHECK (n > 0)", AccessExclusive, false, true),
-        Form(
-            "",
-            "ALTER TABLE t ADD CONSTRAINT c CHECK (n > 0) NOT VALID",
-            AccessExclusive,
-            false,
-            false,
-        ),
-        Form(checked, "ALTER TABLE t VALIDATE CONSTRAINT c", ShareUpdateExclusive, false, true),
-        Form("", "ALTER TABLE t ALTER COLUMN n SET NOT NULL", AccessExclusive, false, true),
-        Form(checked, "ALTER TABLE t ALTER COLUMN n SET NOT NULL", AccessExclusive, false, true),
-        Form(proven, "ALTER TABLE t ALTER COLUMN n SET NOT NULL", AccessExclusive, false, false),
-        Form(
-            "",
-            "ALTER TABLE t ADD FOREIGN KEY (region) REFERENCES regions",
-            ShareRowExclusive,
-            false,
-            true,
-        ),
-        Form("", refers, ShareRowExclusive, false, false),
-        Form(refers, "ALTER TABLE t VALIDATE CONSTRAINT k", ShareUpdateExclusive, false, true),
-    ]
-}
-
-fn indexes_and_types() -> Vec<Form> {
-    use LockMode::{AccessExclusive, Share, ShareRowExclusive, ShareUpdateExclusive};
-    vec![
-        Form("", "CREATE INDEX i ON t (n)", Share, false, true),
-        Form("", "CREATE INDEX CONCURRENTLY i ON t (n)", ShareUpdateExclusive, false, true),
-        Form("", "ALTER TABLE t ADD UNIQUE (n)", AccessExclusive, false, true),
-        Form("", "ALTER TABLE t ALTER COLUMN name TYPE varchar(100)", AccessExclusive, true, true),
-        Form(
-            "",
-            "ALTER TABLE t ALTER COLUMN short TYPE varchar(100)",
-            AccessExclusive,
-            false,
-            false,
-        ),
-        Form("", "ALTER TABLE t ALTER COLUMN short TYPE varchar(20)", AccessExclusive, true, true),
-        Form("", "ALTER TABLE t ALTER COLUMN short TYPE text", AccessExclusive, false, false),
-        Form("", "ALTER TABLE t ALTER COLUMN n TYPE bigint", AccessExclusive, true, true),
-        Form("", "ALTER TABLE t DROP COLUMN name", AccessExclusive, false, false),
-        Form("", "ALTER TABLE t RENAME COLUMN name TO label", AccessExclusive, false, false),
-        Form(
-            "",
-            "CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()",
-            ShareRowExclusive,
-            false,
-            false,
-        ),
-        Form("CREATE INDEX i ON t (n)", "DROP INDEX i", AccessExclusive, false, false),
-        Form(
-            "CREATE INDEX i ON t (n)",
-            "DROP INDEX CONCURRENTLY i",
-            ShareUpdateExclusive,
-            false,
-            false,
-        ),
-    ]
-}
-
-/// What a statement did to the table with rows, and who had to wait for it.
-#[derive(Debug, PartialEq)]
-struct Reality {
-    lock: Option<LockMode>,
-    rewrites: bool,
-    scans: bool,
-    blocks_reads: bool,
-    blocks_writes: bool,
-}
-
-impl Reality {
-    fn claimed(verdict: &Verdict) -> Reality {
-        let lock = verdict.locks.iter().find(|(table, _)| table == "public.t");
-        Reality {
-            lock: lock.map(|(_, mode)| *mode),
-            rewrites: verdict.rewrites == ["public.t"],
-            scans: verdict.scans,
-            blocks_reads: verdict.blocks_reads(),
-            blocks_writes: verdict.blocks_writes(),
-        }
-    }
-
-    /// While the statement's transaction is open, or while it waits for the writer's.
-    async fn seen(client: &Client, other: &Client, reader: &Client, form: &Form) -> Reality {
-        let read = "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 't'";
-        let file = "SELECT pg_relation_filenode('t')";
-        let pid = number(client, "SELECT pg_backend_pid()").await;
-        // What the statements before have read is counted only now and then.
-        client.batch_execute("SELECT pg_stat_force_next_flush()").await.unwrap();
-        let (file_before, read_before) = (number(client, file).await, number(client, read).await);
-        let concurrently = form.1.contains("CONCURRENTLY");
-        let mode =
-            format!("SELECT mode FROM pg_locks WHERE relation = 't'::regclass AND pid = {pid}");
-        let waits = |error: tokio_postgres::Error| error.code().unwrap().code() == "55P03";
-        let select = "SET lock_timeout = '50ms'; SELECT 1 FROM t WHERE id = 1";
-        let update = "SET lock_timeout = '50ms'; UPDATE t SET n = n WHERE id = 1";
-        let (modes, blocks_reads, blocks_writes);
-        if concurrently {
-            other.batch_execute("BEGIN; LOCK TABLE t IN ROW EXCLUSIVE MODE").await.unwrap();
-            let meanwhile = async {
-                tokio::time::sleep(Duration::from_millis(300)).await;
-                let modes = reader.query(&mode, &[]).await.unwrap();
-                let seen = (
-                    modes,
-                    reader.batch_execute(select).await.is_err_and(waits),
-                    reader.batch_execute(update).await.is_err_and(waits),
-                );
-                other.batch_execute("ROLLBACK").await.unwrap();
-                seen
-            };
-            let (done, seen) = tokio::join!(client.batch_execute(form.1), meanwhile);
-            done.unwrap();
-            (modes, blocks_reads, blocks_writes) = seen;
-        } else {
-            client.batch_execute(&format!("BEGIN; {}", form.1)).await.unwrap();
-            modes = client.query(&mode, &[]).await.unwrap();
-            blocks_reads = reader.batch_execute(select).await.is_err_and(waits);
-            blocks_writes = reader.batch_execute(update).await.is_err_and(waits);
-            client.batch_execute("COMMIT").await.unwrap();
-        }
-        client.batch_execute("SELECT pg_stat_force_next_flush()").await.unwrap();
-        Reality {
-            lock: modes.iter().filter_map(|row| LockMode::parse(row.get(0))).max(),
-            rewrites: number(client, file).await != file_before,
-            scans: number(client, read).await - read_before >= ROWS,
-            blocks_reads,
-            blocks_writes,
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_verdict_is_what_a_table_with_rows_shows() {
-    let postgres = Postgres::start().await;
-    let (client, other) = (postgres.look().await, postgres.look().await);
-    let reader = postgres.look().await;
-    for (number, form) in forms().iter().enumerate() {
-        client.batch_execute(TABLE).await.unwrap();
-        client.batch_execute(form.0).await.unwrap();
-        let mut scratch = scratch(&postgres, &format!("scratch_{number}")).await;
-        let phase = if form.1.contains("CONCURRENTLY") { Phase::Online } else { Phase::Contract };
-        let statement = Statement { text: form.1.to_owned(), line: 1 };
-        let verdict = scratch.statement(phase, &statement).await.unwrap();
-        let expected = Reality {
-            lock: Some(form.2),
-            rewrites: form.3,
-            scans: form.4,
-            blocks_reads: form.2.blocks_reads(),
-            blocks_writes: form.2.blocks_writes(),
-        };
-        println!(
-            "{:<70} {:?} rewrites {} scans {}",
-            form.1,
-            form.2,
-            verdict.rewrites.len(),
-            verdict.scans
-        );
-        assert_eq!(Reality::claimed(&verdict), expected, "{}: {verdict:?}", form.1);
-        let seen = Reality::seen(&client, &other, &reader, form).await;
-        assert_eq!(seen, expected, "{}", form.1);
-    }
 }
 
 #[tokio::test]

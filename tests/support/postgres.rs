@@ -92,6 +92,30 @@ impl Postgres {
         postgres
     }
 
+    /// A standby that follows it.
+    pub(crate) async fn standby(&self) -> Postgres {
+        let dir = TempDir::with_prefix("rowproof-postgres-").unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let data = dir.path().join("data");
+        fs::create_dir(&data).unwrap();
+        fs::set_permissions(&data, fs::Permissions::from_mode(0o700)).unwrap();
+        if geteuid().is_root() {
+            chown(&data, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        let program = fs::canonicalize(self.binaries.join("initdb")).unwrap();
+        let source = format!("host=127.0.0.1 port={} user=rowproof", self.port);
+        let copied = command(&program.with_file_name("pg_basebackup"), &data)
+            .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "-d", &source])
+            .output()
+            .unwrap();
+        assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let server = spawn(&self.binaries, &data, port);
+        let mut standby = Postgres { dir, binaries: self.binaries.clone(), port, server };
+        standby.wait().await;
+        standby
+    }
+
     /// Of the process that all sessions are children of.
     pub(crate) fn pid(&self) -> u32 {
         self.server.id()

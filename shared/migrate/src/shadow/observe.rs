@@ -9,12 +9,13 @@ use tokio_postgres::Client;
 use crate::error::MigrateError;
 use crate::locks::LockMode;
 
-/// A table, and the file that holds its rows.
+/// A table and the file that holds its rows, or an index.
 pub(super) struct Table {
     oid: u32,
     schema: String,
     name: String,
     file: Option<u32>,
+    is_index: bool,
 }
 
 /// A lock on a relation.
@@ -24,9 +25,9 @@ pub(super) struct Held {
 }
 
 const TABLES: &str = "
-    SELECT c.oid, n.nspname, c.relname, pg_relation_filenode(c.oid)
+    SELECT c.oid, n.nspname, c.relname, pg_relation_filenode(c.oid), c.relkind IN ('i', 'I')
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+    WHERE c.relkind IN ('r', 'p', 'm', 'i', 'I') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
       AND n.nspname !~ '^pg_(toast|temp)' ORDER BY c.oid";
 const HELD: &str = "
     SELECT relation, mode FROM pg_locks
@@ -37,7 +38,7 @@ fn of(error: tokio_postgres::Error) -> MigrateError {
     PostgresError::of("look at the copy", &error).into()
 }
 
-/// The tables that are there.
+/// The tables and indexes that are there.
 pub(super) async fn tables(client: &Client) -> Result<Vec<Table>, MigrateError> {
     let rows = client.query(TABLES, &[]).await.map_err(of)?;
     let read = |row: &tokio_postgres::Row| Table {
@@ -45,6 +46,7 @@ pub(super) async fn tables(client: &Client) -> Result<Vec<Table>, MigrateError> 
         schema: row.get(1),
         name: row.get(2),
         file: row.get(3),
+        is_index: row.get(4),
     };
     Ok(rows.iter().map(read).collect())
 }
@@ -66,7 +68,7 @@ pub(super) async fn pid(client: &Client) -> Result<i32, MigrateError> {
 /// Opens a transaction that writes every table.
 pub(super) async fn occupy(client: &Client, tables: &[Table]) -> Result<(), MigrateError> {
     let mut sql = "BEGIN".to_owned();
-    for table in tables.iter().filter(|table| table.file.is_some()) {
+    for table in tables.iter().filter(|table| table.file.is_some() && !table.is_index) {
         let (schema, name) = (quote(&table.schema), quote(&table.name));
         sql.push_str(&format!("; LOCK TABLE {schema}.{name} IN ROW EXCLUSIVE MODE"));
     }
@@ -90,12 +92,13 @@ pub(super) async fn until_it_waits(client: &Client, pid: i32) -> Result<Vec<Held
     }
 }
 
-/// The strongest lock on each table that was there before.
+/// The strongest lock on each table that was there before. Of an index only one that keeps readers out: each
+/// query of its table looks at it.
 pub(super) fn strongest(before: &[Table], held: Vec<Held>) -> Vec<(String, LockMode)> {
     let mut found = vec![];
     for table in before {
         let modes = held.iter().filter(|lock| lock.relation == table.oid).map(|lock| lock.mode);
-        if let Some(mode) = modes.max() {
+        if let Some(mode) = modes.max().filter(|mode| !table.is_index || mode.blocks_reads()) {
             found.push((format!("{}.{}", table.schema, table.name), mode));
         }
     }
@@ -104,7 +107,9 @@ pub(super) fn strongest(before: &[Table], held: Vec<Held>) -> Vec<(String, LockM
 
 /// Tables whose rows are in another file now.
 pub(super) fn rewritten(before: &[Table], after: &[Table]) -> Vec<String> {
-    let moved = |old: &&Table| after.iter().any(|new| new.oid == old.oid && new.file != old.file);
+    let moved = |old: &&Table| {
+        !old.is_index && after.iter().any(|new| new.oid == old.oid && new.file != old.file)
+    };
     before.iter().filter(moved).map(|table| format!("{}.{}", table.schema, table.name)).collect()
 }
 
