@@ -1,5 +1,7 @@
 //! Runs that are to leave nothing behind, and histories of other tools.
 
+use std::collections::BTreeSet;
+
 use rowproof_io::clock::Clock;
 use rowproof_io::postgres::Server;
 use rowproof_migrate::adopt::{History, adopt};
@@ -63,6 +65,20 @@ async fn a_canary_changes_neither_rows_nor_state() {
     let before = hash().await;
     let canary = world.engine().canary(5).await.unwrap();
     assert!(canary.batches == 5 && canary.rows_changed == 500, "{canary:?}");
+    assert_eq!(hash().await, before);
+    // What it locks, as another session sees it again and again.
+    let engine = world.engine();
+    let long = tokio::spawn(async move { engine.canary(150).await.unwrap() });
+    let modes = "SELECT DISTINCT mode FROM pg_locks WHERE relation = 'customers'::regclass \
+        AND pid <> pg_backend_pid()";
+    let mut seen = BTreeSet::new();
+    while !long.is_finished() {
+        let rows = world.client.query(modes, &[]).await.unwrap();
+        seen.extend(rows.iter().map(|row| row.get::<_, String>(0)));
+    }
+    let weak = ["AccessShareLock", "RowExclusiveLock", "RowShareLock"];
+    assert!(seen.contains("RowExclusiveLock") && seen.iter().all(|mode| weak.contains(&&**mode)), "{seen:?}");
+    assert!(long.await.unwrap().batches > 5);
     assert_eq!(hash().await, before);
     // Beside a live run it takes nothing away from it.
     world.engine().resume("me").await.unwrap();

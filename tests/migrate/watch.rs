@@ -9,7 +9,7 @@ use rowproof_migrate::engine::Drive;
 use rowproof_migrate::state::State;
 use tokio_postgres::Client;
 
-use super::fixture::finish;
+use super::fixture::{finish, size};
 use super::generate::{SETUP, approved, changes};
 use crate::postgres::Postgres;
 
@@ -61,8 +61,10 @@ impl LockWatch {
 async fn no_generated_folder_holds_a_strong_lock_for_long() {
     let postgres = Postgres::start().await;
     let client = postgres.look().await;
+    let rows = size("ROWPROOF_MIGRATE_WATCH_ROWS", 1_000);
+    let setup = SETUP.replace("generate_series(1, 1000)", &format!("generate_series(1, {rows})"));
     for (id, change) in changes() {
-        client.batch_execute(SETUP).await.unwrap();
+        client.batch_execute(&setup).await.unwrap();
         let (_dir, engine) = approved(&postgres, id, &change).await;
         let watch = LockWatch::start(postgres.look().await, TABLE).await;
         // Somebody reads all the time, a little longer each time than a lock waits.

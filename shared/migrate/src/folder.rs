@@ -257,7 +257,10 @@ fn read_config(text: &str) -> Result<Config, MigrateError> {
         let written = text.lines().nth(line - 1).unwrap_or_default().trim();
         let what = error.message().to_owned();
         let line = u32::try_from(line).unwrap_or(u32::MAX);
-        wrong(SETTINGS, line, format!("{what} (at `{written}`)"))
+        match written {
+            "" => wrong(SETTINGS, line, what),
+            _ => wrong(SETTINGS, line, format!("{what} (at `{written}`)")),
+        }
     })
 }
 

@@ -82,9 +82,7 @@ pub(super) fn lint(args: &Lint) -> anyhow::Result<u8> {
             let at = if found.line > 0 { format!(":{}", found.line) } else { String::new() };
             line(&format!("{}/{}{at}: {}", folder.display(), found.file, found.code));
             line(&format!("  {}", found.what));
-            if !found.instead.is_empty() {
-                line(&format!("  instead: {}", found.instead));
-            }
+            line(&format!("  instead: {}", found.instead));
         }
     }
     if !args.json {

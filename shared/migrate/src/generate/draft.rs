@@ -203,11 +203,13 @@ pub(super) fn losses(
             "pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey) WHERE {of_column}"
         ),
     );
+    // From version 18 on NOT NULL is a constraint too, of the kind n.
     ask(
         "'constraint ' || c.conname",
         &format!(
             "pg_constraint c JOIN pg_attribute a ON (a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey)) \
-             OR (a.attrelid = c.confrelid AND a.attnum = ANY (c.confkey)) WHERE {of_column}"
+             OR (a.attrelid = c.confrelid AND a.attnum = ANY (c.confkey)) \
+             WHERE {of_column} AND c.contype <> 'n'"
         ),
     );
     ask(

@@ -75,7 +75,9 @@ pub fn lint(path: &Path) -> Result<Vec<Finding>, MigrateError> {
         if !findings.iter().any(|found| found.file == file && found.line == line) {
             let (what, instead) = match what.split_once("; ") {
                 Some((what, instead)) => (what.to_owned(), instead.to_owned()),
-                None => (what, String::new()),
+                None => {
+                    (what, "compare it with a folder that `rowproof migrate new` writes".to_owned())
+                }
             };
             findings.push(Finding { file, line, code: "folder".to_owned(), what, instead });
         }
