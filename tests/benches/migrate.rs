@@ -3,8 +3,8 @@
 //! `cargo bench -p rowproof-tests --bench migrate -- speed ROWS`: batches of 5,000 rows one after the other,
 //! beside a loop by hand; `calls ROWS`: calls of five seconds beside one long call; `waits ROWS ROUNDS
 //! [SETTING ..]`: four writers with 150 writes a second, in windows of ten seconds: alone, beside a process that
-//! only counts, beside a migration with the default limits, beside the loop that a script would have. Settings
-//! are the server's, such as `fsync=on`.
+//! only counts, beside a migration, beside the loop that a script would have. Settings
+//! are the server's, such as `fsync = on`, or the migration's, such as `backfill = { target_ms = 20 }`.
 #![recursion_limit = "256"] // the engine's futures are deep
 #![allow(
     clippy::unwrap_used,
@@ -113,8 +113,11 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 async fn show_waits(rows: u64, rounds: u64, settings: &[&str]) {
-    let files = add_tier("").without("contract.sql");
-    let world = World::start_on(Postgres::start_with(settings).await, rows, &files).await;
+    let (own, settings): (Vec<&str>, Vec<&str>) =
+        settings.iter().partition(|setting| setting.starts_with("backfill"));
+    let files = add_tier(&own.join("\n")).without("contract.sql");
+    let world = World::start_on(Postgres::start_with(&settings).await, rows, &files).await;
+    world.client.batch_execute("CHECKPOINT").await.unwrap();
     let kinds = ["alone", "counting", "migration", "script"];
     let mut found: Vec<Vec<[f64; 3]>> = vec![vec![]; kinds.len()];
     for round in 1..=rounds {

@@ -77,7 +77,10 @@ async fn a_canary_changes_neither_rows_nor_state() {
         seen.extend(rows.iter().map(|row| row.get::<_, String>(0)));
     }
     let weak = ["AccessShareLock", "RowExclusiveLock", "RowShareLock"];
-    assert!(seen.contains("RowExclusiveLock") && seen.iter().all(|mode| weak.contains(&&**mode)), "{seen:?}");
+    assert!(
+        seen.contains("RowExclusiveLock") && seen.iter().all(|mode| weak.contains(&&**mode)),
+        "{seen:?}"
+    );
     assert!(long.await.unwrap().batches > 5);
     assert_eq!(hash().await, before);
     // Beside a live run it takes nothing away from it.

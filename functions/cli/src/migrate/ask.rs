@@ -15,7 +15,7 @@ use crate::{OK, Usage};
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Pause {
     #[command(flatten)]
-    pub(super) target: Target,
+    target: Target,
     #[command(flatten)]
     by: By,
 }
@@ -23,7 +23,7 @@ pub(crate) struct Pause {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Resume {
     #[command(flatten)]
-    pub(super) target: Target,
+    target: Target,
     #[command(flatten)]
     who: Who,
 }
@@ -31,7 +31,7 @@ pub(crate) struct Resume {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Throttle {
     #[command(flatten)]
-    pub(super) target: Target,
+    target: Target,
     #[command(flatten)]
     who: Who,
     /// How long a batch is to take, in milliseconds
@@ -57,7 +57,7 @@ pub(crate) struct Throttle {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Evidence {
     #[command(flatten)]
-    pub(super) target: Target,
+    target: Target,
     #[command(flatten)]
     who: Who,
     /// What for: `staging_run`, `rollback_rehearsed`, `backup` or `approval`
@@ -75,30 +75,27 @@ pub(crate) struct Evidence {
 pub(crate) struct Adopt {
     #[command(flatten)]
     at: At,
-    /// Print JSON
-    #[arg(long)]
-    pub(super) json: bool,
 }
 
-fn done(target: &Target, what: &str) -> u8 {
-    match target.json {
+fn done(as_json: bool, what: &str) -> u8 {
+    match as_json {
         true => line(&json!({ "done": what }).to_string()),
         false => line(what),
     }
     OK
 }
 
-pub(super) async fn pause(args: &Pause) -> anyhow::Result<u8> {
+pub(super) async fn pause(args: &Pause, as_json: bool) -> anyhow::Result<u8> {
     args.target.engine().await?.pause(&args.by.who.by, &args.by.reason).await?;
-    Ok(done(&args.target, "paused: it stops at its next batch, and nobody begins"))
+    Ok(done(as_json, "paused: it stops at its next batch, and nobody begins"))
 }
 
-pub(super) async fn resume(args: &Resume) -> anyhow::Result<u8> {
+pub(super) async fn resume(args: &Resume, as_json: bool) -> anyhow::Result<u8> {
     args.target.engine().await?.resume(&args.who.by).await?;
-    Ok(done(&args.target, "resumed: `rowproof migrate run` goes on"))
+    Ok(done(as_json, "resumed: `rowproof migrate run` goes on"))
 }
 
-pub(super) async fn throttle(args: &Throttle) -> anyhow::Result<u8> {
+pub(super) async fn throttle(args: &Throttle, as_json: bool) -> anyhow::Result<u8> {
     let change = ThrottleChange {
         target_ms: args.target_ms,
         max: args.max,
@@ -112,10 +109,10 @@ pub(super) async fn throttle(args: &Throttle) -> anyhow::Result<u8> {
         return Err(Usage("name at least one limit; see --help".into()).into());
     }
     args.target.engine().await?.throttle(&args.who.by, &change).await?;
-    Ok(done(&args.target, "changed: it counts from the next batch on"))
+    Ok(done(as_json, "changed: it counts from the next batch on"))
 }
 
-pub(super) async fn evidence(args: &Evidence) -> anyhow::Result<u8> {
+pub(super) async fn evidence(args: &Evidence, as_json: bool) -> anyhow::Result<u8> {
     let evidence = match (&args.file, &args.taken_at) {
         (Some(file), _) => {
             let text = std::fs::read_to_string(file)
@@ -130,12 +127,12 @@ pub(super) async fn evidence(args: &Evidence) -> anyhow::Result<u8> {
         }
     };
     args.target.engine().await?.record_evidence(&args.gate, &evidence, &args.who.by).await?;
-    Ok(done(&args.target, "recorded, for the files as they are now"))
+    Ok(done(as_json, "recorded, for the files as they are now"))
 }
 
-pub(super) async fn adopt(args: &Adopt) -> anyhow::Result<u8> {
+pub(super) async fn adopt(args: &Adopt, as_json: bool) -> anyhow::Result<u8> {
     let taken = rowproof_migrate::adopt::adopt(&args.at.server().await?).await?;
-    if args.json {
+    if as_json {
         line(&serde_json::to_string(&taken)?);
         return Ok(OK);
     }

@@ -18,21 +18,18 @@ pub(crate) struct Lint {
     /// Folders of migrations
     #[arg(required = true)]
     folders: Vec<PathBuf>,
-    /// Print one JSON object a line for each finding
-    #[arg(long)]
-    pub(super) json: bool,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Plan {
     #[command(flatten)]
-    pub(super) target: Target,
+    target: Target,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Shadow {
     #[command(flatten)]
-    pub(super) target: Target,
+    target: Target,
     /// An empty database to fill and throw away, as a superuser: env:VARIABLE or secret:NAME
     #[arg(long, value_name = "DSN")]
     scratch: String,
@@ -41,14 +38,14 @@ pub(crate) struct Shadow {
     pg_dump: PathBuf,
 }
 
-pub(super) async fn shadow(args: &Shadow) -> anyhow::Result<u8> {
+pub(super) async fn shadow(args: &Shadow, as_json: bool) -> anyhow::Result<u8> {
     let folder = Folder::load(&args.target.folder)?;
     let source = args.target.at.server().await?;
     let mut scratch = Scratch::open(&server(&args.scratch, "--scratch").await?).await?;
     let wait = folder.config.locks.lock_timeout.as_ms();
     clone_schema(&args.pg_dump, &source, wait, &scratch).await?;
     let report = scratch.shadow(&folder).await?;
-    if args.target.json {
+    if as_json {
         line(&serde_json::to_string(&report)?);
         return Ok(OK);
     }
@@ -69,13 +66,13 @@ pub(super) async fn shadow(args: &Shadow) -> anyhow::Result<u8> {
     Ok(OK)
 }
 
-pub(super) fn lint(args: &Lint) -> anyhow::Result<u8> {
+pub(super) fn lint(args: &Lint, as_json: bool) -> anyhow::Result<u8> {
     let mut all = 0;
     for folder in &args.folders {
         let findings = look(folder)?;
         all += findings.len();
         for found in &findings {
-            if args.json {
+            if as_json {
                 line(&json!({ "folder": folder, "finding": found }).to_string());
                 continue;
             }
@@ -85,7 +82,7 @@ pub(super) fn lint(args: &Lint) -> anyhow::Result<u8> {
             line(&format!("  instead: {}", found.instead));
         }
     }
-    if !args.json {
+    if !as_json {
         match all {
             0 => line("nothing found"),
             _ => line(&counted(u64::try_from(all).unwrap_or(u64::MAX), "finding")),
@@ -97,12 +94,12 @@ pub(super) fn lint(args: &Lint) -> anyhow::Result<u8> {
     Ok(if all == 0 { OK } else { FAILED })
 }
 
-pub(super) async fn plan(args: &Plan) -> anyhow::Result<u8> {
+pub(super) async fn plan(args: &Plan, as_json: bool) -> anyhow::Result<u8> {
     let folder = Folder::load(&args.target.folder)?;
     let report = ask(&args.target.at.server().await?, &folder).await?;
     let unsafe_plan =
         report.planned.iter().any(|planned| planned.reads_all) || !report.missing_rights.is_empty();
-    match args.target.json {
+    match as_json {
         true => line(&serde_json::to_string(&report)?),
         false => print_plan(&folder, &report),
     }

@@ -32,6 +32,9 @@ const EXIT_CODES: &str = "Exit code: 0 done, 2 a file, key or right is wrong, 10
 pub(crate) struct Args {
     #[command(subcommand)]
     verb: Verb,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -86,9 +89,6 @@ struct Target {
     folder: PathBuf,
     #[command(flatten)]
     at: At,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 impl At {
@@ -140,8 +140,8 @@ async fn server(text: &str, option: &str) -> anyhow::Result<Server> {
 
 /// Runs the verb.
 pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
-    let as_json = args.verb.is_json();
-    match Box::pin(perform(args.verb)).await {
+    let as_json = args.json;
+    match Box::pin(perform(args.verb, as_json)).await {
         Ok(code) => Ok(code),
         Err(error) => match error.downcast_ref::<MigrateError>() {
             Some(failed) => {
@@ -157,44 +157,22 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
     }
 }
 
-async fn perform(verb: Verb) -> anyhow::Result<u8> {
+async fn perform(verb: Verb, as_json: bool) -> anyhow::Result<u8> {
     match verb {
-        Verb::New(args) => new::run(&args),
-        Verb::Lint(args) => before::lint(&args),
-        Verb::Shadow(args) => before::shadow(&args).await,
-        Verb::Plan(args) => before::plan(&args).await,
-        Verb::Rehearse(args) => rehearse::rehearse(&args).await,
-        Verb::Canary(args) => rehearse::canary(&args).await,
-        Verb::Run(args) => run::run(&args).await,
-        Verb::Status(args) => show::status(&args).await,
-        Verb::History(args) => show::history(&args).await,
-        Verb::Pause(args) => ask::pause(&args).await,
-        Verb::Resume(args) => ask::resume(&args).await,
-        Verb::Throttle(args) => ask::throttle(&args).await,
-        Verb::Evidence(args) => ask::evidence(&args).await,
-        Verb::Rollback(args) => run::rollback(&args).await,
-        Verb::Adopt(args) => ask::adopt(&args).await,
-    }
-}
-
-impl Verb {
-    fn is_json(&self) -> bool {
-        match self {
-            Verb::New(_) => false,
-            Verb::Lint(args) => args.json,
-            Verb::Adopt(args) => args.json,
-            Verb::Shadow(before::Shadow { target, .. })
-            | Verb::Plan(before::Plan { target })
-            | Verb::Rehearse(rehearse::Rehearse { target, .. })
-            | Verb::Canary(rehearse::Canary { target, .. })
-            | Verb::Run(run::Args { target, .. })
-            | Verb::Status(show::Status { target })
-            | Verb::History(show::History { target })
-            | Verb::Pause(ask::Pause { target, .. })
-            | Verb::Resume(ask::Resume { target, .. })
-            | Verb::Throttle(ask::Throttle { target, .. })
-            | Verb::Evidence(ask::Evidence { target, .. })
-            | Verb::Rollback(run::Rollback { target, .. }) => target.json,
-        }
+        Verb::New(args) => new::run(&args, as_json),
+        Verb::Lint(args) => before::lint(&args, as_json),
+        Verb::Shadow(args) => before::shadow(&args, as_json).await,
+        Verb::Plan(args) => before::plan(&args, as_json).await,
+        Verb::Rehearse(args) => rehearse::rehearse(&args, as_json).await,
+        Verb::Canary(args) => rehearse::canary(&args, as_json).await,
+        Verb::Run(args) => run::run(&args, as_json).await,
+        Verb::Status(args) => show::status(&args, as_json).await,
+        Verb::History(args) => show::history(&args, as_json).await,
+        Verb::Pause(args) => ask::pause(&args, as_json).await,
+        Verb::Resume(args) => ask::resume(&args, as_json).await,
+        Verb::Throttle(args) => ask::throttle(&args, as_json).await,
+        Verb::Evidence(args) => ask::evidence(&args, as_json).await,
+        Verb::Rollback(args) => run::rollback(&args, as_json).await,
+        Verb::Adopt(args) => ask::adopt(&args, as_json).await,
     }
 }

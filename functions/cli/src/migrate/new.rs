@@ -10,6 +10,7 @@ use rowproof_migrate::generate::{
     Place, Rename,
 };
 use rowproof_migrate::values::{TableName, name_in_sql};
+use serde_json::json;
 
 use crate::report::line;
 use crate::{OK, Usage};
@@ -172,7 +173,7 @@ fn table(text: &str) -> Result<TableName, String> {
     TableName::parse(text).ok_or_else(|| "write schema.table, such as public.customers".to_owned())
 }
 
-pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
+pub(super) fn run(args: &Args, as_json: bool) -> anyhow::Result<u8> {
     let (common, what, change) = asked(&args.kind)?;
     // `2026-11-24T21:10:03.123Z`
     let digits: String =
@@ -180,6 +181,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     let id = common.id.clone().unwrap_or_else(|| made_up(&digits, &what));
     let place = Place { id, table: common.table.clone(), key: common.key.clone() };
     let folder = generate::write(&common.into, &place, &change)?;
+    if as_json {
+        line(&json!({ "folder": folder }).to_string());
+        return Ok(OK);
+    }
     line(&format!("written: {}", folder.display()));
     line(&format!("next: read it, then rowproof migrate lint {}", folder.display()));
     Ok(OK)

@@ -14,7 +14,7 @@ const REHEARSAL_SECONDS: u64 = 7 * 24 * 3600;
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Rehearse {
     #[command(flatten)]
-    pub(super) target: Target,
+    target: Target,
     /// The database is a copy that is migrated in the end, not the one that people use
     #[arg(long)]
     on_a_copy: bool,
@@ -23,13 +23,13 @@ pub(crate) struct Rehearse {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Canary {
     #[command(flatten)]
-    pub(super) target: Target,
+    target: Target,
     /// Batches to run
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     batches: u32,
 }
 
-pub(super) async fn rehearse(args: &Rehearse) -> anyhow::Result<u8> {
+pub(super) async fn rehearse(args: &Rehearse, as_json: bool) -> anyhow::Result<u8> {
     if !args.on_a_copy {
         let what = "a rehearsal migrates the database that --dsn names: restore a backup, name it there, \
                     and say --on-a-copy";
@@ -39,7 +39,7 @@ pub(super) async fn rehearse(args: &Rehearse) -> anyhow::Result<u8> {
     let deadline = Clock::system().deadline_in(REHEARSAL_SECONDS);
     let work = Box::pin(async { Ok(engine.rehearse(deadline).await?) });
     let Some(rehearsal) = or_interrupted(work).await? else { return Ok(INTERRUPTED) };
-    if args.target.json {
+    if as_json {
         line(&serde_json::to_string(&rehearsal)?);
         return Ok(OK);
     }
@@ -63,9 +63,9 @@ pub(super) async fn rehearse(args: &Rehearse) -> anyhow::Result<u8> {
     Ok(OK)
 }
 
-pub(super) async fn canary(args: &Canary) -> anyhow::Result<u8> {
+pub(super) async fn canary(args: &Canary, as_json: bool) -> anyhow::Result<u8> {
     let canary = args.target.engine().await?.canary(args.batches).await?;
-    if args.target.json {
+    if as_json {
         line(&serde_json::to_string(&canary)?);
         return Ok(OK);
     }

@@ -27,7 +27,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Args {
     #[command(flatten)]
-    pub(super) target: Target,
+    target: Target,
     /// End after this time, such as 10m; the same command goes on
     #[arg(long = "for", value_name = "TIME", value_parser = span)]
     limit: Option<Span>,
@@ -41,12 +41,12 @@ pub(crate) struct Args {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Rollback {
     #[command(flatten)]
-    pub(super) target: Target,
+    target: Target,
     #[command(flatten)]
     by: By,
 }
 
-pub(super) async fn run(args: &Args) -> anyhow::Result<u8> {
+pub(super) async fn run(args: &Args, as_json: bool) -> anyhow::Result<u8> {
     let engine = args.target.engine().await?;
     for text in &args.overrides {
         let (gate, reason) = text
@@ -58,13 +58,13 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<u8> {
     }
     let seconds = args.limit.map_or(CALL_SECONDS, |limit| limit.0.as_secs().max(1));
     let deadline = Clock::system().deadline_in(seconds);
-    Box::pin(through(args.target.json, &engine, deadline, None)).await
+    Box::pin(through(as_json, &engine, deadline, None)).await
 }
 
-pub(super) async fn rollback(args: &Rollback) -> anyhow::Result<u8> {
+pub(super) async fn rollback(args: &Rollback, as_json: bool) -> anyhow::Result<u8> {
     let engine = args.target.engine().await?;
     let deadline = Clock::system().deadline_in(CALL_SECONDS);
-    Box::pin(through(args.target.json, &engine, deadline, Some(&args.by))).await
+    Box::pin(through(as_json, &engine, deadline, Some(&args.by))).await
 }
 
 /// Calls the engine until nothing is left to do, or waiting is of no use.

@@ -14,18 +14,18 @@ const DETAIL_MAX: usize = 10_000;
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Status {
     #[command(flatten)]
-    pub(super) target: Target,
+    target: Target,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct History {
     #[command(flatten)]
-    pub(super) target: Target,
+    target: Target,
 }
 
-pub(super) async fn status(args: &Status) -> anyhow::Result<u8> {
+pub(super) async fn status(args: &Status, as_json: bool) -> anyhow::Result<u8> {
     let status = args.target.engine().await?.status().await?;
-    if args.target.json {
+    if as_json {
         line(&serde_json::to_string(&status)?);
         return Ok(OK);
     }
@@ -61,9 +61,9 @@ pub(super) async fn status(args: &Status) -> anyhow::Result<u8> {
     Ok(OK)
 }
 
-pub(super) async fn history(args: &History) -> anyhow::Result<u8> {
+pub(super) async fn history(args: &History, as_json: bool) -> anyhow::Result<u8> {
     for event in args.target.engine().await?.history().await? {
-        if args.target.json {
+        if as_json {
             line(&serde_json::to_string(&event)?);
             continue;
         }
