@@ -27,6 +27,7 @@ mod postgres_faults;
 mod postgres_replay;
 mod postgres_rows;
 mod postgres_secret;
+mod postgres_tls;
 mod processes;
 mod replay;
 mod rows;

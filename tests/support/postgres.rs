@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 
 /// User and group that a server started by root runs as: nobody.
-const NOBODY: u32 = 65_534;
+pub(crate) const NOBODY: u32 = 65_534;
 
 /// Of every server; nobody needs these rows after a power cut.
 const SETTINGS: &str = "
@@ -133,9 +133,14 @@ impl Postgres {
 
     /// From now on this role needs its password.
     pub(crate) async fn ask_for_passwords(&self, role: &str) {
+        self.admit(&format!("host all {role} 127.0.0.1/32 scram-sha-256")).await;
+    }
+
+    /// Lines of `pg_hba.conf` that come before all others.
+    pub(crate) async fn admit(&self, lines: &str) {
         let file = self.dir.path().join("data/pg_hba.conf");
         let rest = fs::read_to_string(&file).unwrap();
-        fs::write(&file, format!("host all {role} 127.0.0.1/32 scram-sha-256\n{rest}")).unwrap();
+        fs::write(&file, format!("{lines}\n{rest}")).unwrap();
         self.look().await.batch_execute("SELECT pg_reload_conf()").await.unwrap();
     }
 

@@ -212,6 +212,18 @@ impl Running {
         self.child.try_wait().unwrap().is_some()
     }
 
+    /// Waits until it has said this on standard error, then ends it.
+    pub(crate) fn until_it_says(self, text: &str) {
+        let started = Instant::now();
+        while !read(&self.err).contains(text) {
+            if started.elapsed() > PATIENCE {
+                panic!("{text:?} was not said: {:#?}", self.kill());
+            }
+            sleep(Duration::from_millis(20));
+        }
+        self.kill();
+    }
+
     /// As `kill -9`.
     pub(crate) fn kill(mut self) -> Ended {
         self.child.kill().unwrap();

@@ -83,9 +83,12 @@ pub fn main() -> ExitCode {
 }
 
 async fn dispatch(args: Args) -> anyhow::Result<u8> {
-    // Where uploads come from elsewhere, one that starts nothing must not pass in silence.
-    let is_dev = matches!(args.command, Command::Dev(_));
-    let quiet = if is_dev { "error,rowproof_io::arrive=warn" } else { "error" };
+    // A database that lets nobody in is waited for, and whoever can mend it has to know. Where uploads come from
+    // elsewhere, one that starts nothing must not pass in silence.
+    let quiet = match matches!(args.command, Command::Dev(_)) {
+        true => "error,rowproof_io::outage=warn,rowproof_io::arrive=warn",
+        false => "error,rowproof_io::outage=warn",
+    };
     rowproof_io::telemetry::on_terminal(if args.verbose { "info" } else { quiet });
     match args.command {
         Command::Run(run) => run::run(run).await,

@@ -156,6 +156,11 @@ impl Place {
                  password as %XX, or host=.. user=.. password=.. dbname=.."
             ))
         })?;
+        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+            let what =
+                "is empty or names no host: write postgres://user:password@host:5432/database";
+            return Err(setup(format!("{from} {what}")));
+        }
         let option =
             |name: &str| options.iter().find(|(key, _)| key == name).map(|(_, v)| v.as_str());
         let mut place =

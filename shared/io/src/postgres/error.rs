@@ -46,6 +46,9 @@ impl PostgresError {
     /// The meaning of a driver's error.
     pub fn of(doing: &str, error: &tokio_postgres::Error) -> PostgresError {
         let Some(answer) = error.as_db_error() else {
+            if let Some(what) = refused_by_tls(error) {
+                return PostgresError::new(Fault::Setup, doing, what);
+            }
             let what = match error.is_closed() {
                 true => "the connection was lost".to_owned(),
                 false => innermost(error),
@@ -137,6 +140,10 @@ fn words(state: &str, fault: Fault, answer: &DbError) -> String {
     if fault != Fault::Row {
         text.push_str(&format!(": {}", answer.message()));
     }
+    // What hangs on an object, by name.
+    if let Some(detail) = answer.detail().filter(|_| state == "2BP01") {
+        text.push_str(&format!(" ({})", detail.lines().collect::<Vec<_>>().join("; ")));
+    }
     text
 }
 
@@ -144,6 +151,28 @@ fn words(state: &str, fault: Fault, answer: &DbError) -> String {
 fn raised_at(context: &str) -> Option<&str> {
     let place = context.lines().next()?.strip_suffix(" at RAISE")?;
     place.starts_with("PL/pgSQL function ").then_some(place)
+}
+
+/// What is wrong when both sides answer and do not agree on an encrypted session: later is no better.
+fn refused_by_tls(error: &tokio_postgres::Error) -> Option<String> {
+    let mut next: Option<&dyn std::error::Error> = Some(error);
+    while let Some(current) = next {
+        let wrapped = current.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let wrapped = wrapped.and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        if let Some(refusal) = current.downcast_ref::<rustls::Error>().or(wrapped) {
+            return Some(format!(
+                "{refusal}: the server's certificate has to be for this host, by an authority of this system's or \
+                 of sslrootcert"
+            ));
+        }
+        // The driver's own words.
+        if current.to_string() == "server does not support TLS" {
+            let what = "the server has no TLS: turn it on there, or write sslmode=disable if that is meant";
+            return Some(what.to_owned());
+        }
+        next = current.source();
+    }
+    None
 }
 
 fn innermost(error: &dyn std::error::Error) -> String {
