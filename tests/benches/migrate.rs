@@ -58,7 +58,9 @@ async fn show_speed(rows: u64) {
 }
 
 async fn show_calls(rows: u64) {
-    let files = add_tier("").without("contract.sql");
+    // A statement has to fit a call.
+    let locks = "locks = { lock_timeout = \"200ms\", statement_timeout = \"2s\" }";
+    let files = add_tier(locks).without("contract.sql");
     let (one, _) = calls(rows, &files, 3_600).await;
     let (many, count) = calls(rows, &files, 5).await;
     println!(

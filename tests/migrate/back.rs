@@ -104,3 +104,33 @@ async fn rows_that_break_an_invariant_stop_it_or_take_it_back() {
     assert_eq!(world.finish().await, Drive::Done { state: State::RolledBack });
     assert_eq!(schema(&world), before);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_that_were_changed_take_nothing_back() {
+    let files = add_tier("gates = { approvals = 1 }");
+    let world = World::start(200, &files).await;
+    assert_eq!(drive(&world.engine()).await.unwrap_err().code(), "GateUnmet");
+    let changed = files.clone().edit("migration.toml", "approvals = 1", "approvals = 2");
+    changed.write(world.path.parent().unwrap());
+    assert_eq!(back(&world).await.unwrap_err().code(), "ChecksumMismatch");
+    assert_eq!(world.state().await, "validated");
+    files.write(world.path.parent().unwrap());
+    assert_eq!(back(&world).await.unwrap(), Drive::Done { state: State::RolledBack });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_default_is_taken_back_to_what_it_was() {
+    let contract = "ALTER TABLE customers ALTER COLUMN tier SET DEFAULT 'new';
+        ALTER TABLE customers ALTER COLUMN born SET DEFAULT 'after';
+        ALTER TABLE customers ALTER COLUMN old SET DEFAULT 'y';
+        ALTER TABLE customers DROP COLUMN old;";
+    let files = add_tier("gates = { grace = \"1h\" }").with("contract.sql", contract);
+    let world = World::start(200, &files).await;
+    let before = schema(&world);
+    assert!(matches!(drive(&world.engine()).await.unwrap(), Drive::Yield { .. }));
+    let default =
+        "SELECT count(*) FROM pg_attrdef WHERE pg_get_expr(adbin, adrelid) LIKE '%after%'";
+    assert_eq!(world.number(default).await, 1);
+    assert_eq!(back(&world).await.unwrap(), Drive::Done { state: State::RolledBack });
+    assert_eq!(schema(&world), before);
+}

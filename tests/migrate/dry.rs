@@ -69,8 +69,8 @@ async fn a_canary_changes_neither_rows_nor_state() {
     // What it locks, as another session sees it again and again.
     let engine = world.engine();
     let long = tokio::spawn(async move { engine.canary(150).await.unwrap() });
-    let modes = "SELECT DISTINCT mode FROM pg_locks WHERE relation = 'customers'::regclass \
-        AND pid <> pg_backend_pid()";
+    let modes = "SELECT DISTINCT mode FROM pg_locks WHERE locktype = 'relation' \
+        AND relation = 'customers'::regclass AND pid <> pg_backend_pid()";
     let mut seen = BTreeSet::new();
     while !long.is_finished() {
         let rows = world.client.query(modes, &[]).await.unwrap();

@@ -123,7 +123,10 @@ async fn a_time_without_a_look_is_no_time_of_health() {
     let health = "gates = { health = { probe = \"SELECT 0\", soak = \"1s\" } }";
     let world = World::start(100, &add_tier(health)).await;
     assert_eq!(yielded(&world).await, Pause::Soaking { well: true, left_s: 1 });
-    tokio::time::sleep(Duration::from_millis(1_300)).await;
+    // As if both looks had been made long ago.
+    let past = "UPDATE rowproof_migrate.measure SET taken_at = taken_at - interval '32 s', \
+        value = jsonb_set(value, '{since}', to_jsonb(clock_timestamp() - interval '32 s')) WHERE name = 'health'";
+    world.client.batch_execute(past).await.unwrap();
     assert_eq!(yielded(&world).await, Pause::Soaking { well: true, left_s: 1 });
     world.engine().override_gate("health", "it is on fire anyway", "ada").await.unwrap();
     assert_eq!(drive(&world.engine()).await.unwrap(), DONE);
@@ -204,4 +207,52 @@ async fn queries_have_to_be_as_fast_as_they_were() {
         let error = Folder::load(&text.write(dir.path())).unwrap_err().to_string();
         assert!(error.contains(wrong), "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_probe_that_gives_no_number_is_refused_before_anything_is_done() {
+    let table = "CREATE TABLE app AS SELECT 0 AS n";
+    for probe in [
+        "this is no sql",
+        "SELECT 'text'",
+        "SELECT NULL::int",
+        "SELECT n FROM app WHERE false",
+        "SELECT 0, 0",
+        "SELECT false",
+        "SELECT 0 UNION ALL SELECT 1",
+        "SELECT 0; DROP TABLE app",
+        "",
+    ] {
+        let health = format!("gates = {{ health = {{ probe = \"{probe}\", soak = \"1s\" }} }}");
+        let world = World::start(10, &add_tier(&health)).await;
+        world.client.batch_execute(table).await.unwrap();
+        let error = drive(&world.engine()).await.unwrap_err();
+        assert!(error.to_string().contains("gates.health.probe: "), "{probe}: {error}");
+        assert_eq!((error.code(), world.state().await.as_str()), ("Folder", "pending"), "{probe}");
+        assert_eq!(world.number("SELECT count(*) FROM app").await, 1, "{probe}");
+    }
+    // What expand makes cannot be asked before, and what then is no number lets nothing pass.
+    let health = "gates = { health = { probe = \"SELECT max(applied) FROM customers WHERE id < 0\", soak = \"1s\" } }";
+    let world = World::start(10, &add_tier(health)).await;
+    assert_eq!(unmet(&world).await, "health");
+    assert_eq!(world.state().await, "validated");
+    let late = "gates = { health = { probe = \"SELECT 0 FROM pg_sleep(2)\", soak = \"1s\" } }\n\
+        locks = { statement_timeout = \"200ms\" }";
+    let world = World::start(10, &add_tier(late)).await;
+    assert_eq!(yielded(&world).await, Pause::Soaking { well: false, left_s: 1 });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_nothing_brings_back_wait_for_who_approves() {
+    let files = add_tier("gates = { approvals = 1 }")
+        .edit("migration.toml", "reversible = true", "reversible = false")
+        .edit("migration.toml", "[[invariant]]", "[[invariant]] # of the rows that are left")
+        .with("backfill.sql", "DELETE FROM customers t USING rowproof_batch b WHERE t.id = b.id");
+    let world = World::start(50, &files.without("undo_backfill.sql").without("down.sql")).await;
+    assert_eq!(unmet(&world).await, "approvals");
+    let rows = "SELECT count(*) FROM customers";
+    assert_eq!((world.state().await.as_str(), world.number(rows).await), ("expanded", 50));
+    world.engine().record_evidence("approval", &json!({}), "ada").await.unwrap();
+    assert_eq!(drive(&world.engine()).await.unwrap(), DONE);
+    assert_eq!(world.number(rows).await, 0);
 }

@@ -455,6 +455,8 @@ fn what_cannot_be_read_is_a_finding_too() {
     check(vec![
         flaw("syntax", "expand.sql", 1, "ALTER TABEL public.customers ADD COLUMN tier text;"),
         flaw("folder", "migration.toml", 1, &TOML.replace("reversible = true", "").leak()[..]),
+        flaw("empty-file", "contract.sql", 0, "-- later"),
+        flaw("needs-without-rule", "backfill.sql", 0, "").moved(("migration.toml", 0)),
     ]);
     let missing = std::path::Path::new("no/such/folder");
     assert!(lint(missing).unwrap_err().to_string().contains("no/such/folder"));

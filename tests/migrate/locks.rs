@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use rowproof_migrate::engine::Drive;
 use rowproof_migrate::error::MigrateError;
 use rowproof_migrate::state::State;
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::fixture::{Files, World, add_tier, drive};
 
@@ -132,22 +133,25 @@ async fn a_busy_database_makes_it_wait_and_it_goes_on_alone() {
     .await;
 }
 
-/// A standby that stops replaying, and a vacuum that takes its time.
+/// A standby that is frozen, and a vacuum that takes its time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_standby_that_falls_behind_and_a_vacuum_make_it_wait() {
     let lag = format!("{SLOW}\nthrottle = {{ max_replica_lag = \"500ms\" }}");
     let world = World::start(20_000, &add_tier(&lag).without("contract.sql")).await;
     let standby = world.postgres.standby().await;
-    let replay = standby.look().await;
-    let act = async |sql: &str| replay.batch_execute(sql).await.unwrap();
-    let stop = async {
-        act("SELECT pg_wal_replay_pause()").await;
-        // So long may it lag.
+    let follower = standby.look().await;
+    let receiver = "SELECT pid FROM pg_stat_wal_receiver";
+    let receiver: i32 = follower.query_one(receiver, &[]).await.unwrap().get(0);
+    let receiver = Pid::from_raw(receiver).unwrap();
+    // One that answers nothing reports no lag either.
+    let freeze = async {
+        kill_process(receiver, Signal::STOP).unwrap();
         tokio::time::sleep(Duration::from_millis(600)).await;
     };
-    waits_and_goes_on(&world, stop, act("SELECT pg_wal_replay_resume()"), "replica_lag", 3).await;
+    let thaw = async { kill_process(receiver, Signal::CONT).unwrap() };
+    waits_and_goes_on(&world, freeze, thaw, "replica_lag", 3).await;
     let same = "SELECT count(*) FROM customers WHERE applied <> 1";
-    while super::fixture::number(&replay, same).await > 0 {
+    while super::fixture::number(&follower, same).await > 0 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 

@@ -136,6 +136,13 @@ async fn a_plan_refuses_what_a_run_refuses_and_says_what_it_could_not_ask() {
     assert!(
         report.planned.is_empty() && report.not_checked.iter().any(|open| open.contains("empty"))
     );
+    let check = "-- one\nSELECT 1 WHERE false;\nSELECT id FROM regions; SELECT nowhere FROM t";
+    fs::write(dir.path().join("plan/precheck.sql"), check).unwrap();
+    let stops = plan(&server, &Folder::load(&dir.path().join("plan")).unwrap()).await.unwrap();
+    let stops = stops.prechecks;
+    assert_eq!(stops[0], (3, "10 rows where there should be none".to_owned()));
+    assert!(stops.len() == 2 && stops[1].1.contains("42703"), "{stops:?}");
+    fs::remove_file(dir.path().join("plan/precheck.sql")).unwrap();
     let view = "ALTER TABLE t RENAME TO rows_of_t; CREATE VIEW t AS SELECT * FROM rows_of_t";
     client.batch_execute(view).await.unwrap();
     let refused = plan(&server, &migration(&dir, "id", "t.n IS NULL")).await.unwrap_err();

@@ -19,6 +19,8 @@ use crate::target::Target;
 struct Done {
     ord: u32,
     destructive: bool,
+    /// The statement that takes it back.
+    undo: Option<String>,
 }
 
 impl Run<'_> {
@@ -59,7 +61,7 @@ impl Run<'_> {
 
     async fn contract_done(&mut self) -> Result<Vec<Done>, MigrateError> {
         let sql = format!(
-            "SELECT jsonb_build_object('ord', ord, 'destructive', destructive) FROM rowproof_migrate.step \
+            "SELECT jsonb_build_object('ord', ord, 'destructive', destructive, 'undo', undo) FROM rowproof_migrate.step \
              WHERE migration_id = {} AND file = '{}' AND state = 'done' ORDER BY ord",
             self.sql_id(),
             Phase::Contract.file()
@@ -82,9 +84,11 @@ impl Run<'_> {
         // VALIDATE keeps neither readers nor writers out, so it may take its time.
         let limits = match effect {
             Effect::Validates => self.long_limits(),
-            Effect::Adds { .. } | Effect::Requires { .. } | Effect::DropsOwn | Effect::Destroys => {
-                self.limits()
-            }
+            Effect::Adds { .. }
+            | Effect::Requires { .. }
+            | Effect::Defaults { .. }
+            | Effect::DropsOwn
+            | Effect::Destroys => self.limits(),
         };
         let mut tries = Tries::default();
         loop {
@@ -110,14 +114,23 @@ impl Run<'_> {
     ) -> Result<(), Failed> {
         let destroys = *effect == Effect::Destroys;
         self.begin(limits).await?;
+        let undo = match effect.default_before() {
+            Some(query) => {
+                let found = self.link.run("look at the default", &query).await?;
+                found.text(0, 0).map(str::to_owned)
+            }
+            None => effect.undone_by(),
+        };
         self.statement(Phase::Contract, statement).await?;
         let sql = format!(
-            "INSERT INTO rowproof_migrate.step (migration_id, file, ord, line, sql_sha256, state, destructive) \
-             VALUES ({}, '{}', {ord}, {}, encode(sha256(convert_to({}, 'UTF8')), 'hex'), 'done', {destroys}); {}",
+            "INSERT INTO rowproof_migrate.step \
+             (migration_id, file, ord, line, sql_sha256, state, destructive, undo) \
+             VALUES ({}, '{}', {ord}, {}, encode(sha256(convert_to({}, 'UTF8')), 'hex'), 'done', {destroys}, {}); {}",
             self.sql_id(),
             Phase::Contract.file(),
             statement.line,
             quote_text(&statement.text),
+            undo.map_or("NULL".to_owned(), |undo| quote_text(&undo)),
             event(
                 self.id(),
                 "contracted",
@@ -138,15 +151,14 @@ impl Run<'_> {
     pub(crate) async fn take_contract_back(&mut self) -> Result<Option<Drive>, MigrateError> {
         let folder = self.folder;
         let statements = folder.statements(Phase::Contract);
-        let effects = Effect::read_all(statements);
         let mut done = self.contract_done().await?;
         done.reverse();
         for step in done {
             let at = usize::try_from(step.ord).unwrap_or(usize::MAX);
-            let (Some(effect), Some(statement)) = (effects.get(at), statements.get(at)) else {
+            let Some(statement) = statements.get(at) else {
                 return Err(MigrateError::Bug { what: "a step without a statement".into() });
             };
-            let text = effect.undone_by().unwrap_or_default();
+            let text = step.undo.unwrap_or_default();
             let undo = Statement { text, line: statement.line };
             let mut tries = Tries::default();
             while let Err(failed) = self.try_undo(step.ord, &undo).await {

@@ -1,5 +1,7 @@
 //! What a statement of `contract.sql` does, as far as it can be taken back.
 
+use rowproof_core::copy::quote_text;
+
 use crate::statements::{Lexeme, Statement, at_top};
 
 /// Only what is known here is taken back; all else counts as lost.
@@ -9,6 +11,8 @@ pub(crate) enum Effect {
     Adds { table: String, constraint: String },
     /// A column may no longer be NULL.
     Requires { table: String, column: String },
+    /// A column has another default from now on; the one of before is looked up when it is set.
+    Defaults { table: String, column: String },
     /// A constraint is validated.
     Validates,
     /// A constraint goes that a statement before it had added.
@@ -57,11 +61,33 @@ impl Effect {
         if words(&["alter"]) && ends(&["set", "not", "null"], 2) {
             return Effect::Requires { table, column: name(1) };
         }
+        let at = if words(&["alter", "column"]) { 3 } else { 2 };
+        let sets = |at: usize| {
+            ["set", "default"]
+                .iter()
+                .enumerate()
+                .all(|(i, word)| rest.get(at + i).is_some_and(|lexeme| lexeme.is(word)))
+        };
+        if words(&["alter"]) && sets(at) && !at_top(rest, |lexeme| lexeme.text == ",") {
+            return Effect::Defaults { table, column: name(at - 1) };
+        }
         let drops = words(&["drop", "constraint"]) && rest.len() == 3;
         if drops && added.contains(&(table, name(2))) {
             return Effect::DropsOwn;
         }
         Effect::Destroys
+    }
+
+    /// The query for the statement that takes a default back.
+    pub(crate) fn default_before(&self) -> Option<String> {
+        let Effect::Defaults { table, column } = self else { return None };
+        let (of, name) = (quote_text(table), quote_text(column));
+        let alter = quote_text(&format!("ALTER TABLE {table} ALTER COLUMN {column} "));
+        Some(format!(
+            "SELECT {alter} || coalesce('SET DEFAULT ' || pg_get_expr(d.adbin, d.adrelid), 'DROP DEFAULT') \
+             FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
+             WHERE a.attrelid = {of}::regclass AND a.attname = (parse_ident({name}))[1]"
+        ))
     }
 
     /// The statement that takes it back; nothing when there is nothing to do.
@@ -73,7 +99,9 @@ impl Effect {
             Effect::Requires { table, column } => {
                 Some(format!("ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL"))
             }
-            Effect::Validates | Effect::DropsOwn | Effect::Destroys => None,
+            Effect::Defaults { .. } | Effect::Validates | Effect::DropsOwn | Effect::Destroys => {
+                None
+            }
         }
     }
 }
@@ -133,6 +161,7 @@ mod tests {
             ALTER TABLE public.t DROP CONSTRAINT other;
             ALTER TABLE public.t ADD CONSTRAINT d CHECK (a > 0), DROP COLUMN b;
             ALTER TABLE public.t DROP COLUMN b;
+            ALTER TABLE public.t ALTER COLUMN a SET DEFAULT 5, DROP COLUMN b;
             DROP TABLE t";
         let effects = Effect::read_all(&split(sql).unwrap());
         let undone: Vec<Option<String>> = effects.iter().map(Effect::undone_by).collect();
@@ -141,6 +170,13 @@ mod tests {
         assert_eq!(undone[2], text("ALTER TABLE public.t ALTER COLUMN \"A b\" DROP NOT NULL"));
         assert_eq!(undone[3], text("ALTER TABLE public.t ALTER COLUMN a DROP NOT NULL"));
         assert_eq!((&effects[1], &effects[4]), (&Effect::Validates, &Effect::DropsOwn));
+        let set = "ALTER TABLE public.t ALTER COLUMN a SET DEFAULT 5; ALTER TABLE t ALTER \"B\" SET DEFAULT 'x'";
+        let defaults = |table: &str, column: &str| Effect::Defaults {
+            table: table.to_owned(),
+            column: column.to_owned(),
+        };
+        let read = Effect::read_all(&split(set).unwrap());
+        assert_eq!(read, [defaults("public.t", "a"), defaults("t", "\"B\"")]);
         assert!(effects[5..].iter().all(|effect| *effect == Effect::Destroys), "{effects:?}");
     }
     #[test]

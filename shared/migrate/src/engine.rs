@@ -5,7 +5,7 @@ use std::time::Duration;
 use rowproof_core::copy::quote_text;
 use rowproof_io::clock::{Clock, Deadline};
 use rowproof_io::postgres::Server;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tracing::{info, warn};
 
@@ -40,7 +40,7 @@ pub enum Drive {
 }
 
 /// Why a migration waits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "why")]
 pub enum Pause {
     /// The next step does not fit the time that the call has left.

@@ -90,8 +90,8 @@ pub enum MigrateError {
     Database(#[from] PostgresError),
     /// The folder is not the one that was begun with.
     #[error(
-        "{id} was begun with checksum {stored} and the folder now has {found}: restore its files, or roll \
-         back; after that `resume` begins anew with the files as they are"
+        "{id} was begun with checksum {stored} and the folder now has {found}: restore its files; to go on with \
+         others, roll back with those it was begun with, and `resume` begins anew with the files as they then are"
     )]
     ChecksumMismatch {
         /// The migration.

@@ -308,6 +308,9 @@ fn check_config(path: &Path, config: &Config) -> Result<(), MigrateError> {
             return refuse("gates.queries.slower_max", "write 0 or more, such as 0.2".into());
         }
     }
+    if config.gates.health.as_ref().is_some_and(|health| health.soak.as_ms() == 0) {
+        return refuse("gates.health.soak", "write a time above 0, such as \"10m\"".into());
+    }
     if config.locks.attempts == 0 {
         return refuse("locks.attempts", "write at least 1".into());
     }

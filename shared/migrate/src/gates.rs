@@ -4,12 +4,14 @@
 mod application;
 
 use rowproof_core::copy::quote_text;
+use rowproof_io::postgres::PostgresError;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tracing::warn;
 
 use crate::config::Gates;
 use crate::error::MigrateError;
+use crate::link::Answer;
 use crate::run::{Run, Turn, event, settings};
 use crate::state::State;
 
@@ -38,17 +40,14 @@ struct Recorded {
 impl Run<'_> {
     /// All gates of the folder, then the contract phase begins.
     pub(crate) async fn pass_gates(&mut self) -> Result<Turn, MigrateError> {
-        let mut passed = vec![];
+        let mut passed = self.evidence_gates().await?;
         if self.gated {
             let recorded = self.recorded().await?;
             let gates = self.folder.config.gates.clone();
             let sum = self.folder.checksum.to_string();
-            let mut unmet = self.unmet(&gates, &recorded).await?;
             if let Some(queries) = &gates.queries {
-                unmet.push(("queries", self.slower(queries).await?));
-            }
-            for (gate, unmet) in unmet {
-                passed.push(self.pass(gate, unmet, overridden(&recorded, gate, &sum))?);
+                let unmet = self.slower(queries).await?;
+                passed.push(self.pass("queries", unmet, overridden(&recorded, "queries", &sum))?);
             }
             if let Some(health) = &gates.health {
                 let record = overridden(&recorded, "health", &sum);
@@ -62,6 +61,20 @@ impl Run<'_> {
             }
         }
         self.move_on(State::Validated, State::Contracting, json!({ "gates": passed })).await
+    }
+
+    /// The gates that evidence opens.
+    pub(crate) async fn evidence_gates(&mut self) -> Result<Vec<Value>, MigrateError> {
+        if !self.gated {
+            return Ok(vec![]);
+        }
+        let recorded = self.recorded().await?;
+        let (gates, sum) = (self.folder.config.gates.clone(), self.folder.checksum.to_string());
+        let unmet = self.unmet(&gates, &recorded).await?;
+        let passed = unmet
+            .into_iter()
+            .map(|(gate, unmet)| self.pass(gate, unmet, overridden(&recorded, gate, &sum)));
+        passed.collect()
     }
 
     /// A gate that is met, or that somebody lets pass.
@@ -104,7 +117,8 @@ impl Run<'_> {
         };
         let mut found = vec![];
         let rehearsed = |name| of(name).any(|record| record.checksum == mine);
-        let missing = "there is no record of a rehearsal with exactly these files; run `rehearse`";
+        let missing = "there is no record of a rehearsal with exactly these files; run `rehearse --json` on a copy, and record what \
+            it prints by `evidence`";
         if gates.staging_run.is_some() {
             found.push(("staging_run", (!rehearsed("staging_run")).then(|| missing.to_owned())));
         }
@@ -142,7 +156,7 @@ impl Run<'_> {
             people.dedup();
             let lacks = u32::try_from(people.len()).unwrap_or(u32::MAX) < gates.approvals;
             let what = format!(
-                "{} of {} people approve of exactly these files",
+                "{} of {} people approve of exactly these files (`evidence --gate approval`)",
                 people.len(),
                 gates.approvals
             );
@@ -156,11 +170,12 @@ impl Run<'_> {
         let sql = format!(
             "SELECT extract(epoch FROM clock_timestamp() - ({probe}\n)::timestamptz) * 1000"
         );
-        self.ask_number("ask for the newest backup", &sql).await
+        let asked = self.read_only("ask for the newest backup (gates.backup_probe)", &sql).await;
+        Ok(asked?.number(0, 0))
     }
 
-    /// The one number of an author's query, in a transaction that cannot write.
-    async fn ask_number(&mut self, doing: &str, query: &str) -> Result<Option<f64>, MigrateError> {
+    /// An author's query, in a transaction that cannot write.
+    async fn read_only(&mut self, doing: &str, query: &str) -> Result<Answer, PostgresError> {
         let sql = format!(
             "BEGIN READ ONLY; {} {}\n; COMMIT",
             settings(self.limits(), self.id(), self.epoch),
@@ -170,7 +185,7 @@ impl Run<'_> {
         if answer.is_err() {
             self.link.roll_back().await;
         }
-        Ok(answer?.number(0, 0))
+        answer
     }
 }
 

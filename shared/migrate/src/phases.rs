@@ -23,6 +23,7 @@ impl Run<'_> {
         let checked = queries.precheck(&target).await;
         queries.end().await;
         checked?;
+        self.try_probes().await?;
         self.begin(self.long_limits()).await?;
         let done =
             self.measure_and_advance(&target, "baseline", State::Pending, State::Prechecked).await;
@@ -61,11 +62,17 @@ impl Run<'_> {
                 .move_on(State::Expanded, State::Swept, json!({ "backfill": "none" }))
                 .await;
         }
+        // Rows that nothing brings back wait for the gates as a drop does.
+        let passed = match folder.config.reversible {
+            true => vec![],
+            false => self.evidence_gates().await?,
+        };
         let target = Target::find(&mut self.link, &folder.config.target).await?;
         self.begin(self.limits()).await?;
         let mut done = begin_walk(self, &target, Direction::Forward).await;
         if done.is_ok() {
-            done = self.advance(State::Expanded, State::Backfilling, json!({})).await;
+            let detail = json!({ "gates": passed });
+            done = self.advance(State::Expanded, State::Backfilling, detail).await;
         }
         self.end(done).await?;
         Ok(Turn::Next)

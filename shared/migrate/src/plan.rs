@@ -76,6 +76,8 @@ pub struct PlanReport {
     pub publications: Vec<String>,
     /// Replicas of the server.
     pub replicas: Vec<Replica>,
+    /// Statements of `precheck.sql` that give rows, or fail, and so stop a run: line and what they say.
+    pub prechecks: Vec<(u32, String)>,
     /// What the role may not do, and a run has to.
     pub missing_rights: Vec<String>,
     /// The strongest lock that was taken to find all this.
@@ -135,6 +137,7 @@ async fn look(
         row_security: facts.get(3),
         publications: names(client, publications, &table).await?,
         replicas: replicas(client).await?,
+        prechecks: prechecks(client, folder).await?,
         missing_rights: missing_rights(client, folder).await?,
         strongest_lock: strongest_lock(client).await?,
         not_checked,
@@ -144,6 +147,29 @@ async fn look(
 async fn names(client: &Client, sql: &str, table: &str) -> Result<Vec<String>, MigrateError> {
     let rows = client.query(sql, &[&table]).await.map_err(of)?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// `precheck.sql`, of which no statement may give a row.
+async fn prechecks(client: &Client, folder: &Folder) -> Result<Vec<(u32, String)>, MigrateError> {
+    let mut found = vec![];
+    for statement in folder.statements(Phase::Precheck) {
+        client.batch_execute("SAVEPOINT precheck").await.map_err(of)?;
+        let sql =
+            format!("SELECT count(*) FROM (SELECT FROM ({}\n) q LIMIT 100) r", statement.text);
+        let what = match client.query_one(&sql, &[]).await {
+            Ok(row) => match row.get::<_, i64>(0) {
+                0 => None,
+                100 => Some("100 rows or more where there should be none".to_owned()),
+                rows => Some(format!("{rows} rows where there should be none")),
+            },
+            Err(error) => {
+                client.batch_execute("ROLLBACK TO precheck").await.map_err(of)?;
+                Some(PostgresError::of("ask", &error).what)
+            }
+        };
+        found.extend(what.map(|what| (statement.line, what)));
+    }
+    Ok(found)
 }
 
 /// What a run needs of its role and does not find.

@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS rowproof_migrate.control (
   paused text, paused_by text, throttle jsonb);
 CREATE TABLE IF NOT EXISTS rowproof_migrate.step (
   migration_id text NOT NULL REFERENCES rowproof_migrate.migration (id), file text NOT NULL, ord integer NOT NULL,
-  line integer NOT NULL, sql_sha256 text NOT NULL, state text NOT NULL, destructive boolean NOT NULL DEFAULT false,
+  line integer NOT NULL, sql_sha256 text NOT NULL, state text NOT NULL, destructive boolean NOT NULL DEFAULT false, undo text,
   attempts integer NOT NULL DEFAULT 1, backend_pid integer, backend_start timestamptz,
   at timestamptz NOT NULL DEFAULT clock_timestamp(), PRIMARY KEY (migration_id, file, ord));
 CREATE TABLE IF NOT EXISTS rowproof_migrate.backfill (

@@ -34,8 +34,8 @@ pub struct Status {
     pub paused: Option<String>,
     /// The last failure: code and message.
     pub error: Option<Value>,
-    /// The lock that it waits for: place, attempt and who holds it.
-    pub waits_for_lock: Option<Value>,
+    /// What it waits for, as the last event has it: a lock (place, attempt, who holds it), or why a call ended.
+    pub waits_for: Option<Value>,
     /// Limits in force: the folder's, with what an operator changed.
     pub limits: ThrottleChange,
     /// The walk over rows, or the one that takes it back.
@@ -134,8 +134,8 @@ impl Engine {
         if let Some(change) = record.as_ref().and_then(|record| record.throttle.as_ref()) {
             change.apply(&mut limits, &mut throttle);
         }
-        let waits_for_lock = match record {
-            Some(_) => self.lock_waited_for(&mut link).await?,
+        let waits_for = match record {
+            Some(_) => self.waited_for(&mut link).await?,
             None => None,
         };
         Ok(Status {
@@ -150,16 +150,16 @@ impl Engine {
             epoch: record.as_ref().map_or(0, |record| record.epoch),
             paused: record.as_ref().and_then(|record| record.paused.clone()),
             error: record.and_then(|record| record.error),
-            waits_for_lock,
+            waits_for,
             limits: ThrottleChange::of(&limits, &throttle),
             backfill: backfill.map(|progress| BackfillStatus::of(&progress)),
         })
     }
 
-    /// The lock that the last event was about, if it was about one.
-    async fn lock_waited_for(&self, link: &mut Link) -> Result<Option<Value>, MigrateError> {
+    /// What the last event was about, if it was about waiting.
+    async fn waited_for(&self, link: &mut Link) -> Result<Option<Value>, MigrateError> {
         let sql = format!(
-            "SELECT CASE WHEN kind = 'lock_not_had' THEN detail END FROM rowproof_migrate.event \
+            "SELECT CASE WHEN kind IN ('lock_not_had', 'yielded') THEN detail END FROM rowproof_migrate.event \
              WHERE migration_id = {} ORDER BY seq DESC LIMIT 1",
             quote_text(self.id())
         );

@@ -61,6 +61,9 @@ impl Engine {
     /// The migration is not known here.
     pub async fn resume(&self, by: &str) -> Result<(), MigrateError> {
         let (mut link, record) = self.known().await?;
+        if matches!(record.state, State::Done | State::Adopted) {
+            return self.wrong_state(record.state, "nothing is left to resume");
+        }
         let id = quote_text(self.id());
         let mut sql = format!(
             "UPDATE rowproof_migrate.control SET paused = NULL, paused_by = NULL WHERE migration_id = {id}; {}",
@@ -88,7 +91,10 @@ impl Engine {
             let (file, what) = ("throttle".to_owned(), what.to_owned());
             return Err(MigrateError::Folder { file, line: 0, what });
         }
-        let (mut link, _) = self.known().await?;
+        let (mut link, record) = self.known().await?;
+        if record.state.is_settled() {
+            return self.wrong_state(record.state, "nothing is left to throttle");
+        }
         let sql = format!(
             "UPDATE rowproof_migrate.control SET throttle = coalesce(throttle, '{{}}') || {}::jsonb \
              WHERE migration_id = {}; {}",
@@ -125,6 +131,11 @@ impl Engine {
             // Where nothing was dropped there is a way back.
             | State::Done => {}
         }
+        let found = self.checksum().to_string();
+        if record.checksum != found {
+            let (id, stored) = (self.id().to_owned(), record.checksum);
+            return Err(MigrateError::ChecksumMismatch { id, stored, found });
+        }
         if !self.folder.config.reversible {
             return self.wrong_state(state, "its folder says reversible = false");
         }
@@ -154,7 +165,7 @@ impl Engine {
         const KNOWN: [&str; 4] = ["staging_run", "rollback_rehearsed", "backup", "approval"];
         if !KNOWN.contains(&name) {
             let what = format!("no gate takes it; write one of {}", KNOWN.join(", "));
-            return Err(MigrateError::GateUnmet { gate: name.to_owned(), what });
+            return Err(MigrateError::Folder { file: format!("evidence {name}"), line: 0, what });
         }
         let own = self.checksum().to_string();
         let told = evidence.get("checksum").and_then(Value::as_str);
@@ -198,7 +209,7 @@ impl Engine {
     ) -> Result<(), MigrateError> {
         if !gates::NAMES.contains(&gate) {
             let what = format!("there is no such gate; write one of {}", gates::NAMES.join(", "));
-            return Err(MigrateError::GateUnmet { gate: gate.to_owned(), what });
+            return Err(MigrateError::Folder { file: format!("gate {gate}"), line: 0, what });
         }
         self.put_evidence(gate, &json!({ "override": reason }), by).await
     }

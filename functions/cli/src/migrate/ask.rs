@@ -123,7 +123,8 @@ pub(super) async fn evidence(args: &Evidence, as_json: bool) -> anyhow::Result<u
         (None, Some(at)) => json!({ "taken_at": at }),
         (None, None) if args.gate == "approval" => Value::Null,
         (None, None) => {
-            return Err(Usage("give the evidence by --file or --taken-at".into()).into());
+            let what = "give the evidence of staging_run and rollback_rehearsed by --file, of backup by --taken-at";
+            return Err(Usage(what.into()).into());
         }
     };
     args.target.engine().await?.record_evidence(&args.gate, &evidence, &args.who.by).await?;

@@ -60,7 +60,8 @@ pub(super) async fn shadow(args: &Shadow, as_json: bool) -> anyhow::Result<u8> {
             (false, true) => "writers wait",
             (false, false) => "nobody waits",
         };
-        line(&format!("  {}:{}: {who}; {}", verdict.file, verdict.line, parts.join(", ")));
+        parts.insert(0, who.to_owned());
+        line(&format!("  {}:{}: {}", verdict.file, verdict.line, parts.join("; ")));
     }
     report.not_checked.iter().for_each(|what| line(&format!("not checked: {what}")));
     Ok(OK)
@@ -135,6 +136,9 @@ fn print_plan(folder: &Folder, report: &PlanReport) {
     for replica in &report.replicas {
         let lag = replica.lag_ms.map_or("unknown".to_owned(), |lag| format!("{lag} ms"));
         line(&format!("  replica {} is {}, lag {lag}", replica.application, replica.state));
+    }
+    for (at, what) in &report.prechecks {
+        line(&format!("  STOPS AT precheck.sql:{at}: {what}"));
     }
     for right in &report.missing_rights {
         line(&format!("  THE ROLE LACKS: {right}"));

@@ -58,7 +58,8 @@ pub(super) async fn rehearse(args: &Rehearse, as_json: bool) -> anyhow::Result<u
     };
     line(&format!("  {back}"));
     line(
-        "next: keep this as evidence by --json, and `rowproof migrate evidence --gate staging_run --file`",
+        "as evidence it counts when it was kept: `rehearse .. --json > rehearsal.json` on a copy, then \
+         `evidence --gate staging_run --file rehearsal.json`, and the same for rollback_rehearsed",
     );
     Ok(OK)
 }

@@ -23,12 +23,16 @@ const CALL_SECONDS: u64 = 7 * 24 * 3600;
 /// A server that does not answer for so long ends the run; it goes on by the same command.
 const SILENT_MAX: Duration = Duration::from_secs(300);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Shortest time of a run that is told when to end.
+const FOR_MIN: Duration = Duration::from_secs(20);
+/// Looks without a terminal until how far it is is said again.
+const SAY_AGAIN: u32 = 6;
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Args {
     #[command(flatten)]
     target: Target,
-    /// End after this time, such as 10m; the same command goes on
+    /// End after this time, such as 10m, at least 20s; the same command goes on
     #[arg(long = "for", value_name = "TIME", value_parser = span)]
     limit: Option<Span>,
     /// Let a gate pass that is not met, for these files: GATE=REASON, which the history keeps
@@ -47,6 +51,11 @@ pub(crate) struct Rollback {
 }
 
 pub(super) async fn run(args: &Args, as_json: bool) -> anyhow::Result<u8> {
+    if args.limit.is_some_and(|limit| limit.0 < FOR_MIN) {
+        let what =
+            "--for: at least 20s: the last 10 s are kept free, and a step has to fit before them";
+        return Err(Usage(what.into()).into());
+    }
     let engine = args.target.engine().await?;
     for text in &args.overrides {
         let (gate, reason) = text
@@ -106,7 +115,9 @@ async fn through(
         }
         Drive::Yield { reason, .. } => {
             line(&format!("{}: not done yet: {}", engine.id(), waits_for(reason)));
-            line("next: the same command goes on");
+            if !matches!(reason, Pause::Asked { .. }) {
+                line("next: the same command goes on");
+            }
         }
     }
     Ok(code)
@@ -117,6 +128,8 @@ async fn until_over(
     deadline: Deadline,
     back: Option<&By>,
 ) -> Result<Drive, MigrateError> {
+    // A server that never answered is another one than was meant, more often than not: it is not waited for.
+    engine.status().await?;
     let mut silent = Duration::ZERO;
     loop {
         let drive = match back {
@@ -144,7 +157,7 @@ async fn until_over(
     }
 }
 
-fn waits_for(reason: &Pause) -> String {
+pub(super) fn waits_for(reason: &Pause) -> String {
     match reason {
         Pause::OutOfTime => "the time is over".to_owned(),
         Pause::LeaseHeld { owner } => {
@@ -154,18 +167,23 @@ fn waits_for(reason: &Pause) -> String {
             format!("paused by {by}: {reason}; `rowproof migrate resume` takes that back")
         }
         Pause::WindowClosed { opens_in_s } => {
-            format!("its window opens in {} min", opens_in_s.div_ceil(60))
+            format!("its window opens in {}", seconds(*opens_in_s))
         }
         Pause::Soaking { well: true, left_s } => {
-            format!("the application is well, and has to be for {left_s} s more (gates.health)")
+            format!(
+                "the application is well, and has to be for {} more (gates.health)",
+                seconds(*left_s)
+            )
         }
         Pause::Soaking { well: false, left_s } => {
-            format!("the application is not well; it has to be for {left_s} s (gates.health)")
+            format!(
+                "the application is not well, or does not say; it has to be for {} (gates.health)",
+                seconds(*left_s)
+            )
         }
-        Pause::Grace { left_s } => format!(
-            "what contract.sql drops is kept for {} h more (gates.grace)",
-            left_s.div_ceil(3_600)
-        ),
+        Pause::Grace { left_s } => {
+            format!("what contract.sql drops is kept for {} more (gates.grace)", seconds(*left_s))
+        }
         Pause::Throttled { signal } => format!("the database is busy: {signal}"),
         Pause::StillRunning { pid } => {
             format!("a statement of an earlier runner still runs (backend {pid})")
@@ -174,24 +192,31 @@ fn waits_for(reason: &Pause) -> String {
     }
 }
 
-/// Shows how far it is, for as long as it is polled; without a terminal, only what it begins to wait for.
+fn seconds(seconds: u64) -> String {
+    super::show::span(f64::from(u32::try_from(seconds).unwrap_or(u32::MAX)))
+}
+
+/// Shows how far it is, for as long as it is polled; without a terminal in a line when that is another, and once
+/// a minute.
 async fn watch(engine: &Engine, bar: Option<&ProgressBar>) -> std::convert::Infallible {
-    let mut told = None;
+    let (mut told, mut looks) = ((None, None), 0);
     loop {
         sleep(if bar.is_some() { LOOK_EVERY } else { LOOK_EVERY * 10 }).await;
         // What cannot be read now is shown later; the run itself says why.
         let Ok(status) = engine.status().await else { continue };
         let waits = super::show::waits(&status);
-        let Some(bar) = bar else {
-            if let Some(waits) = waits.as_ref().filter(|_| waits != told) {
-                eprintln!("{}: waits: {waits}", engine.id());
-            }
-            told = waits;
-            continue;
-        };
         let state = status.state.map_or("pending", |state| state.name());
         let far = status.backfill.as_ref().map(super::show::how_far).unwrap_or_default();
+        let now = (status.state, waits.clone());
         let waits = waits.map(|waits| format!("; waits: {waits}")).unwrap_or_default();
+        let Some(bar) = bar else {
+            looks += 1;
+            if now != told || looks >= SAY_AGAIN {
+                eprintln!("{}: {state} {far}{waits}", engine.id());
+                (told, looks) = (now, 0);
+            }
+            continue;
+        };
         bar.set_message(format!("{state} {far}{waits}"));
         bar.tick();
     }

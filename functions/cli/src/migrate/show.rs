@@ -2,9 +2,13 @@
 
 use clap::Args as ClapArgs;
 use rowproof_migrate::change::ThrottleChange;
+use rowproof_migrate::engine::Pause;
 use rowproof_migrate::status::{BackfillStatus, Eta, Status as Standing};
 
+use serde::Deserialize;
+
 use super::Target;
+use super::run::waits_for;
 use crate::OK;
 use crate::report::{grouped, line, printable};
 
@@ -100,7 +104,14 @@ pub(super) fn waits(status: &Standing) -> Option<String> {
     if let Some(signal) = status.backfill.as_ref().and_then(|one| one.pause_reason.as_ref()) {
         return Some(format!("the database is busy: {signal}"));
     }
-    let lock = status.waits_for_lock.as_ref()?;
+    let lock = status.waits_for.as_ref()?;
+    if let Some(reason) = lock.get("reason") {
+        let reason = Pause::deserialize(reason).ok()?;
+        // Whoever calls it again ends these.
+        let over =
+            matches!(reason, Pause::OutOfTime | Pause::LeaseHeld { .. } | Pause::Asked { .. });
+        return (!over).then(|| waits_for(&reason));
+    }
     let blockers = lock.get("blockers").and_then(|value| value.as_array());
     let pids = blockers.into_iter().flatten().filter_map(|one| one.get("pid"));
     let held = pids.map(|pid| format!("backend {pid}")).collect::<Vec<_>>().join(", ");
@@ -123,7 +134,7 @@ fn batches(backfill: &BackfillStatus, limits: &ThrottleChange) -> String {
     )
 }
 
-fn span(seconds: f64) -> String {
+pub(super) fn span(seconds: f64) -> String {
     match seconds {
         s if s < 120.0 => format!("{s:.0} s"),
         s if s < 7_200.0 => format!("{:.0} min", s / 60.0),

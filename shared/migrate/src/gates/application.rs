@@ -2,6 +2,7 @@
 //! before, and time in which nothing is dropped yet.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rowproof_core::copy::quote_text;
 use serde::Deserialize;
@@ -11,10 +12,23 @@ use super::overridden;
 use crate::config::{Health, QueryTimes};
 use crate::engine::{Drive, Pause};
 use crate::error::MigrateError;
+use crate::link::passes;
 use crate::run::{Run, event};
 
 /// Longest time between two looks at the application, in milliseconds.
 const LOOK_AGAIN_MS: u64 = 30_000;
+/// Shortest time between two.
+const LOOK_SOONEST: Duration = Duration::from_millis(250);
+
+/// What an author's query gave.
+enum Probed {
+    /// Its number.
+    Number(f64),
+    /// Nothing in time, or it asks for what is not there yet.
+    Late,
+    /// Nothing that could be a number, ever.
+    Wrong(String),
+}
 
 /// Calls and milliseconds of a query, in all.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -34,12 +48,18 @@ type TimesById = BTreeMap<String, Times>;
 
 impl Run<'_> {
     /// Looks at the application once: nothing when it was well for long enough, else when to look again. Bad
-    /// news, and a time without a look that is as long as the soak, begin it anew.
+    /// news, and a longer time without a look than the soak and the usual time between two, begin it anew.
     pub(super) async fn soak(&mut self, health: &Health) -> Result<Option<Drive>, MigrateError> {
-        let sick = self.ask_number("ask how the application is", &health.probe).await?;
-        let sick = sick.unwrap_or(0.0) > 0.0;
-        let (id, soak_ms) = (self.sql_id(), health.soak.as_ms());
+        let sick = match self.probe("gates.health.probe", &health.probe).await? {
+            Probed::Number(number) => number > 0.0,
+            Probed::Late => true,
+            Probed::Wrong(what) => {
+                return Err(MigrateError::GateUnmet { gate: "health".to_owned(), what });
+            }
+        };
+        let id = self.sql_id();
         let own = format!("migration_id = {id} AND name = 'health' AND phase = 'soak'");
+        let gap_ms = health.soak.as_ms().saturating_add(LOOK_AGAIN_MS);
         let sql = match sick {
             true => format!(
                 "DELETE FROM rowproof_migrate.measure WHERE {own}; {}",
@@ -47,7 +67,7 @@ impl Run<'_> {
             ),
             false => format!(
                 "DELETE FROM rowproof_migrate.measure WHERE {own} \
-                   AND taken_at < clock_timestamp() - {soak_ms} * interval '1 ms'; \
+                   AND taken_at < clock_timestamp() - {gap_ms} * interval '1 ms'; \
                  INSERT INTO rowproof_migrate.measure AS m (migration_id, name, phase, value) \
                  VALUES ({id}, 'health', 'soak', jsonb_build_object('since', clock_timestamp(), 'looks', 1)) \
                  ON CONFLICT (migration_id, name, phase) DO UPDATE SET taken_at = clock_timestamp(), \
@@ -58,15 +78,88 @@ impl Run<'_> {
         self.begin(self.limits()).await?;
         let written = self.link.run("write down how the application is", &sql).await;
         let for_ms = self.end(written.map_err(MigrateError::from)).await?.number::<f64>(0, 0);
-        let well = std::time::Duration::try_from_secs_f64(for_ms.unwrap_or(0.0).max(0.0) / 1000.0);
+        let well = Duration::try_from_secs_f64(for_ms.unwrap_or(0.0).max(0.0) / 1000.0);
         let left = health.soak.0.saturating_sub(well.unwrap_or_default());
         if !sick && left.is_zero() {
             return Ok(None);
         }
-        let after = left.min(std::time::Duration::from_millis(LOOK_AGAIN_MS));
-        let left_s = left.as_millis().div_ceil(1000);
-        let left_s = u64::try_from(left_s).unwrap_or(u64::MAX);
+        let often = (health.soak.0 / 4).min(Duration::from_millis(LOOK_AGAIN_MS));
+        let after = left.min(often).max(LOOK_SOONEST);
+        let left_s = u64::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);
         Ok(Some(Drive::Yield { after, reason: Pause::Soaking { well: !sick, left_s } }))
+    }
+
+    /// Asks what the folder will ask later, so that a query that cannot be is known before anything is done.
+    /// One that names what expand makes cannot be judged yet.
+    pub(crate) async fn try_probes(&mut self) -> Result<(), MigrateError> {
+        let config = &self.folder.config;
+        let health = config.gates.health.as_ref().filter(|_| self.gated);
+        let probes = [
+            ("gates.health.probe", health.map(|health| health.probe.clone())),
+            ("throttle.probe", config.throttle.probe.clone()),
+        ];
+        for (key, probe) in probes {
+            let Some(probe) = probe else { continue };
+            let Probed::Wrong(what) = self.probe(key, &probe).await? else { continue };
+            let (file, line) = ("migration.toml".to_owned(), 0);
+            return Err(MigrateError::Folder { file, line, what });
+        }
+        let queries = config.gates.queries.clone().filter(|_| self.gated);
+        if let Some(queries) = queries
+            && let Some(what) = self.unknown_query(&queries).await?
+        {
+            return Err(MigrateError::GateUnmet { gate: "queries".to_owned(), what });
+        }
+        Ok(())
+    }
+
+    async fn unknown_query(
+        &mut self,
+        queries: &QueryTimes,
+    ) -> Result<Option<String>, MigrateError> {
+        let sql = times(queries);
+        let found = self.link.run("read pg_stat_statements (gates.queries)", &sql).await?;
+        let found = found.json::<TimesById>()?.unwrap_or_default();
+        let missing = queries.ids.iter().find(|id| !found.contains_key(*id));
+        Ok(missing.map(|id| {
+            format!("query {id} is not in pg_stat_statements, or this role does not see it")
+        }))
+    }
+
+    /// The one number of an author's query.
+    async fn probe(&mut self, key: &str, query: &str) -> Result<Probed, MigrateError> {
+        let wrong = |what: &str| {
+            Ok(Probed::Wrong(format!("{key}: {what}; write one query that reads one number")))
+        };
+        let answer = match self.read_only("ask", query).await {
+            Ok(answer) => answer,
+            Err(error) if error.state() == Some("57014") => return Ok(Probed::Late),
+            Err(error) if passes(&error) => return Err(error.into()),
+            // Not there yet.
+            Err(error) if matches!(error.state(), Some("42703" | "42P01" | "42883")) => {
+                return if self.has_expanded().await? {
+                    wrong(&error.what)
+                } else {
+                    Ok(Probed::Late)
+                };
+            }
+            Err(error) => return wrong(&error.what),
+        };
+        let columns = answer.rows.first().map_or(0, tokio_postgres::SimpleQueryRow::len);
+        match (answer.rows.len(), columns, answer.number::<f64>(0, 0)) {
+            (1, 1, Some(number)) => Ok(Probed::Number(number)),
+            (rows, columns, _) => {
+                wrong(&format!("it gave {rows} rows with {columns} columns, or no number"))
+            }
+        }
+    }
+
+    async fn has_expanded(&mut self) -> Result<bool, MigrateError> {
+        let sql = format!(
+            "SELECT state NOT IN ('pending', 'prechecked') FROM rowproof_migrate.migration WHERE id = {}",
+            self.sql_id()
+        );
+        Ok(self.link.run("read the state", &sql).await?.text(0, 0) == Some("t"))
     }
 
     /// Within a transaction: writes down what `pg_stat_statements` has of the folder's queries.
@@ -126,7 +219,7 @@ impl Run<'_> {
             self.sql_id()
         );
         let since = self.link.run("ask since when it is kept", &sql).await?.number::<f64>(0, 0);
-        let since = std::time::Duration::try_from_secs_f64(since.unwrap_or(0.0).max(0.0) / 1000.0);
+        let since = Duration::try_from_secs_f64(since.unwrap_or(0.0).max(0.0) / 1000.0);
         let left = grace.0.saturating_sub(since.unwrap_or_default());
         if left.is_zero() {
             return Ok(None);

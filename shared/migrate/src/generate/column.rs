@@ -6,8 +6,8 @@ use crate::error::MigrateError;
 use crate::folder::Phase;
 
 use super::draft::{
-    Draft, Sync, check_name, check_sql, demand, of_new_row, phase, set_not_null, update_rule,
-    zero_rows,
+    Draft, Sync, check_name, check_sql, demand, nothing, of_new_row, phase, set_not_null,
+    update_rule, zero_rows,
 };
 use super::{AddColumn, Fill, Place};
 
@@ -65,7 +65,7 @@ fn computed(
         &format!("{column} = {expression}"),
         Some(&format!("t.{column} IS NULL")),
     );
-    let undo = update_rule(place, &format!("{column} = NULL"), None);
+    let undo = nothing(place, &add.column);
     let sql = vec![
         phase(Phase::Expand, &[&format!("{declared};\n"), &sync.create(&body)]),
         phase(Phase::Backfill, &[&rule]),

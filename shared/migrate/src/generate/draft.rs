@@ -39,8 +39,11 @@ impl Draft {
             }
         }
         let drops = |(phase, sql): &Sql| *phase == Phase::Contract && sql.contains("DROP ");
-        if self.sql.iter().any(drops) {
-            let why = "# What contract.sql drops does not come back: somebody says so first.";
+        let why = match self.reversible {
+            true => "# What contract.sql drops does not come back: somebody says so first.",
+            false => "# What is deleted does not come back: somebody says so first.",
+        };
+        if self.sql.iter().any(drops) || !self.reversible {
             writeln!(toml, "\n{why}\n[gates]\napprovals = 1").ok();
         }
         for invariant in &self.invariants {
@@ -94,6 +97,15 @@ pub(super) fn update_rule(place: &Place, set: &str, filter: Option<&str>) -> Str
         "UPDATE {} t\nSET {set}\nFROM rowproof_batch b\nWHERE {}{filter};\n",
         place.table.quoted(),
         in_batch(place)
+    )
+}
+
+/// The rule that undoes nothing, for a column that `down.sql` drops: to write each row once more would be of no use.
+pub(super) fn nothing(place: &Place, column: &str) -> String {
+    let column = quote(column);
+    format!(
+        "-- down.sql drops the column with all its values, so each row stays as it is.\n{}",
+        update_rule(place, &format!("{column} = t.{column}"), Some("false"))
     )
 }
 

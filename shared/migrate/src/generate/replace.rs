@@ -6,7 +6,7 @@ use crate::error::MigrateError;
 use crate::folder::Phase;
 
 use super::draft::{
-    Draft, Sync, check_name, check_sql, demand, losses, of_new_row, phase, set_not_null,
+    Draft, Sync, check_name, check_sql, demand, losses, nothing, of_new_row, phase, set_not_null,
     update_rule, zero_rows,
 };
 use super::{ChangeType, Place, Rename};
@@ -57,15 +57,6 @@ pub(super) fn rename(place: &Place, rename: &Rename) -> Result<Draft, MigrateErr
     let invariants = vec![zero_rows(place, &format!("{}_in_step", rename.to), &differs)];
     let preserve = vec![rename.from.clone()];
     Ok(Draft { reversible: true, needs: Some(differs), preserve, invariants, sql })
-}
-
-/// The trigger would write the old column along with the new one, and `down.sql` drops the new one anyway.
-fn nothing(place: &Place, column: &str) -> String {
-    let column = quote(column);
-    format!(
-        "-- down.sql drops the column with all its values, so each row stays as it is.\n{}",
-        update_rule(place, &format!("{column} = t.{column}"), Some("false"))
-    )
 }
 
 fn default(place: &Place, column: &str, value: Option<&str>) -> Result<String, MigrateError> {

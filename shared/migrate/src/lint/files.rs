@@ -12,6 +12,7 @@ use super::{Finding, Sources};
 
 pub(super) fn look(sources: &Sources) -> Vec<Finding> {
     let mut findings = undo(sources);
+    findings.extend(empty(sources));
     for script in &sources.scripts {
         for statement in script.statements() {
             findings.extend(anywhere(script, &statement));
@@ -20,6 +21,30 @@ pub(super) fn look(sources: &Sources) -> Vec<Finding> {
         }
     }
     findings.extend(too_early(sources));
+    findings
+}
+
+/// Files that do nothing, and a condition for rows that nothing is done to.
+fn empty(sources: &Sources) -> Vec<Finding> {
+    let mut findings = vec![];
+    for script in sources.scripts.iter().filter(|script| script.statements().is_empty()) {
+        let file = (script.phase.file(), 0);
+        let what = "it has no statement, so its phase does nothing";
+        findings.push(Finding::at(
+            file,
+            "empty-file",
+            what,
+            "write the statement, or remove the file",
+        ));
+    }
+    let has_rule =
+        sources.script(Phase::Backfill).is_some_and(|script| !script.statements().is_empty());
+    let needs = sources.config.iter().any(|config| config.backfill.needs.is_some());
+    if needs && !has_rule {
+        let what = "backfill.needs says which rows need a rule, and there is none";
+        let instead = "a rule in backfill.sql, or no backfill.needs";
+        findings.push(Finding::at(("migration.toml", 0), "needs-without-rule", what, instead));
+    }
     findings
 }
 
