@@ -112,7 +112,7 @@ impl Batches<'_> {
              rowproof_spoiled AS ({spoiled})
              SELECT jsonb_build_object('last', (SELECT {} FROM rowproof_end WHERE rowproof_full),
                'seen', CASE WHEN (SELECT rowproof_full FROM rowproof_end) THEN {rows} \
-                 ELSE (SELECT count(*) FROM {table} t WHERE {within}) END,
+                 ELSE (SELECT count(*) FROM (SELECT FROM {table} t WHERE {within} LIMIT {rows}) r) END,
                'matched', (SELECT count(*) FROM rowproof_batch),
                'changed', (SELECT count(*) FROM rowproof_work), 'spoiled', (SELECT count(*) FROM rowproof_spoiled),
                'sample', (SELECT jsonb_agg(key) FROM (SELECT key FROM rowproof_spoiled LIMIT 5) s))",

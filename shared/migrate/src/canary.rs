@@ -52,7 +52,7 @@ impl Engine {
         };
         let target = Target::find(&mut link, &self.folder.config.target).await?;
         let begin = format!(
-            "BEGIN; {} SET LOCAL enable_seqscan = off",
+            "BEGIN; {} SET LOCAL jit = off; SET LOCAL enable_seqscan = off",
             settings(Limits { lock_ms: CAP_MS / 4, statement_ms: CAP_MS }, self.id(), 0)
         );
         let range = match Progress::read(&mut link, self.id(), Direction::Forward).await? {
