@@ -9,6 +9,7 @@ use rowproof_migrate::state::State;
 use super::fixture::{World, add_tier, drive, size};
 use super::measure::{Speed, calls, expanded, shares, speed};
 use super::writers::Writers;
+use crate::postgres::Postgres;
 
 const DONE: Drive = Drive::Done { state: State::Done };
 const NEEDS: &str = "needs = \"t.tier IS NULL AND t.spend IS NOT NULL\"";
@@ -230,4 +231,29 @@ async fn a_row_that_changes_while_its_batch_waits_is_taken_as_it_then_is() {
     assert_eq!(world.number("SELECT count(*) FROM customers WHERE applied = 1").await, 999);
     let kept = "SELECT count(*) FROM customers WHERE tier = 'by hand' OR email = 'new'";
     assert_eq!(world.number(kept).await, 2);
+}
+
+/// A server that compiles what it can: batches are too short for that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_batch_is_compiled() {
+    let settings =
+        ["shared_preload_libraries = 'pg_stat_statements'", "jit = on", "jit_above_cost = 0"];
+    let postgres = Postgres::start_with(&settings).await;
+    let client = postgres.look().await;
+    client.batch_execute("CREATE EXTENSION pg_stat_statements").await.unwrap();
+    let world = World::start_on(postgres, 2_000, &add_tier("")).await;
+    assert_eq!(world.finish().await, DONE);
+    world.client.query("SELECT sum(spend) FROM customers", &[]).await.unwrap();
+    // Version 15 is the first that counts.
+    let compiled = async |like: &str| {
+        let sql = format!(
+            "SELECT coalesce(sum((to_jsonb(s)->>'jit_functions')::bigint), 0) FROM pg_stat_statements s \
+             WHERE query LIKE '%{like}%' AND query NOT LIKE '%jit_functions%'"
+        );
+        world.number(&sql).await
+    };
+    let batches = "SELECT sum(calls) FROM pg_stat_statements WHERE query LIKE '%rowproof_end%'";
+    assert!(world.number(batches).await > 0);
+    println!("{} functions of another query were compiled", compiled("SELECT sum(spend)").await);
+    assert_eq!(compiled("rowproof_end").await, 0);
 }

@@ -138,3 +138,14 @@ async fn a_folder_is_corrected_before_anything_is_done_and_while_nobody_works_on
     world.client.batch_execute(over).await.unwrap();
     assert_eq!(drive(&world.engine()).await.unwrap(), Drive::Done { state: State::Done });
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_of_a_version_before_are_completed() {
+    let world = World::start(100, &add_tier("gates = { approvals = 1 }")).await;
+    assert_eq!(drive(&world.engine()).await.unwrap_err().code(), "GateUnmet");
+    let before = "ALTER TABLE rowproof_migrate.step DROP COLUMN undo";
+    world.client.batch_execute(before).await.unwrap();
+    let approval = serde_json::Value::Null;
+    world.engine().record_evidence("approval", &approval, "ada").await.unwrap();
+    assert_eq!(world.finish().await, Drive::Done { state: State::Done });
+}

@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS rowproof_migrate.control (
   paused text, paused_by text, throttle jsonb);
 CREATE TABLE IF NOT EXISTS rowproof_migrate.step (
   migration_id text NOT NULL REFERENCES rowproof_migrate.migration (id), file text NOT NULL, ord integer NOT NULL,
-  line integer NOT NULL, sql_sha256 text NOT NULL, state text NOT NULL, destructive boolean NOT NULL DEFAULT false, undo text,
+  line integer NOT NULL, sql_sha256 text NOT NULL, state text NOT NULL, destructive boolean NOT NULL DEFAULT false,
   attempts integer NOT NULL DEFAULT 1, backend_pid integer, backend_start timestamptz,
   at timestamptz NOT NULL DEFAULT clock_timestamp(), PRIMARY KEY (migration_id, file, ord));
 CREATE TABLE IF NOT EXISTS rowproof_migrate.backfill (
@@ -43,7 +43,8 @@ CREATE TABLE IF NOT EXISTS rowproof_migrate.gate (
   evidence jsonb NOT NULL, by text NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp());
 CREATE TABLE IF NOT EXISTS rowproof_migrate.event (
   seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, migration_id text NOT NULL,
-  at timestamptz NOT NULL DEFAULT clock_timestamp(), kind text NOT NULL, detail jsonb NOT NULL);";
+  at timestamptz NOT NULL DEFAULT clock_timestamp(), kind text NOT NULL, detail jsonb NOT NULL);
+ALTER TABLE rowproof_migrate.step ADD COLUMN IF NOT EXISTS undo text;";
 
 /// Whether the tables are there; the one that is made last stands for all.
 pub(crate) async fn is_there(link: &mut Link) -> Result<bool, MigrateError> {
@@ -52,9 +53,13 @@ pub(crate) async fn is_there(link: &mut Link) -> Result<bool, MigrateError> {
     Ok(answer.text(0, 0) == Some("t"))
 }
 
-/// Creates the tables that are missing. Safe when many runners start at once.
+/// Creates the tables and columns that are missing. Safe when many runners start at once.
 pub(crate) async fn ensure(link: &mut Link) -> Result<(), MigrateError> {
-    if is_there(link).await? {
+    // The column that came last stands for all.
+    let sql = "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('rowproof_migrate.step') \
+               AND attname = 'undo')";
+    let complete = link.run("look for the engine's tables", sql).await?;
+    if complete.text(0, 0) == Some("t") {
         return Ok(());
     }
     // CREATE IF NOT EXISTS alone fails on a name that another session is just creating.
