@@ -47,7 +47,8 @@ const WINDOW: Duration = Duration::from_secs(10);
 async fn show_speed(rows: u64) {
     let found = speed(rows).await;
     println!(
-        "{rows} rows: by hand {:.2} s, walked in {:.2} s ({:.0} % of its speed), quarters {:.2} to {:.2} s ({:.2} times)",
+        "{rows} rows: by hand {:.2} s, walked in {:.2} s ({:.0} % of its speed), quarters {:.2} to {:.2} s \
+         ({:.2} times)",
         found.hand,
         found.walk,
         100.0 * found.hand / found.walk,

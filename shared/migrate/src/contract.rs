@@ -61,8 +61,8 @@ impl Run<'_> {
 
     async fn contract_done(&mut self) -> Result<Vec<Done>, MigrateError> {
         let sql = format!(
-            "SELECT jsonb_build_object('ord', ord, 'destructive', destructive, 'undo', undo) FROM rowproof_migrate.step \
-             WHERE migration_id = {} AND file = '{}' AND state = 'done' ORDER BY ord",
+            "SELECT jsonb_build_object('ord', ord, 'destructive', destructive, 'undo', undo) \
+             FROM rowproof_migrate.step WHERE migration_id = {} AND file = '{}' AND state = 'done' ORDER BY ord",
             self.sql_id(),
             Phase::Contract.file()
         );

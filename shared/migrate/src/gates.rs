@@ -117,8 +117,8 @@ impl Run<'_> {
         };
         let mut found = vec![];
         let rehearsed = |name| of(name).any(|record| record.checksum == mine);
-        let missing = "there is no record of a rehearsal with exactly these files; run `rehearse --json` on a copy, and record what \
-            it prints by `evidence`";
+        let missing = "there is no record of a rehearsal with exactly these files; run `rehearse --json` on a copy, \
+            and record what it prints by `evidence`";
         if gates.staging_run.is_some() {
             found.push(("staging_run", (!rehearsed("staging_run")).then(|| missing.to_owned())));
         }
