@@ -80,6 +80,9 @@ async fn the_example_goes_from_lint_to_done() {
     ends(&world.run(&["lint", folder]), 0, "nothing found");
     ends(&world.run(&["plan", folder]), 0, "about 5000 rows");
     let look = world.postgres.look().await;
+    look.batch_execute("ALTER TABLE customers ADD customer_tier text").await.unwrap();
+    ends(&world.run(&["plan", folder]), 1, "STOPS AT precheck.sql:");
+    look.batch_execute("ALTER TABLE customers DROP customer_tier").await.unwrap();
     look.batch_execute("CREATE DATABASE scratch").await.unwrap();
     let scratch = world.postgres.url().replace("/rows", "/scratch");
     let pg_dump = pg_dump();

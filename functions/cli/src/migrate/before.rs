@@ -98,8 +98,9 @@ pub(super) fn lint(args: &Lint, as_json: bool) -> anyhow::Result<u8> {
 pub(super) async fn plan(args: &Plan, as_json: bool) -> anyhow::Result<u8> {
     let folder = Folder::load(&args.target.folder)?;
     let report = ask(&args.target.at.server().await?, &folder).await?;
-    let unsafe_plan =
-        report.planned.iter().any(|planned| planned.reads_all) || !report.missing_rights.is_empty();
+    let unsafe_plan = report.planned.iter().any(|planned| planned.reads_all)
+        || !report.prechecks.is_empty()
+        || !report.missing_rights.is_empty();
     match as_json {
         true => line(&serde_json::to_string(&report)?),
         false => print_plan(&folder, &report),
