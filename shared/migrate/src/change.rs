@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Backfill, OnSignalMissing, Throttle};
+use crate::config::{Backfill, Config, OnSignalMissing, Throttle};
 use crate::values::Span;
 
 /// New limits; what is not given stays.
@@ -67,7 +67,7 @@ impl ThrottleChange {
     }
 
     /// Puts the new limits over the old ones.
-    pub(crate) fn apply(&self, backfill: &mut Backfill, throttle: &mut Throttle) {
+    fn apply(&self, backfill: &mut Backfill, throttle: &mut Throttle) {
         set(&mut backfill.target_ms, self.target_ms);
         set(&mut backfill.max, self.max);
         backfill.min = backfill.min.min(backfill.max);
@@ -79,6 +79,15 @@ impl ThrottleChange {
         set(&mut throttle.max_snapshot_age, self.max_snapshot_age);
         set(&mut throttle.on_signal_missing, self.on_signal_missing);
     }
+}
+
+/// The folder's limits, with what an operator changed.
+pub(crate) fn in_force(config: &Config, change: Option<&ThrottleChange>) -> (Backfill, Throttle) {
+    let (mut backfill, mut throttle) = (config.backfill.clone(), config.throttle.clone());
+    if let Some(change) = change {
+        change.apply(&mut backfill, &mut throttle);
+    }
+    (backfill, throttle)
 }
 
 fn set<T>(place: &mut T, new: Option<T>) {

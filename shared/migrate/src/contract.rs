@@ -19,7 +19,7 @@ use crate::target::Target;
 struct Done {
     ord: u32,
     destructive: bool,
-    /// The statement that takes it back.
+    /// The statement that takes it back, where the statement itself does not tell.
     undo: Option<String>,
 }
 
@@ -114,13 +114,11 @@ impl Run<'_> {
     ) -> Result<(), Failed> {
         let destroys = *effect == Effect::Destroys;
         self.begin(limits).await?;
-        let undo = match effect.default_before() {
-            Some(query) => {
-                let found = self.link.run("look at the default", &query).await?;
-                found.text(0, 0).map(str::to_owned)
-            }
-            None => effect.undone_by(),
-        };
+        let mut undo = "NULL".to_owned();
+        if let Some(query) = effect.default_before() {
+            let found = self.link.run("look at the default", &query).await?;
+            undo = found.text(0, 0).map_or(undo, quote_text);
+        }
         self.statement(Phase::Contract, statement).await?;
         let sql = format!(
             "INSERT INTO rowproof_migrate.step \
@@ -130,7 +128,7 @@ impl Run<'_> {
             Phase::Contract.file(),
             statement.line,
             quote_text(&statement.text),
-            undo.map_or("NULL".to_owned(), |undo| quote_text(&undo)),
+            undo,
             event(
                 self.id(),
                 "contracted",
@@ -151,14 +149,15 @@ impl Run<'_> {
     pub(crate) async fn take_contract_back(&mut self) -> Result<Option<Drive>, MigrateError> {
         let folder = self.folder;
         let statements = folder.statements(Phase::Contract);
+        let effects = Effect::read_all(statements);
         let mut done = self.contract_done().await?;
         done.reverse();
         for step in done {
             let at = usize::try_from(step.ord).unwrap_or(usize::MAX);
-            let Some(statement) = statements.get(at) else {
+            let (Some(effect), Some(statement)) = (effects.get(at), statements.get(at)) else {
                 return Err(MigrateError::Bug { what: "a step without a statement".into() });
             };
-            let text = step.undo.unwrap_or_default();
+            let text = step.undo.or_else(|| effect.undone_by()).unwrap_or_default();
             let undo = Statement { text, line: statement.line };
             let mut tries = Tries::default();
             while let Err(failed) = self.try_undo(step.ord, &undo).await {

@@ -39,16 +39,14 @@ impl Effect {
     fn read(statement: &Statement, added: &[(String, String)]) -> Effect {
         let lexemes = statement.lexemes();
         let Some((table, rest)) = altered(&lexemes) else { return Effect::Destroys };
-        let words = |words: &[&str]| {
-            rest.len() >= words.len()
-                && rest.iter().zip(words).all(|(lexeme, word)| lexeme.is(word))
+        let stands = |words: &[&str], at: usize| {
+            rest.len() >= at + words.len()
+                && rest.iter().skip(at).zip(words).all(|(lexeme, word)| lexeme.is(word))
         };
+        let words = |words: &[&str]| stands(words, 0);
         let name =
             |at: usize| rest.get(at).map(|lexeme| lexeme.text.to_owned()).unwrap_or_default();
-        let ends = |lexemes: &[&str], at: usize| {
-            rest.len() == at + lexemes.len()
-                && rest.iter().skip(at).zip(lexemes).all(|(lexeme, word)| lexeme.is(word))
-        };
+        let ends = |words: &[&str], at: usize| rest.len() == at + words.len() && stands(words, at);
         if words(&["add", "constraint"]) && !at_top(rest, |lexeme| lexeme.text == ",") {
             return Effect::Adds { table, constraint: name(2) };
         }
@@ -62,13 +60,8 @@ impl Effect {
             return Effect::Requires { table, column: name(1) };
         }
         let at = if words(&["alter", "column"]) { 3 } else { 2 };
-        let sets = |at: usize| {
-            ["set", "default"]
-                .iter()
-                .enumerate()
-                .all(|(i, word)| rest.get(at + i).is_some_and(|lexeme| lexeme.is(word)))
-        };
-        if words(&["alter"]) && sets(at) && !at_top(rest, |lexeme| lexeme.text == ",") {
+        let sets = words(&["alter"]) && stands(&["set", "default"], at);
+        if sets && !at_top(rest, |lexeme| lexeme.text == ",") {
             return Effect::Defaults { table, column: name(at - 1) };
         }
         let drops = words(&["drop", "constraint"]) && rest.len() == 3;
@@ -179,6 +172,7 @@ mod tests {
         assert_eq!(read, [defaults("public.t", "a"), defaults("t", "\"B\"")]);
         assert!(effects[5..].iter().all(|effect| *effect == Effect::Destroys), "{effects:?}");
     }
+
     #[test]
     fn what_drops_rows_or_their_values_is_known() {
         for (sql, drops) in [

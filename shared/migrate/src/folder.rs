@@ -219,6 +219,12 @@ impl Folder {
     }
 }
 
+/// Whether a migration can have this name.
+pub(crate) fn is_name(id: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    (1..=ID_MAX).contains(&id.len()) && id.chars().all(plain)
+}
+
 fn wrong(file: &str, line: u32, what: String) -> MigrateError {
     MigrateError::Folder { file: file.to_owned(), line, what }
 }
@@ -274,10 +280,11 @@ fn check_config(path: &Path, config: &Config) -> Result<(), MigrateError> {
         let name = name.unwrap_or_default();
         return refuse("id", format!("\"{id}\" is not the folder's name; write id = \"{name}\""));
     }
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    if id.is_empty() || id.len() > ID_MAX || !id.chars().all(plain) {
-        let what = "write at most 40 of a-z, 0-9 and _, so that a session's name can hold it";
-        return refuse("id", what.into());
+    if !is_name(id) {
+        let what = format!(
+            "write at most {ID_MAX} of a-z, 0-9 and _, so that a session's name can hold it"
+        );
+        return refuse("id", what);
     }
     let backfill = &config.backfill;
     let Some(order) =

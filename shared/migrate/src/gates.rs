@@ -12,6 +12,7 @@ use tracing::warn;
 use crate::config::Gates;
 use crate::error::MigrateError;
 use crate::link::Answer;
+use crate::queries::bare;
 use crate::run::{Run, Turn, event, settings};
 use crate::state::State;
 
@@ -166,9 +167,9 @@ impl Run<'_> {
     }
 
     async fn backup_age_ms(&mut self, probe: &str) -> Result<Option<f64>, MigrateError> {
-        let probe = probe.trim_end().trim_end_matches(';');
         let sql = format!(
-            "SELECT extract(epoch FROM clock_timestamp() - ({probe}\n)::timestamptz) * 1000"
+            "SELECT extract(epoch FROM clock_timestamp() - ({}\n)::timestamptz) * 1000",
+            bare(probe)
         );
         let asked = self.read_only("ask for the newest backup (gates.backup_probe)", &sql).await;
         Ok(asked?.number(0, 0))
@@ -179,7 +180,7 @@ impl Run<'_> {
         let sql = format!(
             "BEGIN READ ONLY; {} {}\n; COMMIT",
             settings(self.limits(), self.id(), self.epoch),
-            query.trim_end().trim_end_matches(';')
+            bare(query)
         );
         let answer = self.link.run(doing, &sql).await;
         if answer.is_err() {

@@ -189,7 +189,7 @@ impl<'a, 'r> Queries<'a, 'r> {
 }
 
 /// A query without the semicolon that its author may have put.
-fn bare(sql: &str) -> &str {
+pub(crate) fn bare(sql: &str) -> &str {
     sql.trim_end().trim_end_matches(';')
 }
 

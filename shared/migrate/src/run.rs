@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tracing::info;
 
 use crate::batch::json_text;
-use crate::change::ThrottleChange;
+use crate::change::{ThrottleChange, in_force};
 use crate::config::{Backfill, Throttle};
 use crate::engine::{Drive, Pause};
 use crate::error::MigrateError;
@@ -128,11 +128,8 @@ impl Run<'_> {
     }
 
     fn apply_control(&mut self) {
-        self.backfill = self.folder.config.backfill.clone();
-        self.throttle = self.folder.config.throttle.clone();
-        if let Some(change) = &self.control.throttle {
-            change.apply(&mut self.backfill, &mut self.throttle);
-        }
+        let config = &self.folder.config;
+        (self.backfill, self.throttle) = in_force(config, self.control.throttle.as_ref());
     }
 
     /// Sends last statements and commits. After an error nobody knows whether it did: look again.

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::config::{OnSignalMissing, Throttle};
 use crate::link::{Answer, Link};
+use crate::queries::bare;
 use crate::target::Target;
 
 /// Positions of the log that a lag is measured by.
@@ -117,7 +118,7 @@ fn load(throttle: &Throttle, target: &Target) -> Vec<Question> {
     questions.push(("slot_wal", SLOTS.to_owned(), throttle.max_slot_wal_mb));
     questions.push(("oldest_snapshot", SNAPSHOTS.to_owned(), throttle.max_snapshot_age.as_ms()));
     if let Some(probe) = &throttle.probe {
-        questions.push(("probe", probe.trim_end().trim_end_matches(';').to_owned(), 0));
+        questions.push(("probe", bare(probe).to_owned(), 0));
     }
     questions
 }

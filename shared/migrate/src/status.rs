@@ -4,7 +4,7 @@ use rowproof_core::copy::quote_text;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::change::ThrottleChange;
+use crate::change::{ThrottleChange, in_force};
 use crate::engine::Engine;
 use crate::error::{Key, MigrateError};
 use crate::link::Link;
@@ -129,11 +129,8 @@ impl Engine {
             }
         }
         let own = self.checksum().to_string();
-        let config = &self.folder.config;
-        let (mut limits, mut throttle) = (config.backfill.clone(), config.throttle.clone());
-        if let Some(change) = record.as_ref().and_then(|record| record.throttle.as_ref()) {
-            change.apply(&mut limits, &mut throttle);
-        }
+        let change = record.as_ref().and_then(|record| record.throttle.as_ref());
+        let (limits, throttle) = in_force(&self.folder.config, change);
         let waits_for = match record {
             Some(_) => self.waited_for(&mut link).await?,
             None => None,

@@ -24,8 +24,10 @@ const LOOK_SOONEST: Duration = Duration::from_millis(250);
 enum Probed {
     /// Its number.
     Number(f64),
-    /// Nothing in time, or it asks for what is not there yet.
+    /// Nothing in time.
     Late,
+    /// It asks for what is not there, which expand may yet make.
+    Missing(String),
     /// Nothing that could be a number, ever.
     Wrong(String),
 }
@@ -53,7 +55,7 @@ impl Run<'_> {
         let sick = match self.probe("gates.health.probe", &health.probe).await? {
             Probed::Number(number) => number > 0.0,
             Probed::Late => true,
-            Probed::Wrong(what) => {
+            Probed::Missing(what) | Probed::Wrong(what) => {
                 return Err(MigrateError::GateUnmet { gate: "health".to_owned(), what });
             }
         };
@@ -128,38 +130,23 @@ impl Run<'_> {
 
     /// The one number of an author's query.
     async fn probe(&mut self, key: &str, query: &str) -> Result<Probed, MigrateError> {
-        let wrong = |what: &str| {
-            Ok(Probed::Wrong(format!("{key}: {what}; write one query that reads one number")))
-        };
+        let told = |what: &str| format!("{key}: {what}; write one query that reads one number");
         let answer = match self.read_only("ask", query).await {
             Ok(answer) => answer,
             Err(error) if error.state() == Some("57014") => return Ok(Probed::Late),
             Err(error) if passes(&error) => return Err(error.into()),
-            // Not there yet.
             Err(error) if matches!(error.state(), Some("42703" | "42P01" | "42883")) => {
-                return if self.has_expanded().await? {
-                    wrong(&error.what)
-                } else {
-                    Ok(Probed::Late)
-                };
+                return Ok(Probed::Missing(told(&error.what)));
             }
-            Err(error) => return wrong(&error.what),
+            Err(error) => return Ok(Probed::Wrong(told(&error.what))),
         };
         let columns = answer.rows.first().map_or(0, tokio_postgres::SimpleQueryRow::len);
-        match (answer.rows.len(), columns, answer.number::<f64>(0, 0)) {
-            (1, 1, Some(number)) => Ok(Probed::Number(number)),
-            (rows, columns, _) => {
-                wrong(&format!("it gave {rows} rows with {columns} columns, or no number"))
-            }
-        }
-    }
-
-    async fn has_expanded(&mut self) -> Result<bool, MigrateError> {
-        let sql = format!(
-            "SELECT state NOT IN ('pending', 'prechecked') FROM rowproof_migrate.migration WHERE id = {}",
-            self.sql_id()
-        );
-        Ok(self.link.run("read the state", &sql).await?.text(0, 0) == Some("t"))
+        Ok(match (answer.rows.len(), columns, answer.number::<f64>(0, 0)) {
+            (1, 1, Some(number)) => Probed::Number(number),
+            (rows, columns, _) => Probed::Wrong(told(&format!(
+                "it gave {rows} rows with {columns} columns, or no number"
+            ))),
+        })
     }
 
     /// Within a transaction: writes down what `pg_stat_statements` has of the folder's queries.

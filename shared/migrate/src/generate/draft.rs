@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use rowproof_core::copy::{quote, quote_text};
 
 use crate::error::MigrateError;
-use crate::folder::Phase;
+use crate::folder::{ID_MAX, Phase, is_name};
 use crate::statements::split;
 
 use super::{Place, Sql};
@@ -253,10 +253,11 @@ pub(super) fn check_names(place: &Place, role: &str, names: &[String]) -> Result
 }
 
 pub(super) fn check_place(place: &Place) -> Result<(), MigrateError> {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    if place.id.is_empty() || place.id.len() > 40 || !place.id.chars().all(plain) {
-        let what = "id: write at most 40 of a-z, 0-9 and _, such as 20240115_add_customer_tier";
-        return Err(refuse(place, what.to_owned()));
+    if !is_name(&place.id) {
+        let what = format!(
+            "id: write at most {ID_MAX} of a-z, 0-9 and _, such as 20240115_add_customer_tier"
+        );
+        return Err(refuse(place, what));
     }
     check_name(place, "table", &place.table.name)?;
     check_names(place, "key", &place.key)
