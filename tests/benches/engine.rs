@@ -73,8 +73,9 @@ fn prepare(text: Vec<u8>) -> Bench {
     let contract = Contract::compile(&pipeline).unwrap();
     let limits = Limits::default();
     let read = decode::header(&pipeline.source, &text, true, &limits).unwrap();
-    let HeaderRead::Read { names, data_start } = read else { panic!("no header") };
-    let layout = Arc::new(decode::layout(&pipeline, names.as_deref()));
+    let HeaderRead::Read(header) = read else { panic!("no header") };
+    let data_start = header.data_start;
+    let layout = Arc::new(decode::layout(&pipeline, &header));
     Bench { pipeline, contract, layout, limits, text, data_start }
 }
 
@@ -96,7 +97,8 @@ fn round(bench: &Bench) -> (u64, [Duration; 6]) {
     let mut times = [Duration::ZERO; 6];
     let data = &bench.text[bench.data_start..];
     let start = Instant::now();
-    let mut scanner = ChunkScanner::new(&bench.pipeline.source.format, &bench.limits, 0);
+    let mut scanner =
+        ChunkScanner::new(&bench.pipeline.source.format, bench.layout.line_end, &bench.limits, 0);
     data.chunks(256 << 10).for_each(|piece| scanner.push(piece));
     scanner.finish();
     black_box(scanner.take());

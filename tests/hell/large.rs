@@ -33,8 +33,11 @@ fn a_record_or_field_over_its_limit_is_rejected_alone() {
 /// Feeds `pieces` pieces to decoder and planner: records, blank lines, and the most bytes held at once.
 fn stream(feed: &Feed, piece: &[u8], pieces: usize) -> (u64, u64, usize, Vec<RejectCode>) {
     let limits = Limits { chunk_bytes: u64::MAX, chunk_rows: u64::MAX, ..feed.limits.clone() };
-    let mut scanner = ChunkScanner::new(&feed.pipeline.source.format, &limits, 0);
-    let layout = std::sync::Arc::new(layout(&feed.pipeline, None));
+    let mut scanner = ChunkScanner::new(&feed.pipeline.source.format, LineEnd::Lf, &limits, 0);
+    let layout = std::sync::Arc::new(layout(
+        &feed.pipeline,
+        &Header { line_end: LineEnd::Lf, ..Header::default() },
+    ));
     let mut decoder = Decoder::new(&feed.pipeline, layout, &limits);
     let (mut records, mut blank_lines, mut held, mut codes) = (0, 0, 0, Vec::new());
     let mut block = Vec::new();

@@ -129,8 +129,9 @@ fn go_through(
     let limits = Limits::default();
     let mut text = TextFile::open(&input.path, &pipeline.source.encoding, &limits)?;
     let mut block = vec![];
-    let (names, data_start) = text.header(&pipeline.source, &mut block, &limits)?;
-    let layout = Arc::new(decode::layout(pipeline, names.as_deref()));
+    let header = text.header(&pipeline.source, &mut block, &limits)?;
+    let data_start = header.data_start;
+    let layout = Arc::new(decode::layout(pipeline, &header));
     block.drain(..data_start.min(block.len()));
     run.new_columns.clone_from(&layout.new_columns);
     run.missing_columns.clone_from(&layout.missing_columns);

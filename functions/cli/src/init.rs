@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rowproof_core::block::{Decoded, Layout, Limits, RejectCode};
-use rowproof_core::decode::{Budget, Decoder};
-use rowproof_core::infer::{Inference, guess_delimiter};
+use rowproof_core::decode::{Budget, Decoder, Header};
+use rowproof_core::infer::{Inference, Sniffed, sniff};
 use rowproof_core::pipeline::{
     ArchiveRaw, CsvDialect, ErrorPolicy, Format, JsonlOptions, OnMissingColumn, OnNewColumn,
-    ParquetSink, Pipeline, Ragged, Replaces, Sink, Source, UnknownFields,
+    ParquetSink, Pipeline, Replaces, Sink, Source,
 };
 use serde::Deserializer as _;
 use serde::de::{MapAccess, Visitor};
@@ -44,27 +44,28 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
 /// The text of a pipeline file that fits an input. Remarks about the input go to standard error.
 fn pipeline_file(path: &Path, sample: Option<u64>) -> anyhow::Result<String> {
     let refuse = |error: &dyn fmt::Display| Usage(format!("{}: {error}", path.display()));
-    let empty = "the file is empty; give one with a header or a first row";
     if check_file(path)? == 0 {
-        return Err(refuse(&empty).into());
+        return Err(refuse(&EMPTY).into());
     }
     let limits = Limits::default();
-    let mut file = TextFile::open(path, "utf-8", &limits).map_err(|error| refuse(&error))?;
+    let (encoding, remark) = encoding(path, &limits).map_err(|error| refuse(&error))?;
+    let mut file = TextFile::open(path, encoding, &limits).map_err(|error| refuse(&error))?;
     let mut block = Vec::new();
-    file.fill(&mut block, LOOK_BYTES).map_err(|error| refuse(&error))?;
-    let format = tell_format(&block).map_err(|problem| refuse(&problem))?;
+    let ended = file.fill(&mut block, LOOK_BYTES).map_err(|error| refuse(&error))?;
+    let (format, sniffed) = tell_format(&block, ended).map_err(|problem| refuse(&problem))?;
     let pipeline = reading(format.clone());
     let header = file.header(&pipeline.source, &mut block, &limits);
-    let (names, data_start) = header.map_err(|error| refuse(&error))?;
-    block.drain(..data_start.min(block.len()));
-    let names = match (&format, names) {
-        (Format::Csv(_), None) => return Err(refuse(&empty).into()),
-        (_, names) => names.unwrap_or_default(),
-    };
+    let header = header.map_err(|error| refuse(&error))?;
+    block.drain(..header.data_start.min(block.len()));
     let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut inference = Inference::new(&name, format, &sniffed.names);
+    if encoding != "utf-8" {
+        inference.set_encoding(encoding);
+    }
+    remark.into_iter().chain(sniffed.remarks).for_each(|remark| inference.remark(remark));
     let mut reader = Reader {
-        inference: Inference::new(&name, format, &names),
-        decoder: Decoder::new(&pipeline, Arc::new(layout(names.len())), &limits),
+        inference,
+        decoder: Decoder::new(&pipeline, Arc::new(layout(sniffed.names.len(), &header)), &limits),
         defects: BTreeMap::new(),
         nested: BTreeSet::new(),
         rows_left: sample.unwrap_or(u64::MAX),
@@ -73,31 +74,67 @@ fn pipeline_file(path: &Path, sample: Option<u64>) -> anyhow::Result<String> {
     reader.finish().map_err(|problem| refuse(&problem).into())
 }
 
-/// CSV or JSON Lines, by the first bytes.
-fn tell_format(first: &[u8]) -> Result<Format, &'static str> {
-    let text = first.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(first);
-    if matches!(text, [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..]) {
-        return Err("the text is UTF-16; convert it to UTF-8 to guess, and name the encoding in \
-                    source.csv.encoding to load it as it is");
+const EMPTY: &str = "the file is empty; give one with a header or a first row";
+
+/// The encoding that the file's first bytes are valid in, and what is doubtful about it.
+fn encoding(
+    path: &Path,
+    limits: &Limits,
+) -> Result<(&'static str, Option<String>), crate::text_file::TextError> {
+    let mut file = TextFile::open(path, "utf-8", limits)?;
+    let mut block = Vec::new();
+    let ended = file.fill(&mut block, LOOK_BYTES)?;
+    let marked = match block.as_slice() {
+        [0xFF, 0xFE, ..] => Some("utf-16le"),
+        [0xFE, 0xFF, ..] => Some("utf-16be"),
+        _ => wide(&block),
+    };
+    if let Some(label) = marked {
+        return Ok((label, None));
     }
+    let broken = match std::str::from_utf8(&block) {
+        Ok(_) => false,
+        Err(error) => ended || error.error_len().is_some(),
+    };
+    // Bytes that no text has say that something else is in there.
+    let is_binary = block.iter().any(|byte| matches!(byte, 0..=8 | 0x0E..=0x1F) && *byte != 1);
+    if !broken || is_binary {
+        return Ok(("utf-8", None));
+    }
+    let doubt = "the text is not UTF-8: windows-1252 reads every byte, whether it is right shows in the letters \
+                 beyond ASCII";
+    Ok(("windows-1252", Some(doubt.to_owned())))
+}
+
+/// UTF-16 without a mark: every other byte of plain Latin text is zero.
+fn wide(block: &[u8]) -> Option<&'static str> {
+    let pairs = block.get(..64.min(block.len())).unwrap_or(block).as_chunks::<2>().0;
+    let zeros = |at: usize| pairs.iter().filter(|pair| pair.get(at) == Some(&0)).count();
+    match (zeros(0), zeros(1)) {
+        (0, high) if high > 3 && high * 10 > pairs.len() * 8 => Some("utf-16le"),
+        (low, 0) if low > 3 && low * 10 > pairs.len() * 8 => Some("utf-16be"),
+        _ => None,
+    }
+}
+
+/// CSV or JSON Lines, by the first bytes, and how it is written. `whole`: they are all of it.
+fn tell_format(first: &[u8], whole: bool) -> Result<(Format, Sniffed), &'static str> {
+    let text = first.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(first);
     let mut visible = text.iter().filter(|byte| !byte.is_ascii_whitespace());
     match (visible.next(), visible.next()) {
-        (None, _) => Err("the file is empty; give one with a header or a first row"),
+        (None, _) => Err(EMPTY),
         (Some(b'['), Some(b'{')) => {
             Err("a JSON list is not read; write one object a line, as jq -c '.[]' does")
         }
         (Some(b'{'), Some(b'"' | b'}')) => {
-            Ok(Format::Jsonl(JsonlOptions { unknown_fields: UnknownFields::Ignore }))
+            let sniffed =
+                Sniffed { dialect: CsvDialect::default(), names: vec![], remarks: vec![] };
+            Ok((Format::Jsonl(JsonlOptions::default()), sniffed))
         }
-        _ => Ok(Format::Csv(CsvDialect {
-            delimiter: guess_delimiter(text),
-            quote: Some(b'"'),
-            escape: None,
-            header: true,
-            skip_lines: 0,
-            null: vec![String::new()],
-            ragged: Ragged::Reject,
-        })),
+        _ => {
+            let sniffed = sniff(text, whole);
+            Ok((Format::Csv(sniffed.dialect.clone()), sniffed))
+        }
     }
 }
 
@@ -121,8 +158,11 @@ fn reading(format: Format) -> Pipeline {
 }
 
 /// Every field is a column.
-fn layout(fields: usize) -> Layout {
+fn layout(fields: usize, header: &Header) -> Layout {
     Layout {
+        line_end: header.line_end,
+        header: header.records.clone(),
+        doubts: vec![],
         fields,
         field_of_column: (0..fields).map(Some).collect(),
         new_columns: vec![],
@@ -195,7 +235,7 @@ impl Reader {
     }
 
     /// The pipeline file, or why there is nothing to guess from.
-    fn finish(self) -> Result<String, String> {
+    fn finish(mut self) -> Result<String, String> {
         let rows = self.inference.rows();
         let left_out: u64 = self.defects.values().sum();
         if left_out > 0 {
@@ -206,10 +246,15 @@ impl Reader {
             if rows == 0 {
                 return Err(format!("none of the {all} rows fits the header: {counts}"));
             }
-            eprintln!("left out {} of {all} rows: {counts}", grouped(left_out));
+            self.inference.remark(format!(
+                "{} of {all} rows cannot be cut into fields and would be rejected: {counts}",
+                grouped(left_out)
+            ));
         }
-        for name in self.nested {
-            eprintln!("field {name:?} holds a list or an object, which no column type reads");
+        for name in std::mem::take(&mut self.nested) {
+            self.inference.column_remark(format!(
+                "field {name:?} holds a list or an object, which no column type reads: it is left out"
+            ));
         }
         self.inference.finish().map_err(|error| error.to_string())
     }
@@ -234,6 +279,7 @@ impl<'de> Visitor<'de> for Fields<'_> {
             let raw = value.get();
             match raw.as_bytes().first() {
                 Some(b'{' | b'[') => {
+                    self.inference.leave_out(&name);
                     self.nested.insert(name);
                 }
                 Some(b'"') => {
@@ -313,12 +359,10 @@ mod tests {
             (b"\xEF\xBB\xBF", "the file is empty"),
             (b" \n\n", "the file is empty"),
             (b"\x7FELF\x02\x01\0\0", "not text"),
-            (b"\xFF\xFEi\0d\0", "UTF-16"),
             (b"[{\"id\":1}]", "jq -c"),
             (b"PK\x03\x04rest of it", "zip"),
             (b"\x1F\x8B\x08\0\0\0\0\0\0\x03", "cut off"),
             (b"a,b\n1\n", "none of the 1 rows fits the header: 1 field_count"),
-            (b"a,a\n1,2\n", "twice"),
         ] {
             let error = guessed("a.csv", bytes, None).unwrap_err();
             assert!(error.is::<Usage>() && error.to_string().contains(expected), "{error}");

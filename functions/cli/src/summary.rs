@@ -13,7 +13,7 @@ pub(crate) fn lines(pipeline: &Pipeline) -> Vec<String> {
     let format = match &source.format {
         Format::Csv(dialect) => {
             let header = if dialect.header { "with a header" } else { "without a header" };
-            format!("CSV, {:?} between fields, {header}", char::from(dialect.delimiter))
+            format!("CSV, {:?} between fields, {header}", dialect.separator())
         }
         Format::Jsonl(_) => "JSON Lines".to_owned(),
     };

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use rowproof_core::block::Limits;
-use rowproof_core::decode::{self, HeaderError, HeaderRead};
+use rowproof_core::decode::{self, Header, HeaderError, HeaderRead};
 use rowproof_core::input::{self, Codec, Inflate, InputError, SNIFF_BYTES};
 use rowproof_core::pipeline::Source;
 
@@ -125,19 +125,18 @@ impl TextFile {
         Ok(read > 0)
     }
 
-    /// Reads what comes before the first record into `block`, which holds the text so far: the
-    /// names of the fields, and how many bytes lie before the first record.
+    /// Reads what comes before the first record into `block`, which holds the text so far.
     pub(crate) fn header(
         &mut self,
         source: &Source,
         block: &mut Vec<u8>,
         limits: &Limits,
-    ) -> Result<(Option<Vec<String>>, usize), TextError> {
+    ) -> Result<Header, TextError> {
         let mut want = HEADER_BYTES;
         loop {
             let ended = self.fill(block, want)?;
             match decode::header(source, block, ended, limits)? {
-                HeaderRead::Read { names, data_start } => return Ok((names, data_start)),
+                HeaderRead::Read(header) => return Ok(header),
                 HeaderRead::NeedMore => want = block.len().saturating_mul(2).max(want),
             }
         }

@@ -50,6 +50,17 @@ impl Default for Limits {
     }
 }
 
+/// What ends the lines of a file: decided once an object, from its first bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LineEnd {
+    /// LF, CR LF or a lone CR. Plans of earlier versions do not say, and were made so.
+    #[default]
+    Any,
+    /// LF with the CRs before it; a lone CR is text.
+    Lf,
+}
+
 /// How the fields of one file meet the contract: decided once an object, from its header.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layout {
@@ -61,6 +72,16 @@ pub struct Layout {
     pub new_columns: Vec<String>,
     /// Contract columns that the file lacks.
     pub missing_columns: Vec<String>,
+    /// What ends its lines.
+    #[serde(default)]
+    pub line_end: LineEnd,
+    /// Hashes (xxh3-128) of the header's records, byte order mark and terminator excluded. A later record with
+    /// one of them is the header again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub header: Vec<Digest>,
+    /// What about the header needs an operator before any row is read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doubts: Vec<String>,
 }
 
 /// A field's text inside [`Decoded::buffer`], or NULL.
@@ -171,8 +192,54 @@ pub struct BlockCounts {
     pub bytes: u64,
     /// Records, well-formed or not.
     pub records: u64,
-    /// Blank lines.
+    /// Blank lines, and other lines that hold no record: comments, nothing but delimiters.
     pub blank_lines: u64,
+    /// Records that were not read as they are written.
+    pub repairs: Repairs,
+}
+
+/// Records whose fields were not as many as the header's, by what was done to them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repairs {
+    /// Missing fields are NULL.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub fields_added: u64,
+    /// Empty fields beyond the header's were dropped.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub empty_fields_dropped: u64,
+    /// Fields beyond the header's that held something were dropped.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub fields_dropped: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl Repairs {
+    /// Whether there was none.
+    pub fn is_empty(&self) -> bool {
+        *self == Repairs::default()
+    }
+
+    /// Each kind that came up: its name, and how many records.
+    pub fn kinds(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let kinds = [
+            ("with missing fields, which are NULL", self.fields_added),
+            ("with an empty field too many, which is dropped", self.empty_fields_dropped),
+            ("with a field too many that held something and is dropped", self.fields_dropped),
+        ];
+        kinds.into_iter().filter(|(_, count)| *count > 0)
+    }
+}
+
+impl AddAssign for Repairs {
+    fn add_assign(&mut self, other: Repairs) {
+        self.fields_added += other.fields_added;
+        self.empty_fields_dropped += other.empty_fields_dropped;
+        self.fields_dropped += other.fields_dropped;
+    }
 }
 
 /// Why a row is in the failure archive.
@@ -185,6 +252,10 @@ pub enum RejectCode {
     BadQuote,
     /// A quoted field that its line does not close.
     UnterminatedQuote,
+    /// An escape that stands for nothing that can be loaded, such as `\0`.
+    BadEscape,
+    /// The header of the file, in the middle of it.
+    RepeatedHeader,
     /// Not one JSON object.
     BadJson,
     /// Not valid in the declared encoding.
@@ -224,6 +295,8 @@ impl RejectCode {
             RejectCode::FieldCount => "field_count",
             RejectCode::BadQuote => "bad_quote",
             RejectCode::UnterminatedQuote => "unterminated_quote",
+            RejectCode::BadEscape => "bad_escape",
+            RejectCode::RepeatedHeader => "repeated_header",
             RejectCode::BadJson => "bad_json",
             RejectCode::Encoding => "encoding",
             RejectCode::Type => "type",

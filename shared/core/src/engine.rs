@@ -6,7 +6,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::archive::{ArchiveContext, ArchiveFile, ArchiveWriter};
-use crate::block::{BlockCounts, Digest, Layout, Limits, RejectCode};
+use crate::block::{BlockCounts, Digest, Layout, Limits, RejectCode, Repairs};
 use crate::check::{Contract, Reject, RowContext, check};
 use crate::copy::CopyRows;
 use crate::decode::{Budget, Decoder};
@@ -62,6 +62,7 @@ pub struct ChunkEngine {
     range: PlannedChunk,
     counts: Counts,
     blank_lines: u64,
+    repairs: Repairs,
     source_digest: Digest,
     loaded_digest: Digest,
     reasons: BTreeMap<(RejectCode, Option<usize>), u64>,
@@ -88,6 +89,8 @@ pub struct ChunkProduct {
     pub counts: Counts,
     /// Blank lines.
     pub blank_lines: u64,
+    /// Records that were not read as they are written.
+    pub repairs: Repairs,
     /// Sum over all records.
     pub source_digest: Digest,
     /// Sum over all loaded rows.
@@ -144,6 +147,7 @@ impl ChunkEngine {
             range: PlannedChunk { start, end: start, first_row, rows: 0 },
             counts: Counts::default(),
             blank_lines: 0,
+            repairs: Repairs::default(),
             source_digest: Digest::default(),
             loaded_digest: Digest::default(),
             reasons: BTreeMap::new(),
@@ -160,7 +164,7 @@ impl ChunkEngine {
     /// the object.
     pub fn block(&mut self, block: Vec<u8>, last: bool) -> Result<Rest, EngineError> {
         let decoded = self.decoder.decode(block, last, self.budget);
-        let BlockCounts { bytes, records, blank_lines } = decoded.counts;
+        let BlockCounts { bytes, records, blank_lines, repairs } = decoded.counts;
         let first_row = self.range.first_row + self.range.rows + 1;
         let mut checked = check(&self.contract, &self.context, &decoded, first_row)?;
         self.sink.take(&mut checked, &decoded, first_row)?;
@@ -175,6 +179,7 @@ impl ChunkEngine {
         self.counts.loaded += loaded;
         self.counts.rejected += u64::try_from(checked.rejects.len()).unwrap_or(u64::MAX);
         self.blank_lines += blank_lines;
+        self.repairs += repairs;
         self.source_digest += decoded.source_digest;
         self.loaded_digest += checked.loaded_digest;
         self.range.end += bytes;
@@ -215,6 +220,7 @@ impl ChunkEngine {
             range: self.range,
             counts: self.counts,
             blank_lines: self.blank_lines,
+            repairs: self.repairs,
             source_digest: self.source_digest,
             loaded_digest: self.loaded_digest,
             reasons: reasons.collect(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::archive::ArchiveWriter;
-use crate::block::{Decoded, Limits, Record, RejectCode};
+use crate::block::{Decoded, Limits, LineEnd, Record, RejectCode, Repairs};
 use crate::check::{Contract, Reject};
 use crate::engine::{ChunkProduct, ChunkSetup, EngineError, archive_context};
 use crate::pipeline::Format;
@@ -27,7 +27,7 @@ impl RecordScanner {
     /// Begins at byte `start` and behind `first_row` records. With `open_end` the chunk's end is not
     /// known: it is as long as the limits for a chunk allow.
     pub fn new(
-        format: &Format,
+        (format, line_end): (&Format, LineEnd),
         limits: &Limits,
         start: u64,
         first_row: u64,
@@ -35,7 +35,7 @@ impl RecordScanner {
     ) -> RecordScanner {
         let one = Limits { chunk_rows: 1, chunk_bytes: u64::MAX, ..limits.clone() };
         RecordScanner {
-            scanner: ChunkScanner::new(format, &one, start),
+            scanner: ChunkScanner::new(format, line_end, &one, start),
             start,
             first_row,
             bytes_max: if open_end { limits.chunk_bytes } else { u64::MAX },
@@ -116,6 +116,7 @@ pub fn poison(
         range,
         counts: Counts { read: 1, rejected: 1, ..Counts::default() },
         blank_lines: lone.blank_lines,
+        repairs: Repairs::default(),
         source_digest: lone.digest,
         loaded_digest: Default::default(),
         reasons: vec![Reason { code: RejectCode::Poison.to_string(), column: None, rows: 1 }],
@@ -134,7 +135,7 @@ mod tests {
 
     fn records(open_end: bool, limits: &Limits, piece: usize) -> (Vec<PlannedChunk>, bool) {
         let format = pipeline(vec![]).source.format;
-        let mut scanner = RecordScanner::new(&format, limits, 100, 7, open_end);
+        let mut scanner = RecordScanner::new((&format, LineEnd::Any), limits, 100, 7, open_end);
         for piece in TEXT.chunks(piece) {
             if scanner.push(piece) {
                 break;

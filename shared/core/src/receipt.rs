@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::block::Digest;
+use crate::block::{Digest, Repairs};
 use crate::ledger::{ChunkId, JobFacts};
 use crate::names;
 use crate::pipeline::{Pipeline, Sink};
@@ -109,6 +109,9 @@ pub struct ChunkOutcome {
     pub counts: Counts,
     /// Blank lines, which are not rows.
     pub blank_lines: u64,
+    /// Records that were not read as they are written.
+    #[serde(default, skip_serializing_if = "Repairs::is_empty")]
+    pub repairs: Repairs,
     /// Sum of the hashes of all records' bytes.
     pub source_digest: Digest,
     /// Sum of the hashes of all typed rows loaded.
@@ -136,6 +139,9 @@ pub struct Totals {
     pub header_bytes: u64,
     /// Blank lines.
     pub blank_lines: u64,
+    /// Records that were not read as they are written.
+    #[serde(default, skip_serializing_if = "Repairs::is_empty")]
+    pub repairs: Repairs,
     /// Sum of the hashes of all records' bytes.
     pub source_digest: Digest,
     /// Sum of the hashes of all typed rows loaded.

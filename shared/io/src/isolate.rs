@@ -43,7 +43,13 @@ pub(crate) async fn isolate(
     let limits = app.limits.clone();
     let (format, start) = (ready.pipeline.source.format.clone(), work.start);
     let open_end = work.end.is_none();
-    let mut scanner = RecordScanner::new(&format, &limits, start.byte, start.row, open_end);
+    let mut scanner = RecordScanner::new(
+        (&format, plan.layout.line_end),
+        &limits,
+        start.byte,
+        start.row,
+        open_end,
+    );
     let scan = move |stop: &AtomicBool| {
         let Some(text) = each_piece(text, stop, |piece| scanner.push(piece))? else {
             return Ok(None);
@@ -109,8 +115,9 @@ async fn archive(
         StepError::Broken(format!("chunk {} of job {} holds no record", lease.id, lease.id.job))
     })?;
     let text = work.open(app, job).await?;
+    let line_end = work.plan.layout.line_end;
     let format = work.ready.pipeline.source.format.clone();
-    let mut scanner = LoneScanner::new(&format, &app.limits, range.start);
+    let mut scanner = LoneScanner::new(&format, line_end, &app.limits, range.start);
     let mut left = range.end - range.start;
     let scan = move |stop: &AtomicBool| {
         let each = |piece: &[u8]| {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use rowproof_core::block::Layout;
-use rowproof_core::decode::{self, HeaderRead};
+use rowproof_core::decode::{self, Header, HeaderRead};
 use rowproof_core::ids::{CHUNKS_PER_GROUP, sha256_hex};
 use rowproof_core::input::{self, Codec};
 use rowproof_core::ledger::{self, HoldReason, Job, PlanRef};
@@ -92,7 +92,7 @@ async fn read_start(app: &App, job: &Job, ready: &Ready) -> Result<Start, StepEr
     let object = &job.facts.object;
     let pipeline = &ready.pipeline;
     if object.size == 0 {
-        let layout = decode::layout(pipeline, None);
+        let layout = decode::layout(pipeline, &Header::default());
         return Ok(Start { codec: Codec::None, layout, data_start: 0 });
     }
     let mut body = open(app, &job.facts, 0, object.size.min(64)).await?;
@@ -116,18 +116,16 @@ async fn read_start(app: &App, job: &Job, ready: &Ready) -> Result<Start, StepEr
             match read
                 .map_err(|error| StepError::object("bad_header", format!("{uri}: {error}")))?
             {
-                HeaderRead::Read { names, data_start } => {
-                    return Ok::<_, StepError>((names, data_start));
-                }
+                HeaderRead::Read(header) => return Ok::<_, StepError>(header),
                 HeaderRead::NeedMore => want = block.len().saturating_mul(2).max(want),
             }
         }
     });
-    let (names, data_start) = joined(found.await)??;
+    let header = joined(found.await)??;
     Ok(Start {
         codec,
-        layout: decode::layout(&ready.pipeline, names.as_deref()),
-        data_start: u64::try_from(data_start).unwrap_or(u64::MAX),
+        layout: decode::layout(&ready.pipeline, &header),
+        data_start: u64::try_from(header.data_start).unwrap_or(u64::MAX),
     })
 }
 
@@ -165,7 +163,12 @@ async fn plan_ranges(
     });
     let size = job.facts.object.size;
     let first_row = planning.row;
-    let mut scanner = ChunkScanner::new(&pipeline.source.format, &app.limits, planning.byte);
+    let mut scanner = ChunkScanner::new(
+        &pipeline.source.format,
+        planning.layout.line_end,
+        &app.limits,
+        planning.byte,
+    );
     let mut chunks: Vec<PlannedChunk> = vec![];
     let take = |scanner: &mut ChunkScanner, chunks: &mut Vec<PlannedChunk>| {
         chunks.extend(

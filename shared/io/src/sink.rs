@@ -84,6 +84,7 @@ pub(crate) async fn store_outcome(
         first_row: product.range.first_row,
         counts: product.counts,
         blank_lines: product.blank_lines,
+        repairs: product.repairs,
         source_digest: product.source_digest,
         loaded_digest: product.loaded_digest,
         files,

@@ -18,7 +18,8 @@ pub fn check(data: &[u8]) {
     let mut shape = Shape(data);
     let mut feed = FEED.clone();
     let unknown_fields = shape.choice(&[UnknownFields::Ignore, UnknownFields::Reject]);
-    feed.pipeline.source.format = Format::Jsonl(JsonlOptions { unknown_fields });
+    feed.pipeline.source.format =
+        Format::Jsonl(JsonlOptions { unknown_fields, ..JsonlOptions::default() });
     feed.limits = shape.limits();
     feed.limits.json_depth_max = shape.choice(&[64, 3]);
     let cuts = shape.cuts();

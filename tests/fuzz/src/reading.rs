@@ -89,9 +89,9 @@ impl Feed {
             let prefix = file.get(..want).unwrap_or(file);
             let last = prefix.len() == file.len();
             match decode::header(&self.pipeline.source, prefix, last, &self.limits)? {
-                HeaderRead::Read { names, data_start } => {
-                    let layout = decode::layout(&self.pipeline, names.as_deref());
-                    return Ok((layout, data_start));
+                HeaderRead::Read(header) => {
+                    let layout = decode::layout(&self.pipeline, &header);
+                    return Ok((layout, header.data_start));
                 }
                 HeaderRead::NeedMore => want *= 2,
             }

@@ -39,6 +39,7 @@ impl Shape<'_> {
             skip_lines: self.choice(&[0, 0, 0, 1, 2]),
             null: vec![String::new(), "NULL".to_owned()],
             ragged: self.choice(&[Ragged::Reject, Ragged::Pad, Ragged::Lenient]),
+            ..CsvDialect::default()
         }
     }
 

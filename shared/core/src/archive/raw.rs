@@ -11,7 +11,8 @@ use serde_json::value::RawValue;
 use super::short_hash;
 use crate::block::{Cell, Decoded, Layout, RejectCode};
 use crate::check::{Contract, Reject};
-use crate::pipeline::{ArchivePolicy, ArchiveRaw, ColumnSource, CsvDialect, Format};
+use crate::pipeline::{ArchivePolicy, ArchiveRaw, ColumnSource, Format};
+use crate::split::fields;
 
 /// Longest `raw_data`, bytes.
 pub(crate) const RAW_BYTES_MAX: usize = 1 << 20;
@@ -33,9 +34,9 @@ pub(super) fn raw_data(
         ArchiveRaw::Full if all_shown && reject.code == RejectCode::Encoding => escaped(record),
         ArchiveRaw::Full if all_shown => String::from_utf8_lossy(record).into_owned(),
         ArchiveRaw::Full | ArchiveRaw::Masked => match &contract.format {
-            Format::Csv(dialect) => {
+            Format::Csv(_) => {
                 let cells = cells(decoded, reject.row?)?;
-                masked_csv(contract, layout, dialect, record, (cells, &decoded.buffer))?
+                masked_csv(contract, layout, record, (cells, &decoded.buffer))?
             }
             Format::Jsonl(_) => reject.row.and_then(|_| masked_json(contract, record))?,
         },
@@ -70,14 +71,14 @@ fn escaped(record: &[u8]) -> String {
 fn masked_csv(
     contract: &Contract,
     layout: &Layout,
-    dialect: &CsvDialect,
     record: &[u8],
     (cells, buffer): (&[Cell], &[u8]),
 ) -> Option<String> {
     if layout.field_of_column.len() != contract.width() || cells.len() != contract.width() {
         return None;
     }
-    let fields = fields(record, dialect);
+    let fields = fields(&contract.format, record)?;
+    let fields: Vec<Range<usize>> = fields.iter().map(|field| field.start..field.end).collect();
     let mut replacements: Vec<Option<Cow<'static, str>>> = vec![None; fields.len()];
     if contract.archive_raw == ArchiveRaw::Masked {
         for (field, replacement) in fields.iter().zip(&mut replacements) {
@@ -113,48 +114,6 @@ fn masked_csv(
     }
     text.extend_from_slice(record.get(copied..)?);
     Some(String::from_utf8_lossy(&text).into_owned())
-}
-
-/// Where each field's text is in a well-formed record, quotes excluded.
-fn fields(record: &[u8], dialect: &CsvDialect) -> Vec<Range<usize>> {
-    let mut fields = Vec::new();
-    let mut at = 0;
-    loop {
-        let rest = record.get(at..).unwrap_or_default();
-        let quote = dialect.quote.filter(|quote| rest.first() == Some(quote));
-        let (field, end) = match quote {
-            Some(quote) => {
-                let close =
-                    at + 1 + closing_quote(rest.get(1..).unwrap_or_default(), quote, dialect);
-                (at + 1..close, (close + 1).min(record.len()))
-            }
-            None => {
-                let end = at + memchr::memchr(dialect.delimiter, rest).unwrap_or(rest.len());
-                (at..end, end)
-            }
-        };
-        fields.push(field);
-        if record.get(end) != Some(&dialect.delimiter) {
-            return fields;
-        }
-        at = end + 1;
-    }
-}
-
-/// Where the quote that closes a field is; the text starts after the opening one.
-fn closing_quote(text: &[u8], quote: u8, dialect: &CsvDialect) -> usize {
-    let mut at = 0;
-    while let Some(byte) = text.get(at) {
-        let doubled = *byte == quote && text.get(at + 1) == Some(&quote);
-        if doubled || Some(*byte) == dialect.escape {
-            at += 2;
-        } else if *byte == quote {
-            return at;
-        } else {
-            at += 1;
-        }
-    }
-    text.len()
 }
 
 /// The object with the values of masked columns replaced, in the order of its fields.

@@ -9,7 +9,6 @@ use crate::check::fixture::{column, decoded, layout, pipeline};
 use crate::check::{RowContext, check};
 use crate::pipeline::{
     ArchivePolicy, ArchiveRaw, Column, ColumnSource, ColumnType, Format, JsonlOptions, Pipeline,
-    UnknownFields,
 };
 use crate::table;
 
@@ -208,7 +207,7 @@ fn a_value_whose_place_is_unknown_hides_its_record() {
 fn json_lines(mut columns: Vec<Column>) -> Pipeline {
     columns[0].key = true;
     let mut pipeline = pipeline(columns);
-    let options = JsonlOptions { unknown_fields: UnknownFields::Ignore };
+    let options = JsonlOptions::default();
     pipeline.source.format = Format::Jsonl(options);
     pipeline
 }

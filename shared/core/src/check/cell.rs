@@ -11,6 +11,8 @@ pub(crate) struct CellReader {
     pub(crate) null_empty: bool,
     /// Other unquoted texts that are NULL.
     pub(crate) null_texts: Vec<Vec<u8>>,
+    /// Quoted texts are NULL as well.
+    pub(crate) null_quoted: bool,
 }
 
 impl CellReader {
@@ -24,7 +26,7 @@ impl CellReader {
         if self.trim {
             text = trim(text);
         }
-        if !cell.is_quoted() && self.means_null(text) {
+        if (!cell.is_quoted() || self.null_quoted) && self.means_null(text) {
             return None;
         }
         Some(text)

@@ -26,11 +26,17 @@ pub(super) fn column(
     }
     let (capture, nulls): (_, &[String]) = match (&column.from, format) {
         (ColumnSource::Capture(name), _) => (Some(name.clone()), &[]),
-        (ColumnSource::Field(_), Format::Csv(dialect)) => (None, &dialect.null),
-        (ColumnSource::Field(_), Format::Jsonl(_)) => (None, &[]),
+        (_, Format::Csv(dialect)) => (None, &dialect.null),
+        (_, Format::Jsonl(options)) => (None, &options.null),
+    };
+    let null_quoted = match format {
+        Format::Csv(dialect) => dialect.null_quoted,
+        // Every text of JSON is quoted.
+        Format::Jsonl(_) => true,
     };
     let reader = CellReader {
         trim: column.trim,
+        null_quoted: null_quoted && capture.is_none(),
         null_empty: nulls.iter().any(String::is_empty),
         null_texts: nulls
             .iter()

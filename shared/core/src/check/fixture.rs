@@ -3,7 +3,7 @@
 use crate::block::{Cell, Decoded, Layout, Record};
 use crate::pipeline::{
     ArchivePolicy, ArchiveRaw, Column, ColumnSource, ColumnType, CsvDialect, ErrorPolicy, Format,
-    OnMissingColumn, OnNewColumn, ParquetSink, Pipeline, Ragged, Replaces, Sink, Source,
+    OnMissingColumn, OnNewColumn, ParquetSink, Pipeline, Replaces, Sink, Source,
 };
 
 /// A required column without rules.
@@ -28,15 +28,7 @@ pub(crate) fn column(name: &str, data_type: ColumnType) -> Column {
 
 /// A CSV pipeline in UTC with these columns and an unpartitioned sink.
 pub(crate) fn pipeline(columns: Vec<Column>) -> Pipeline {
-    let dialect = CsvDialect {
-        delimiter: b',',
-        quote: Some(b'"'),
-        escape: None,
-        header: true,
-        skip_lines: 0,
-        null: vec![String::new()],
-        ragged: Ragged::Reject,
-    };
+    let dialect = CsvDialect::default();
     Pipeline {
         name: "orders".to_owned(),
         source: Source {
@@ -61,6 +53,9 @@ pub(crate) fn pipeline(columns: Vec<Column>) -> Pipeline {
 /// Fields in contract order.
 pub(crate) fn layout(width: usize) -> Layout {
     Layout {
+        line_end: crate::block::LineEnd::Any,
+        header: vec![],
+        doubts: vec![],
         fields: width,
         field_of_column: (0..width).map(Some).collect(),
         new_columns: vec![],

@@ -76,6 +76,10 @@ fn record_reason(contract: &Contract, reject: &Reject, fields: usize) -> String 
             Some(found) => format!("expected {fields} fields, found {found}"),
             None => format!("expected {fields} fields"),
         },
+        RejectCode::BadEscape => {
+            "an escape that stands for nothing: \\0 is NUL, which a text cannot hold".to_owned()
+        }
+        RejectCode::RepeatedHeader => "the header of the file once more".to_owned(),
         RejectCode::BadQuote => "a quote inside a field that is not doubled".to_owned(),
         RejectCode::UnterminatedQuote => "a quoted field that is never closed".to_owned(),
         RejectCode::BadJson => "not one JSON object".to_owned(),

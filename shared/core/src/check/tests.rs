@@ -5,9 +5,7 @@ use arrow_array::types::{Date32Type, Decimal128Type, Int64Type, TimestampMicrose
 use super::fixture::{column, decoded, layout, pipeline};
 use super::*;
 use crate::block::{Cell, Defect};
-use crate::pipeline::{
-    Column, ColumnSource, ColumnType, Format, JsonlOptions, Sink, UnknownFields,
-};
+use crate::pipeline::{Column, ColumnSource, ColumnType, Format, JsonlOptions, Sink};
 
 const DECIMAL: ColumnType = ColumnType::Decimal { precision: 12, scale: 2 };
 
@@ -131,7 +129,7 @@ fn the_null_list_replaces_empty_text() {
 #[test]
 fn json_text_is_null_only_when_it_is_missing() {
     let mut pipeline = pipeline(vec![nullable(column("text", ColumnType::String))]);
-    let options = JsonlOptions { unknown_fields: UnknownFields::Ignore };
+    let options = JsonlOptions::default();
     pipeline.source.format = Format::Jsonl(options);
     let contract = Contract::compile(&pipeline).unwrap();
     let mut block = decoded(&["", "a"]);

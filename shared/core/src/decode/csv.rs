@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::output::{Fault, Output, position};
-use crate::block::{Cell, Layout, Limits, RejectCode};
+use super::text::Unescape;
+use crate::block::{Cell, Layout, Limits, RejectCode, Repairs};
 use crate::pipeline::{CsvDialect, Ragged};
 use crate::split::Field;
 
@@ -16,11 +17,15 @@ pub(super) struct CsvReader {
     /// As many as a well-formed record has; further ones are counted only.
     fields: Vec<Cell>,
     found: usize,
+    /// Whether a field beyond those holds something.
+    extra_holds: bool,
     escaped: bool,
     columns: Vec<usize>,
-    quote: Option<u8>,
-    escape: Option<u8>,
+    unescape: Unescape,
+    /// Texts that mean NULL as they are written, before escapes are undone.
+    null: Vec<Vec<u8>>,
     ragged: Ragged,
+    trailing_delimiter: bool,
     field_bytes_max: usize,
 }
 
@@ -30,11 +35,13 @@ impl CsvReader {
         CsvReader {
             fields: vec![Cell::NULL; layout.fields],
             found: 0,
+            extra_holds: false,
             escaped: false,
             columns: columns.iter().map(|field| field.unwrap_or(NO_FIELD)).collect(),
-            quote: dialect.quote,
-            escape: dialect.escape,
+            unescape: Unescape::new(dialect),
+            null: dialect.null.iter().map(|text| text.clone().into_bytes()).collect(),
             ragged: dialect.ragged,
+            trailing_delimiter: dialect.trailing_delimiter,
             field_bytes_max: limits.field_bytes_max,
         }
     }
@@ -43,6 +50,7 @@ impl CsvReader {
     #[inline]
     pub(super) fn begin(&mut self) {
         self.found = 0;
+        self.extra_holds = false;
         self.escaped = false;
     }
 
@@ -52,6 +60,8 @@ impl CsvReader {
         if let Some(cell) = self.fields.get_mut(self.found) {
             *cell =
                 Cell::new(position(field.start), position(field.end - field.start), field.quoted);
+        } else {
+            self.extra_holds |= field.quoted || field.end > field.start;
         }
         self.found += 1;
         self.escaped |= field.escaped;
@@ -72,7 +82,7 @@ impl CsvReader {
             }
         }
         if self.found != self.fields.len() {
-            self.square()?;
+            self.square(&mut out.decoded.counts.repairs)?;
         }
         if self.escaped {
             return self.unescaped_row(data, out);
@@ -85,8 +95,12 @@ impl CsvReader {
 
     /// Too few or too many fields: fills or drops by the dialect's policy.
     #[cold]
-    fn square(&mut self) -> Result<(), Fault> {
-        let too_many = self.found > self.fields.len();
+    fn square(&mut self, repairs: &mut Repairs) -> Result<(), Fault> {
+        let wanted = self.fields.len();
+        if self.trailing_delimiter && self.found == wanted + 1 && !self.extra_holds {
+            return Ok(());
+        }
+        let too_many = self.found > wanted;
         let allowed = match self.ragged {
             Ragged::Reject => false,
             Ragged::Pad => !too_many,
@@ -96,6 +110,11 @@ impl CsvReader {
             let fields_found = Some(u32::try_from(self.found).unwrap_or(u32::MAX));
             return Err(Fault { fields_found, ..RejectCode::FieldCount.into() });
         }
+        match (too_many, self.extra_holds) {
+            (false, _) => repairs.fields_added += 1,
+            (true, false) => repairs.empty_fields_dropped += 1,
+            (true, true) => repairs.fields_dropped += 1,
+        }
         self.fields.iter_mut().skip(self.found).for_each(|cell| *cell = Cell::NULL);
         Ok(())
     }
@@ -103,31 +122,18 @@ impl CsvReader {
     fn unescaped_row(&mut self, data: &[u8], out: &mut Output) -> Result<(), Fault> {
         for field in &self.columns {
             let mut cell = self.fields.get(*field).copied().unwrap_or(Cell::NULL);
-            let text = cell.text(data);
-            if cell.is_quoted() && text.iter().any(|byte| self.is_special(*byte)) {
+            let (text, quoted) = (cell.text(data), cell.is_quoted());
+            // A NULL word is compared as it is written: `\\N` is a text, and `\N` is NULL.
+            let is_null = !quoted && self.null.iter().any(|null| null == text);
+            if !cell.is_null() && !is_null && self.unescape.changes(text, quoted) {
                 let copy_start = out.copies.len();
-                unescape(text, self.quote, self.escape, &mut out.copies);
+                if !self.unescape.append(text, quoted, &mut out.copies) {
+                    return Err(RejectCode::BadEscape.into());
+                }
                 cell = out.copied_cell(copy_start)?;
             }
             out.decoded.cells.push(cell);
         }
         Ok(())
-    }
-
-    fn is_special(&self, byte: u8) -> bool {
-        Some(byte) == self.quote || Some(byte) == self.escape
-    }
-}
-
-/// Appends the text that a quoted field stands for: a doubled quote is one, an escape is dropped and the
-/// byte behind it taken as it is.
-pub(crate) fn unescape(text: &[u8], quote: Option<u8>, escape: Option<u8>, to: &mut Vec<u8>) {
-    let mut bytes = text.iter().copied();
-    while let Some(byte) = bytes.next() {
-        if Some(byte) == escape || Some(byte) == quote {
-            to.extend(bytes.next());
-        } else {
-            to.push(byte);
-        }
     }
 }

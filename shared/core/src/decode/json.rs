@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use super::output::{Fault, Output, position};
 use crate::block::{Cell, Limits, RejectCode};
 use crate::pipeline::{Column, ColumnSource, JsonlOptions, UnknownFields};
+use crate::split::BOM;
 
 /// Names outside the contract that are remembered from row to row.
 const NAMES_KEPT_MAX: usize = 10_000;
@@ -71,7 +72,7 @@ impl JsonReader {
         for column in columns {
             let from = match &column.from {
                 ColumnSource::Field(from) => from.as_slice(),
-                ColumnSource::Capture(_) => &[],
+                ColumnSource::Capture(_) | ColumnSource::Position(_) => &[],
             };
             let ids = from.iter().map(|name| reader.id(name)).collect();
             reader.columns.push(ids);
@@ -84,6 +85,7 @@ impl JsonReader {
     /// Appends the row of one line, which is UTF-8 and a slice of `data`.
     pub(super) fn row(&mut self, data: &[u8], line: &[u8], out: &mut Output) -> Result<(), Fault> {
         let bad_json = Fault::from(RejectCode::BadJson);
+        let line = line.strip_prefix(BOM).unwrap_or(line);
         let text = str::from_utf8(line).map_err(|_| Fault::from(RejectCode::Encoding))?;
         self.begin();
         let mut parser = serde_json::Deserializer::from_str(text);
@@ -297,7 +299,7 @@ mod tests {
 
     #[test]
     fn long_names_that_differ_in_every_row_are_not_kept() {
-        let options = JsonlOptions { unknown_fields: UnknownFields::Ignore };
+        let options = JsonlOptions::default();
         let columns = [column("a", ColumnType::String)];
         let mut reader = JsonReader::new(&options, &columns, &Limits::default());
         let long = "x".repeat(1 << 20);

@@ -1,45 +1,61 @@
 //! How the fields of one file meet the contract.
 
-use crate::block::Layout;
-use crate::pipeline::{ColumnSource, Format, OnMissingColumn, OnNewColumn, Pipeline, ticked};
+use super::header::Header;
+use crate::block::{Layout, LineEnd};
+use crate::pipeline::{
+    ColumnSource, CsvDialect, Format, OnMissingColumn, OnNewColumn, Pipeline, Ragged, ticked,
+};
 
-/// Matches the names of a header with the contract. Names are compared exactly, without the spaces and
+/// Matches a file's header with the contract. Names are compared exactly, without the spaces and
 /// tabs around them; of a column's `from` list the first that the file has counts.
 ///
 /// Without names the fields are the contract's field columns in order. For JSON Lines, whose objects carry
 /// their own names, every field column has a field and none is missing.
-pub fn layout(pipeline: &Pipeline, names: Option<&[String]>) -> Layout {
-    let csv = matches!(pipeline.source.format, Format::Csv(_));
-    match names {
-        Some(names) if csv => by_name(pipeline, names),
-        Some(_) | None => in_order(pipeline, csv),
+pub fn layout(pipeline: &Pipeline, header: &Header) -> Layout {
+    let mut layout = match (&pipeline.source.format, &header.names) {
+        (Format::Csv(dialect), Some(names)) => by_name(pipeline, dialect, header, names),
+        (Format::Csv(_), None) => Layout { fields: width(pipeline, header), ..in_order(pipeline) },
+        (Format::Jsonl(_), _) => in_order(pipeline),
+    };
+    layout.line_end = header.line_end;
+    layout.header.clone_from(&header.records);
+    layout
+}
+
+fn empty(columns: usize) -> Layout {
+    Layout {
+        fields: 0,
+        field_of_column: Vec::with_capacity(columns),
+        new_columns: Vec::new(),
+        missing_columns: Vec::new(),
+        line_end: LineEnd::Any,
+        header: Vec::new(),
+        doubts: Vec::new(),
     }
 }
 
-fn by_name(pipeline: &Pipeline, names: &[String]) -> Layout {
+fn by_name(pipeline: &Pipeline, dialect: &CsvDialect, header: &Header, names: &[String]) -> Layout {
     let names: Vec<&str> = names.iter().map(|name| trim(name)).collect();
-    let mut layout = Layout {
-        fields: names.len(),
-        field_of_column: Vec::with_capacity(pipeline.columns.len()),
-        new_columns: Vec::new(),
-        missing_columns: Vec::new(),
-    };
+    let mut layout = empty(pipeline.columns.len());
+    layout.fields = names.len();
     let mut named = vec![false; names.len()];
     for column in &pipeline.columns {
-        let ColumnSource::Field(from) = &column.from else {
-            layout.field_of_column.push(None);
-            continue;
-        };
-        let mut field = None;
-        for wanted in from {
-            let Some(at) = names.iter().position(|name| name == wanted) else {
+        let field = match &column.from {
+            ColumnSource::Capture(_) => {
+                layout.field_of_column.push(None);
                 continue;
-            };
-            field = field.or(Some(at));
-            if let Some(named) = named.get_mut(at) {
-                *named = true;
             }
-        }
+            ColumnSource::Position(place) => {
+                let field = usize::try_from(*place).unwrap_or(usize::MAX).saturating_sub(1);
+                mark(&mut named, field);
+                Some(field)
+            }
+            ColumnSource::Field(from) => {
+                let field = first_of(from, &names, &mut named);
+                layout.doubts.extend(field.and_then(|field| ambiguous(&names, field)));
+                field
+            }
+        };
         if field.is_none() {
             layout.missing_columns.push(column.name.clone());
         }
@@ -52,26 +68,115 @@ fn by_name(pipeline: &Pipeline, names: &[String]) -> Layout {
             (false, false) => layout.new_columns.push((*name).to_owned()),
         }
     }
+    if by_place(pipeline) {
+        // The header's names are not needed, so it does not matter what is wrong with them.
+        layout.fields = header.rows.map_or(layout.fields, |rows| rows.fields);
+        return layout;
+    }
+    layout.doubts.extend(header.damage.iter().cloned());
+    layout.doubts.extend(field_count(dialect, header, &names));
     layout
 }
 
-fn in_order(pipeline: &Pipeline, csv: bool) -> Layout {
+fn mark(named: &mut [bool], field: usize) {
+    if let Some(named) = named.get_mut(field) {
+        *named = true;
+    }
+}
+
+/// The field of the first name that the file has; all of them count as named.
+fn first_of(from: &[String], names: &[&str], named: &mut [bool]) -> Option<usize> {
+    let mut field = None;
+    for wanted in from {
+        let places = names.iter().enumerate().filter(|(_, name)| *name == wanted);
+        for (at, _) in places {
+            field = field.or(Some(at));
+            mark(named, at);
+        }
+    }
+    field
+}
+
+/// A name that stands several times says nothing about which field is meant.
+fn ambiguous(names: &[&str], field: usize) -> Option<String> {
+    let name = names.get(field)?;
+    let places = names.iter().enumerate().filter(|(_, other)| *other == name);
+    let places: Vec<String> = places.map(|(at, _)| (at + 1).to_string()).collect();
+    (places.len() > 1).then(|| {
+        format!(
+            "the header names {} {} times: choose one by its place, from = {}",
+            ticked(name),
+            places.len(),
+            places.join(" or ")
+        )
+    })
+}
+
+/// Whether every field is declared by its place.
+fn by_place(pipeline: &Pipeline) -> bool {
+    let fed = pipeline.columns.iter().map(|column| &column.from);
+    let mut fields = fed.filter(|from| !matches!(from, ColumnSource::Capture(_))).peekable();
+    fields.peek().is_some() && fields.all(|from| matches!(from, ColumnSource::Position(_)))
+}
+
+/// What is wrong when no record has as many fields as the header names.
+fn field_count(dialect: &CsvDialect, header: &Header, names: &[&str]) -> Option<String> {
+    let rows = header.rows.filter(|rows| rows.records > 1)?;
+    let named = names.len();
+    let trailing = dialect.trailing_delimiter && rows.last_is_empty && rows.fields == named + 1;
+    let allowed = match dialect.ragged {
+        Ragged::Reject => rows.fields == named,
+        Ragged::Pad => rows.fields <= named,
+        Ragged::Lenient => true,
+    };
+    if allowed || trailing {
+        return None;
+    }
+    let shown: Vec<&str> = names.iter().copied().take(8).collect();
+    let more = if named > shown.len() { ", ..." } else { "" };
+    let advice = if rows.fields == named + 1 && rows.last_is_empty {
+        "the last field is empty in all of them: csv.trailing_delimiter = true reads them"
+    } else if rows.fields > named {
+        "name the fields by their place (from = 1, from = 2 ...), or write ragged = \"lenient\" to drop what \
+         stands behind the last name"
+    } else {
+        "name the fields by their place (from = 1, from = 2 ...), or write ragged = \"pad\" to fill up with NULL"
+    };
+    Some(format!(
+        "the header names {named} fields ({}{more}), but each of the first {} records has {}; {advice}",
+        shown.join(", "),
+        rows.records,
+        rows.fields
+    ))
+}
+
+/// Fields of a record in a file that does not name them.
+fn width(pipeline: &Pipeline, header: &Header) -> usize {
+    if !by_place(pipeline) {
+        let fed = |from: &&ColumnSource| matches!(from, ColumnSource::Field(_));
+        return pipeline.columns.iter().map(|column| &column.from).filter(fed).count();
+    }
+    let last = pipeline.columns.iter().map(|column| match column.from {
+        ColumnSource::Position(place) => usize::try_from(place).unwrap_or(usize::MAX),
+        ColumnSource::Field(_) | ColumnSource::Capture(_) => 0,
+    });
+    header.rows.map_or_else(|| last.max().unwrap_or(0), |rows| rows.fields)
+}
+
+fn in_order(pipeline: &Pipeline) -> Layout {
     let mut fields = 0;
-    let field_of = |from: &ColumnSource| match from {
+    let mut layout = empty(pipeline.columns.len());
+    layout.field_of_column.extend(pipeline.columns.iter().map(|column| match column.from {
         ColumnSource::Field(_) => {
             fields += 1;
             Some(fields - 1)
         }
+        ColumnSource::Position(place) => {
+            Some(usize::try_from(place).unwrap_or(usize::MAX).saturating_sub(1))
+        }
         ColumnSource::Capture(_) => None,
-    };
-    let field_of_column =
-        pipeline.columns.iter().map(|column| &column.from).map(field_of).collect();
-    Layout {
-        fields: if csv { fields } else { 0 },
-        field_of_column,
-        new_columns: Vec::new(),
-        missing_columns: Vec::new(),
-    }
+    }));
+    layout
 }
 
 /// Drops the spaces and tabs around a name.
@@ -93,7 +198,7 @@ pub fn drift(pipeline: &Pipeline, layout: &Layout) -> Option<String> {
         OnNewColumn::Ignore => vec![],
         OnNewColumn::Hold => layout.new_columns.iter().collect(),
     };
-    let mut texts = vec![];
+    let mut texts = layout.doubts.clone();
     if !missing.is_empty() {
         texts.push(format!("the file has no column {}", quoted(&missing)));
     }
@@ -127,7 +232,8 @@ mod tests {
         pipeline.source.on_missing_column = missing;
         pipeline.source.on_new_column = new;
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-        drift(&pipeline, &layout(&pipeline, Some(&names)))
+        let header = Header { names: Some(names), ..Header::default() };
+        drift(&pipeline, &layout(&pipeline, &header))
     }
 
     #[test]

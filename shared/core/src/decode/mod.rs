@@ -8,6 +8,7 @@ mod layout;
 mod output;
 #[cfg(test)]
 mod tests;
+mod text;
 mod utf8;
 
 use std::fmt;
@@ -15,13 +16,14 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-pub(crate) use csv::unescape;
-pub use header::{HeaderError, HeaderRead, header};
+pub(crate) use header::line_end;
+pub use header::{FirstRows, Header, HeaderError, HeaderRead, header};
 pub use layout::{drift, layout};
+pub(crate) use text::Unescape;
 
-use crate::block::{Decoded, Layout, Limits, RejectCode};
+use crate::block::{Decoded, Digest, Layout, Limits, RejectCode};
 use crate::pipeline::{Format, Pipeline};
-use crate::split::{Index, Skipped, Splitter, Step, skip_line};
+use crate::split::{BOM, Index, Skipped, Splitter, Step};
 use csv::CsvReader;
 use json::JsonReader;
 use output::{Fault, Output, Spare};
@@ -50,6 +52,8 @@ pub struct Decoder {
     splitter: Splitter,
     reader: Reader,
     width: usize,
+    /// Hashes of the header's records.
+    header: Vec<Digest>,
     index: Index,
     invalid: Invalid,
     skipping: Option<Skip>,
@@ -80,7 +84,8 @@ impl Decoder {
         let width = layout.field_of_column.len();
         let format = &pipeline.source.format;
         Decoder {
-            splitter: Splitter::new(format, limits),
+            splitter: Splitter::new(format, layout.line_end, limits),
+            header: layout.header.clone(),
             reader: match format {
                 Format::Csv(dialect) => Reader::Csv(CsvReader::new(dialect, layout, limits)),
                 Format::Jsonl(options) => {
@@ -99,7 +104,7 @@ impl Decoder {
     ///
     /// `last`: no byte follows in this chunk's range or in the object. The caller takes the first
     /// `counts.bytes` as done and presents the rest again with more bytes behind it; when nothing was done,
-    /// with at least twice as many. `record_bytes_max` bytes and two more always suffice. Once the budget
+    /// with at least twice as many. Four times `record_bytes_max` bytes and two more always suffice. Once the budget
     /// is used up, calls with a budget of 0 take the blank lines that still belong to the chunk, until
     /// `full` is set or the bytes end.
     pub fn decode(&mut self, mut block: Vec<u8>, last: bool, budget: Budget) -> Decoded {
@@ -133,7 +138,7 @@ impl Decoder {
         let Some(mut skip) = self.skipping.take() else {
             return Some(0);
         };
-        match skip_line(data, last) {
+        match self.splitter.skip_line(data, last) {
             Skipped::Ended { end, next } => {
                 skip.hash.update(data.get(..end).unwrap_or(&[]));
                 out.decoded.source_digest.add(skip.hash.digest128());
@@ -185,8 +190,14 @@ impl Decoder {
                 Step::Record { end, next, bad } => {
                     let bytes = data.get(at..end).unwrap_or(&[]);
                     let record = out.next_record(at, end);
-                    out.decoded.source_digest.add(xxh3_128(bytes));
+                    let hash = xxh3_128(bytes);
+                    out.decoded.source_digest.add(hash);
                     let invalid = self.invalid.within(at, end);
+                    let bad = if self.is_header(bytes, hash) {
+                        Some(RejectCode::RepeatedHeader)
+                    } else {
+                        bad
+                    };
                     match self.reader.row(data, bytes, bad, invalid, out) {
                         Ok(()) => out.decoded.records.push(record),
                         Err(fault) => out.defect(record, fault, 0),
@@ -194,11 +205,13 @@ impl Decoder {
                     at = next;
                 }
                 Step::TooLong => {
-                    let bytes = data.get(at..).unwrap_or(&[]);
+                    let end = self.splitter.certain(data);
+                    let bytes = data.get(at..end).unwrap_or(&[]);
                     let mut hash = Box::new(Xxh3::new());
                     hash.update(bytes);
                     self.skipping = Some(Skip { hash, bytes: bytes.len() as u64 });
-                    at = data.len();
+                    at = end;
+                    break;
                 }
                 Step::More => {
                     out.decoded.full = spent && !self.splitter.may_be_blank(data, at);
@@ -207,6 +220,18 @@ impl Decoder {
             }
         }
         out.decoded.counts.bytes = at as u64;
+    }
+}
+
+impl Decoder {
+    /// Whether a record is the header once more; the files that were joined may each begin with a mark.
+    #[inline]
+    fn is_header(&self, record: &[u8], hash: u128) -> bool {
+        if self.header.is_empty() {
+            return false;
+        }
+        let hash = record.strip_prefix(BOM).map_or(hash, xxh3_128);
+        self.header.contains(&Digest(hash))
     }
 }
 

@@ -8,7 +8,7 @@ pub(crate) fn pipeline(name: &str, replaces: Replaces) -> Pipeline {
         source: Source {
             pattern: "{supplier}/{day}.csv".into(),
             replaces,
-            format: Format::Jsonl(JsonlOptions { unknown_fields: UnknownFields::Ignore }),
+            format: Format::Jsonl(JsonlOptions::default()),
             encoding: "utf-8".into(),
             timezone: None,
             on_new_column: OnNewColumn::Ignore,

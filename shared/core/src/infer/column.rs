@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::loose::LooseStats;
 use super::moment::MomentStats;
 use super::number::{NumberKind, classify};
 
@@ -15,20 +16,36 @@ const VALUE_BYTES_MAX: usize = 40;
 const REPEATS_MAX: u64 = 1000;
 
 /// Texts that often stand for NULL.
-pub(super) const NULL_WORDS: [&str; 8] = ["NULL", "null", "N/A", "n/a", "NA", "None", "-", "\\N"];
+pub(super) const NULL_WORDS: [&str; 13] =
+    ["NULL", "null", "Null", "N/A", "n/a", "NA", "None", "nil", "-", "--", "<NA>", "#N/A", "\\N"];
 
 /// Counts over the values of one column.
 #[derive(Debug)]
 pub(super) struct ColumnStats {
     pub(super) name: String,
+    /// No type reads it.
+    pub(super) left_out: bool,
     /// Values that are not NULL.
     pub(super) values: u64,
     pub(super) null_words: [u64; NULL_WORDS.len()],
     pub(super) not_utf8: u64,
+    /// Quoted texts without a character.
+    pub(super) quoted_empty: u64,
+    /// Values in quotes.
+    pub(super) quoted: u64,
+    /// NULL words in quotes.
+    pub(super) quoted_words: u64,
+    /// Truth words, and which of them were seen: a true one, a false one.
     pub(super) bools: u64,
+    pub(super) bool_words: [bool; 2],
     pub(super) integers: u64,
+    /// Integers with a point and zeros behind it.
+    pub(super) whole_decimals: u64,
     pub(super) decimals: u64,
+    /// Numbers with an exponent.
     pub(super) floats: u64,
+    /// Not a number, and infinity.
+    pub(super) specials: u64,
     /// Numbers with leading zeros.
     pub(super) padded: u64,
     pub(super) whole_digits_max: usize,
@@ -40,6 +57,7 @@ pub(super) struct ColumnStats {
     /// Smallest and largest integer of at most 38 digits.
     pub(super) range: Option<(i128, i128)>,
     pub(super) moments: MomentStats,
+    pub(super) loose: LooseStats,
     /// Longest text, in bytes.
     pub(super) bytes_max: usize,
     /// The different values while they are few and short.
@@ -61,13 +79,20 @@ impl ColumnStats {
     pub(super) fn new(name: &str) -> ColumnStats {
         ColumnStats {
             name: name.to_owned(),
+            left_out: false,
             values: 0,
             null_words: [0; NULL_WORDS.len()],
             not_utf8: 0,
+            quoted_empty: 0,
+            quoted: 0,
+            quoted_words: 0,
             bools: 0,
+            bool_words: [false; 2],
             integers: 0,
+            whole_decimals: 0,
             decimals: 0,
             floats: 0,
+            specials: 0,
             padded: 0,
             whole_digits_max: 0,
             scale_max: 0,
@@ -75,6 +100,7 @@ impl ColumnStats {
             int64_range: None,
             range: None,
             moments: MomentStats::default(),
+            loose: LooseStats::default(),
             bytes_max: 0,
             distinct: Some(Vec::new()),
             unique: Unique::default(),
@@ -82,7 +108,12 @@ impl ColumnStats {
     }
 
     pub(super) fn observe(&mut self, bytes: &[u8], quoted: bool, hashes_left: &mut usize) {
+        if quoted && bytes.is_empty() {
+            self.quoted_empty += 1;
+            return;
+        }
         self.values += 1;
+        self.quoted += u64::from(quoted);
         self.bytes_max = self.bytes_max.max(bytes.len());
         self.unique.observe(bytes, hashes_left);
         let Ok(text) = std::str::from_utf8(bytes) else {
@@ -90,30 +121,49 @@ impl ColumnStats {
             return;
         };
         self.keep(text);
-        if !quoted
-            && let Some((_, count)) =
-                NULL_WORDS.iter().zip(&mut self.null_words).find(|(word, _)| **word == text)
+        if let Some((_, count)) =
+            NULL_WORDS.iter().zip(&mut self.null_words).find(|(word, _)| **word == text)
         {
             *count += 1;
+            self.quoted_words += u64::from(quoted);
         }
-        self.bools += u64::from(text == "true" || text == "false");
+        if let Some(truth) = truth(text) {
+            self.bools += 1;
+            let [no, yes] = &mut self.bool_words;
+            *(if truth { yes } else { no }) = true;
+        }
         match classify(bytes) {
             Some(number) => {
                 match number.kind {
                     NumberKind::Integer => self.integer(text),
+                    NumberKind::Decimal if number.is_whole => {
+                        self.whole_decimals += 1;
+                        self.decimals += 1;
+                        let whole = text.split_once('.').map_or(text, |(whole, _)| whole);
+                        self.range(whole);
+                    }
                     NumberKind::Decimal => self.decimals += 1,
                     NumberKind::Float => self.floats += 1,
                 }
+                self.loose.observe(text);
                 self.padded += u64::from(number.padded);
                 self.whole_digits_max = self.whole_digits_max.max(number.whole_digits);
                 self.scale_max = self.scale_max.max(number.scale);
             }
-            None => self.moments.observe(text),
+            None if is_special(text) => self.specials += 1,
+            None => {
+                self.moments.observe(text);
+                self.loose.observe(text);
+            }
         }
     }
 
     fn integer(&mut self, text: &str) {
         self.integers += 1;
+        self.range(text);
+    }
+
+    fn range(&mut self, text: &str) {
         let Ok(value) = text.parse::<i128>() else {
             return;
         };
@@ -168,4 +218,22 @@ impl Unique {
             self.given_up = true;
         }
     }
+}
+
+/// The truth that a word says, as the type bool reads it; `1` and `0` are numbers first.
+fn truth(text: &str) -> Option<bool> {
+    let is = |words: &[&str]| words.iter().any(|word| word.eq_ignore_ascii_case(text));
+    if is(&["true", "t", "yes", "y", "on"]) {
+        Some(true)
+    } else if is(&["false", "f", "no", "n", "off"]) {
+        Some(false)
+    } else {
+        None
+    }
+}
+
+/// Not a number, and infinity, as programs write them.
+fn is_special(text: &str) -> bool {
+    let text = text.strip_prefix(['-', '+']).unwrap_or(text);
+    ["nan", "inf", "infinity"].iter().any(|word| word.eq_ignore_ascii_case(text))
 }

@@ -1,6 +1,7 @@
 //! From counts to a type, with a comment for each doubt.
 
 use super::column::{ColumnStats, NULL_WORDS, VALUES_MAX};
+use super::loose::STYLES;
 use super::moment::WAYS;
 use crate::pipeline::toml_string;
 
@@ -16,7 +17,8 @@ const VALUES_FOR_MISFITS: u64 = 50;
 pub(super) struct Guess {
     pub(super) data_type: String,
     pub(super) format: Option<&'static str>,
-    pub(super) nullable: bool,
+    /// Further settings of the column, as they are written.
+    pub(super) options: Vec<String>,
     /// Timestamps without an offset need a time zone.
     pub(super) needs_zone: bool,
     /// Words that stand for NULL in this column.
@@ -27,38 +29,46 @@ pub(super) struct Guess {
     pub(super) comments: Vec<String>,
 }
 
-pub(super) fn guess(stats: &ColumnStats, rows: u64) -> Guess {
+impl Guess {
+    /// Whether an empty text is no value of the type.
+    pub(super) fn is_typed(&self) -> bool {
+        self.data_type != "string"
+    }
+}
+
+pub(super) fn guess(stats: &ColumnStats) -> Guess {
     let mut guess = Guess {
         data_type: "string".to_owned(),
         format: None,
-        nullable: false,
+        options: Vec::new(),
         needs_zone: false,
         null_words: Vec::new(),
         misfits: 0,
         comments: Vec::new(),
     };
-    let empty = rows.saturating_sub(stats.values);
     if stats.values == 0 {
-        guess.nullable = true;
-        guess.comments.push("no row has a value: the type is unknown".to_owned());
+        if stats.quoted_empty == 0 {
+            guess.comments.push("no row has a value: the type is unknown".to_owned());
+        }
         return guess;
     }
     let words = stats.null_word_count();
     let fit = typed(stats, stats.values - words, &mut guess);
-    if guess.data_type != "string" {
+    let found = NULL_WORDS.iter().zip(&stats.null_words).filter(|(_, count)| **count > 0);
+    // In a column of quoted texts a word without quotes is none of them; `\N` is never a text.
+    let all_quoted =
+        stats.quoted - stats.quoted_words == stats.values - words && stats.quoted_words == 0;
+    let bare = all_quoted && stats.quoted > 0;
+    if guess.is_typed() {
         guess.misfits = (stats.values - words).saturating_sub(fit);
-        let found = NULL_WORDS.iter().zip(&stats.null_words).filter(|(_, count)| **count > 0);
         guess.null_words = found.map(|(word, _)| *word).collect();
+    } else {
+        guess.null_words =
+            found.filter(|(word, _)| **word == "\\N" || bare).map(|(word, _)| *word).collect();
     }
     if guess.misfits > 0 {
         let line = format!("{} of {} values do not fit", group(guess.misfits), group(stats.values));
         guess.comments.push(format!("{line} and would be rejected"));
-    }
-    let nulls = empty + if guess.null_words.is_empty() { 0 } else { words };
-    guess.nullable = nulls > 0;
-    if nulls > 0 && nulls.saturating_mul(200) < rows {
-        let line = format!("only {} of {} rows are empty here", group(nulls), group(rows));
-        guess.comments.push(format!("{line}: without nullable they would be rejected"));
     }
     if guess.data_type == "string" {
         suggest_values(stats, &mut guess);
@@ -72,9 +82,8 @@ fn typed(stats: &ColumnStats, values: u64, guess: &mut Guess) -> u64 {
         let misfits = values.saturating_sub(count);
         count > 0 && (misfits == 0 || (values >= VALUES_FOR_MISFITS && misfits * 50 <= values))
     };
-    let exact = stats.integers + stats.decimals;
-    let numbers = exact + stats.floats;
-    if fits(stats.bools) {
+    let numbers = stats.integers + stats.decimals + stats.floats + stats.specials;
+    if fits(stats.bools) && are_truths(stats) {
         guess.data_type = "bool".to_owned();
         return stats.bools;
     }
@@ -84,29 +93,111 @@ fn typed(stats: &ColumnStats, values: u64, guess: &mut Guess) -> u64 {
         guess.comments.push(format!("{line}: text"));
         return values;
     }
-    if let Some(range) = stats.int64_range
-        && fits(stats.int64s)
-    {
-        int64(&stats.name, range, guess);
-        return stats.int64s;
+    if fits(numbers) && numbers > stats.specials {
+        return number(stats, numbers, guess);
     }
-    if fits(stats.integers) && is_uint64(stats) {
-        guess.data_type = "uint64".to_owned();
-        guess.comments.push("some values are over the limit of int64".to_owned());
-        return stats.integers;
-    }
-    if fits(exact) && decimal(stats, guess) {
-        return exact;
-    }
-    if fits(numbers) && stats.whole_digits_max <= 300 {
-        guess.data_type = "float64".to_owned();
-        guess.comments.push(
-            "exponents or many digits: float64 keeps the nearest value, not the exact one"
-                .to_owned(),
-        );
-        return numbers;
+    if let Some(count) = loose(stats, fits, guess) {
+        return count;
     }
     moment(stats, fits, guess).unwrap_or(values)
+}
+
+/// Whether truth words are meant as such: `no` alone may be a country.
+fn are_truths(stats: &ColumnStats) -> bool {
+    let is_plain =
+        |value: &String| ["true", "false"].iter().any(|word| word.eq_ignore_ascii_case(value));
+    stats.bool_words == [true, true]
+        || stats.distinct.as_ref().is_some_and(|values| values.iter().any(is_plain))
+}
+
+/// The narrowest type that takes every number of the column.
+fn number(stats: &ColumnStats, numbers: u64, guess: &mut Guess) -> u64 {
+    let wholes = stats.integers + stats.whole_decimals;
+    if wholes == numbers && stats.int64s == wholes {
+        if let Some(range) = stats.int64_range {
+            int64(&stats.name, range, guess);
+        }
+        if stats.whole_decimals > 0 {
+            let line = "every value is whole, though some are written with a point";
+            guess.comments.push(format!("{line}: float64 takes other values, too"));
+        }
+        return numbers;
+    }
+    if stats.integers == numbers && is_uint64(stats) {
+        guess.data_type = "uint64".to_owned();
+        guess.comments.push("some values are over the limit of int64".to_owned());
+        return numbers;
+    }
+    let digits = stats.whole_digits_max + stats.scale_max;
+    // Up to 15 digits a float keeps each value as it is written.
+    let exact = stats.floats == 0 || stats.scale_max == 0 || digits > 15;
+    if stats.specials == 0 && exact && decimal(stats.whole_digits_max, stats.scale_max, guess) {
+        return numbers;
+    }
+    if stats.whole_digits_max <= 300 {
+        guess.data_type = "float64".to_owned();
+        let line = "exponents, many digits or values that are no numbers";
+        guess.comments.push(format!("{line}: float64 keeps the nearest value, not the exact one"));
+        if stats.whole_digits_max > 15 {
+            let line = "some integers have more than 15 digits and may be changed";
+            guess.comments.push(format!("{line}: write string to keep them as they are"));
+        }
+        return numbers;
+    }
+    numbers
+}
+
+/// Numbers that are written with decimal commas, thousands, units or other signs.
+fn loose(stats: &ColumnStats, fits: impl Fn(u64) -> bool, guess: &mut Guess) -> Option<u64> {
+    let loose = &stats.loose;
+    let best = loose.fits.iter().copied().max().filter(|count| fits(*count))?;
+    let fitting: Vec<usize> = (0..STYLES.len())
+        .filter(|at| loose.fits.get(*at).is_some_and(|count| *count == best))
+        .collect();
+    let (at, style) = fitting.first().and_then(|at| Some((*at, *STYLES.get(*at)?)))?;
+    let plain = style.decimal == '.' && style.thousands.is_none();
+    if plain && !loose.is_marked() {
+        return None;
+    }
+    let other = |at: &&usize| STYLES.get(**at).is_some_and(|other| other.decimal != style.decimal);
+    let has_separator = loose.scale_max.get(at).is_some_and(|scale| *scale > 0);
+    if has_separator && !plain && fitting.iter().any(|at| other(&at)) {
+        let line = "every value reads with a decimal comma and with thousands, 0 values settle it";
+        guess.comments.push(format!(
+            "{line}: text until you write {{ type = \"decimal(12,2)\", decimal_separator = \",\" }} or \
+             {{ type = \"int64\", thousands = \",\" }}"
+        ));
+        return None;
+    }
+    let scale = loose.scale_max.get(at).copied().unwrap_or(0);
+    if !decimal(loose.whole_digits_max, scale, guess) {
+        return None;
+    }
+    let mut text = |key: &str, value: &str| {
+        guess.options.push(format!("{key} = {}", toml_string(value)));
+    };
+    if style.decimal != '.' {
+        text("decimal_separator", &style.decimal.to_string());
+    }
+    if let Some(thousands) = style.thousands {
+        text("thousands", &thousands.to_string());
+    }
+    let signs = [
+        ("trailing", loose.trailing),
+        ("parentheses", loose.parentheses),
+        ("unicode", loose.unicode),
+    ];
+    let signs = signs.iter().filter(|(_, count)| *count > 0).map(|(sign, _)| toml_string(sign));
+    let signs: Vec<String> = signs.collect();
+    if !signs.is_empty() {
+        guess.options.push(format!("negative = [{}]", signs.join(", ")));
+    }
+    if !loose.affixes.is_empty() {
+        let affixes: Vec<String> = loose.affixes.iter().map(|affix| toml_string(affix)).collect();
+        guess.options.push(format!("affix = [{}]", affixes.join(", ")));
+        guess.comments.push("units beside the numbers are dropped".to_owned());
+    }
+    Some(best)
 }
 
 fn int64(name: &str, (low, high): (i64, i64), guess: &mut Guess) {
@@ -118,7 +209,7 @@ fn int64(name: &str, (low, high): (i64, i64), guess: &mut Guess) {
     if low == 0 && high == 1 {
         guess.comments.push("only 0 and 1: bool reads them as well".to_owned());
     }
-    suggest_moment(name, low, high, guess);
+    epoch(name, low, high, guess);
 }
 
 fn is_uint64(stats: &ColumnStats) -> bool {
@@ -126,35 +217,60 @@ fn is_uint64(stats: &ColumnStats) -> bool {
     stats.whole_digits_max <= 38 && stats.range.is_some_and(fits)
 }
 
-/// Integers that may be dates.
-fn suggest_moment(name: &str, low: i64, high: i64, guess: &mut Guess) {
+/// Parts of names that speak of points in time.
+const TIME_NAMES: [&str; 14] = [
+    "date", "day", "time", "at", "ts", "epoch", "seen", "created", "updated", "modified", "when",
+    "stamp", "since", "until",
+];
+
+/// Integers that are points in time: by their size, and by the name of their column.
+fn epoch(name: &str, low: i64, high: i64, guess: &mut Guess) {
     let name = name.to_lowercase();
-    let named =
-        ["date", "day", "time", "_at", "_ts", "epoch"].iter().any(|word| name.contains(word))
-            || name == "ts";
-    let suggestion = match (low, high) {
-        (19_000_101.., ..=21_001_231) => "{ type = \"date\", format = \"%Y%m%d\" }",
-        (100_000_000.., ..=9_999_999_999) => "{ type = \"timestamp\", format = \"epoch_s\" }",
-        (100_000_000_000.., ..=9_999_999_999_999) => {
-            "{ type = \"timestamp\", format = \"epoch_ms\" }"
-        }
+    let mut parts = name.split(|c: char| !c.is_alphanumeric());
+    let named = parts.any(|part| TIME_NAMES.contains(&part))
+        || ["date", "time", "stamp", "epoch"].iter().any(|word| name.contains(word));
+    // Seconds of 1973 to 2033 and their multiples; days are written with eight digits.
+    let (data_type, format) = match (low, high) {
+        (19_000_101.., ..=21_001_231) => ("date", "%Y%m%d"),
+        (100_000_000.., ..=2_000_000_000) => ("timestamp", "epoch_s"),
+        (100_000_000_000.., ..=2_000_000_000_000) => ("timestamp", "epoch_ms"),
+        (100_000_000_000_000.., ..=2_000_000_000_000_000) => ("timestamp", "epoch_us"),
+        (100_000_000_000_000_000.., ..=2_000_000_000_000_000_000) => ("timestamp", "epoch_ns"),
         _ => return,
     };
-    if named {
-        guess.comments.push(format!("these may be points in time: {suggestion}"));
+    if !named {
+        return;
     }
+    let is_day = data_type == "timestamp" && is_midnight(format, low) && is_midnight(format, high);
+    data_type.clone_into(&mut guess.data_type);
+    guess.format = Some(format);
+    if is_day {
+        "date".clone_into(&mut guess.data_type);
+    }
+    guess.comments.push("read as points in time: int64 keeps the numbers".to_owned());
+}
+
+/// Whether an epoch is the beginning of a day.
+fn is_midnight(format: &str, epoch: i64) -> bool {
+    let second = match format {
+        "epoch_ms" => 1000,
+        "epoch_us" => 1_000_000,
+        "epoch_ns" => 1_000_000_000,
+        _ => 1,
+    };
+    epoch.rem_euclid(86_400 * second) == 0
 }
 
 /// Whether the numbers fit a decimal.
-fn decimal(stats: &ColumnStats, guess: &mut Guess) -> bool {
-    let digits = stats.whole_digits_max + stats.scale_max;
-    if stats.scale_max > SCALE_MAX || digits > 38 {
+fn decimal(whole_digits: usize, scale: usize, guess: &mut Guess) -> bool {
+    let digits = whole_digits + scale;
+    if scale > SCALE_MAX || digits > 38 {
         return false;
     }
     let precision = (digits + SPARE_DIGITS).clamp(12, 38);
-    guess.data_type = format!("decimal({precision},{})", stats.scale_max);
-    let seen = format!("at most {} digits before the point were seen", stats.whole_digits_max);
-    let room = precision - stats.scale_max;
+    guess.data_type = format!("decimal({precision},{scale})");
+    let seen = format!("at most {whole_digits} digits before the point were seen");
+    let room = precision - scale;
     guess.comments.push(format!("{seen}, there is room for {room}"));
     true
 }
@@ -185,11 +301,19 @@ fn moment(stats: &ColumnStats, fits: impl Fn(u64) -> bool, guess: &mut Guess) ->
     guess.data_type = way.data_type.to_owned();
     guess.format = way.format;
     if way.data_type == "timestamp" {
-        guess.needs_zone = way.format.is_some() || stats.moments.no_offset > 0;
+        guess.needs_zone = match way.format {
+            None => stats.moments.no_offset > 0,
+            Some(format) => !format.contains("%z") && !format.ends_with("UTC"),
+        };
+        guess.comments.extend(way.format.filter(|format| format.ends_with("UTC")).map(|_| {
+            "the word UTC is part of the format: timezone = \"UTC\" says what it means".to_owned()
+        }));
+        guess.needs_zone |= way.format.is_some_and(|format| format.ends_with("UTC"));
         if way.format.is_none() && stats.moments.too_fine > 0 {
             let line =
                 format!("{} values are finer than a microsecond", group(stats.moments.too_fine));
-            guess.comments.push(format!("{line} and would be rejected"));
+            guess.comments.push(format!("{line}, the rest of which is dropped"));
+            guess.options.push("subsecond = \"truncate\"".to_owned());
         }
     }
     Some(*count)

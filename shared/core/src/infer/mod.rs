@@ -4,13 +4,16 @@
 //! the input: few values are kept, and hashes of values only up to a limit.
 
 mod column;
-mod delimiter;
+mod first;
 mod guess;
+mod loose;
 mod moment;
 mod number;
 mod render;
+mod shape;
+mod sniff;
 
-pub use delimiter::guess_delimiter;
+pub use sniff::{Sniffed, sniff};
 
 use std::collections::HashMap;
 
@@ -43,6 +46,11 @@ pub struct Inference {
     /// Fields beyond the header's.
     extra_fields: u64,
     hashes_left: usize,
+    /// Comments above the dialect, and above the columns.
+    remarks: Vec<String>,
+    column_remarks: Vec<String>,
+    /// The encoding, where it is not UTF-8.
+    encoding: Option<String>,
 }
 
 impl Inference {
@@ -59,6 +67,37 @@ impl Inference {
             rows: 0,
             extra_fields: 0,
             hashes_left: HASHES_MAX,
+            remarks: Vec::new(),
+            column_remarks: Vec::new(),
+            encoding: None,
+        }
+    }
+
+    /// What the file's text is encoded in, a WHATWG label.
+    pub fn set_encoding(&mut self, label: &str) {
+        self.encoding = Some(label.to_owned());
+    }
+
+    /// A doubt about how the file is written, for the proposal.
+    pub fn remark(&mut self, text: String) {
+        self.remarks.push(text);
+    }
+
+    /// A doubt about its fields.
+    pub fn column_remark(&mut self, text: String) {
+        self.column_remarks.push(text);
+    }
+
+    /// Rows without a value in the column, whose text is not an empty one in quotes.
+    fn empty(&self, stats: &ColumnStats) -> u64 {
+        self.rows.saturating_sub(stats.values + stats.quoted_empty)
+    }
+
+    /// A field that no type reads is no column, whatever its other values are.
+    pub fn leave_out(&mut self, name: &str) {
+        let column = self.column(name);
+        if let Some(stats) = self.columns.get_mut(column) {
+            stats.left_out = true;
         }
     }
 

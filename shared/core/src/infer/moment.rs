@@ -20,7 +20,7 @@ const fn stamp(format: &'static str, twin: Option<&'static str>) -> Way {
     Way { data_type: "timestamp", format: Some(format), twin }
 }
 
-pub(super) const WAYS: [Way; 24] = [
+pub(super) const WAYS: [Way; 35] = [
     Way { data_type: "date", format: None, twin: None },
     Way { data_type: "timestamp", format: None, twin: None },
     Way { data_type: "time", format: Some("%H:%M:%S"), twin: None },
@@ -45,20 +45,41 @@ pub(super) const WAYS: [Way; 24] = [
     stamp("%Y/%m/%d %H:%M:%S", None),
     stamp("%Y/%m/%d %H:%M", None),
     stamp("%d %b %Y %H:%M:%S", None),
+    stamp("%d.%m.%Y %H:%M:%S%.f UTC", None),
+    stamp("%m/%d/%Y %I:%M:%S %p", Some("%d/%m/%Y %I:%M:%S %p")),
+    stamp("%d/%m/%Y %I:%M:%S %p", Some("%m/%d/%Y %I:%M:%S %p")),
+    stamp("%m/%d/%Y %I:%M %p", Some("%d/%m/%Y %I:%M %p")),
+    stamp("%d/%m/%Y %I:%M %p", Some("%m/%d/%Y %I:%M %p")),
+    stamp("%d/%b/%Y:%H:%M:%S %z", None),
+    stamp("%a %b %d %Y %H:%M:%S GMT%z (Coordinated Universal Time)", None),
+    stamp("%a, %d %b %Y %H:%M:%S %z", None),
+    date("%B %d, %Y", None),
+    date("%d %B %Y", None),
+    date("%Y.%m.%d", None),
 ];
 
 /// How many values fit each way of [`WAYS`].
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct MomentStats {
     pub(super) fits: [u64; WAYS.len()],
+    /// Texts that were tried.
+    tried: u64,
     /// Timestamps without an offset.
     pub(super) no_offset: u64,
     /// Timestamps with digits finer than a microsecond.
     pub(super) too_fine: u64,
 }
 
+impl Default for MomentStats {
+    fn default() -> MomentStats {
+        MomentStats { fits: [0; WAYS.len()], tried: 0, no_offset: 0, too_fine: 0 }
+    }
+}
+
 const LEN_MIN: usize = 5;
-const LEN_MAX: usize = 40;
+const LEN_MAX: usize = 64;
+/// Texts after which a way that none of them fits is not tried any more.
+const TRIES: u64 = 1000;
 
 impl MomentStats {
     pub(super) fn observe(&mut self, text: &str) {
@@ -68,7 +89,11 @@ impl MomentStats {
             return;
         }
         let iso = bytes.get(4) == Some(&b'-') && bytes.get(7) == Some(&b'-');
+        self.tried += 1;
         for (fits, way) in self.fits.iter_mut().zip(&WAYS) {
+            if self.tried > TRIES && *fits == 0 {
+                continue;
+            }
             let candidate = match way.format {
                 None => iso,
                 Some(format) => format.starts_with("%Y-") == iso,
@@ -88,12 +113,22 @@ impl MomentStats {
     }
 }
 
+/// Whether a text is a point in time in one of the ways.
+pub(super) fn is_moment(text: &str) -> bool {
+    let mut stats = MomentStats::default();
+    stats.observe(text);
+    stats.fits.iter().any(|fits| *fits > 0)
+}
+
 fn fits_way(text: &str, way: Way) -> bool {
     match (way.data_type, way.format) {
         ("date", None) => text.len() == 10 && is_year(NaiveDate::parse_from_str(text, "%F").ok()),
         ("date", Some(format)) => is_year(NaiveDate::parse_from_str(text, format).ok()),
         ("time", Some(format)) => NaiveTime::parse_from_str(text, format).is_ok(),
         (_, None) => rfc3339_details(text).is_some(),
+        (_, Some(format)) if format.contains("%z") => {
+            is_year(DateTime::parse_from_str(text, format).ok().map(|moment| moment.date_naive()))
+        }
         (_, Some(format)) => {
             is_year(NaiveDateTime::parse_from_str(text, format).ok().map(|moment| moment.date()))
         }
@@ -105,21 +140,35 @@ fn is_year(date: Option<NaiveDate>) -> bool {
     date.is_some_and(|date| (1000..=9999).contains(&date.year()))
 }
 
-/// Whether an RFC 3339 timestamp has an offset, and whether it is finer than a microsecond.
+/// Whether a timestamp of the type's own format has an offset, and whether it is finer than a microsecond.
 fn rfc3339_details(text: &str) -> Option<(bool, bool)> {
-    let time = text.get(11..)?;
-    if !matches!(text.as_bytes().get(10), Some(b'T' | b't' | b' ')) {
+    let (day, rest) = (text.get(..10)?, text.get(11..)?);
+    let separator = text.as_bytes().get(10)?;
+    let clock = rest.get(..8)?;
+    let day = NaiveDate::parse_from_str(day, "%F").ok()?;
+    NaiveTime::parse_from_str(clock, "%H:%M:%S").ok().filter(|_| !clock.ends_with(":60"))?;
+    if !matches!(separator, b'T' | b't' | b' ') || !(1..=9999).contains(&day.year()) {
         return None;
     }
-    let offset = DateTime::parse_from_rfc3339(text).is_ok();
-    let plain = || {
-        NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").is_ok()
-            || NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f").is_ok()
+    let rest = rest.get(8..)?;
+    let (digits, offset) = match rest.strip_prefix('.') {
+        Some(fraction) => {
+            let count = fraction.bytes().take_while(u8::is_ascii_digit).count();
+            fraction.split_at_checked(count).filter(|(digits, _)| !digits.is_empty())?
+        }
+        None => ("", rest),
     };
-    if !offset && !plain() {
-        return None;
+    let fine = digits.bytes().skip(6).any(|digit| digit != b'0');
+    offset.is_empty().then_some((false, fine)).or_else(|| is_offset(offset).then_some((true, fine)))
+}
+
+/// `Z`, `UTC`, `+01`, `-0430`, `+05:30`, `-04:56:02`, with or without blanks before it.
+fn is_offset(text: &str) -> bool {
+    let text = text.trim_start_matches(' ');
+    if matches!(text, "Z" | "z" | "UTC" | "GMT") {
+        return true;
     }
-    let fraction = time.split_once('.').map_or("", |(_, fraction)| fraction);
-    let digits = fraction.bytes().take_while(u8::is_ascii_digit);
-    Some((offset, digits.skip(6).any(|digit| digit != b'0')))
+    let Some(rest) = text.strip_prefix(['+', '-']) else { return false };
+    let bytes: Vec<u8> = rest.bytes().map(|b| if b.is_ascii_digit() { b'0' } else { b }).collect();
+    matches!(bytes.as_slice(), b"00" | b"0000" | b"00:00" | b"00:00:00")
 }

@@ -10,6 +10,8 @@ pub(super) struct Number {
     pub(super) scale: usize,
     /// `007`: leading zeros that a number would lose.
     pub(super) padded: bool,
+    /// `34.0`: nothing but zeros behind the point.
+    pub(super) is_whole: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,13 +40,17 @@ pub(super) fn classify(text: &[u8]) -> Option<Number> {
         None => (whole.get(..0).unwrap_or(whole), rest),
     };
     let exponent = rest.strip_prefix(b"e").or_else(|| rest.strip_prefix(b"E"));
+    let mut power = 0;
     let kind = match exponent {
         Some(exponent) => {
             let sign = exponent.strip_prefix(b"-").or_else(|| exponent.strip_prefix(b"+"));
-            let (power, rest) = digits(sign.unwrap_or(exponent));
-            if power.is_empty() || !rest.is_empty() {
+            let (digits, rest) = digits(sign.unwrap_or(exponent));
+            if digits.is_empty() || !rest.is_empty() {
                 return None;
             }
+            let size =
+                digits.iter().take(4).fold(0, |all, digit| all * 10 + i32::from(digit - b'0'));
+            power = if exponent.starts_with(b"-") { -size } else { size };
             NumberKind::Float
         }
         None if !rest.is_empty() => return None,
@@ -52,11 +58,23 @@ pub(super) fn classify(text: &[u8]) -> Option<Number> {
         None => NumberKind::Decimal,
     };
     let zeros = whole.iter().take_while(|b| **b == b'0').count();
+    let shift = |digits: usize, by: i32| {
+        let digits = i32::try_from(digits).unwrap_or(i32::MAX);
+        usize::try_from(digits.saturating_add(by)).unwrap_or(0)
+    };
+    // Zeros at the end of a fraction say nothing about an exponent's digits.
+    let written = match kind {
+        NumberKind::Float => {
+            fraction.len() - fraction.iter().rev().take_while(|b| **b == b'0').count()
+        }
+        NumberKind::Integer | NumberKind::Decimal => fraction.len(),
+    };
     Some(Number {
         kind,
-        whole_digits: whole.len() - zeros,
-        scale: fraction.len(),
+        whole_digits: shift(whole.len() - zeros, power),
+        scale: shift(written, -power),
         padded: whole.len() > 1 && zeros > 0,
+        is_whole: !fraction.is_empty() && exponent.is_none() && fraction.iter().all(|b| *b == b'0'),
     })
 }
 

@@ -154,7 +154,7 @@ impl Fix {
             (Format::Jsonl(_), ColumnSource::Field(names)) => {
                 Ok(json::changed(record, names, edit))
             }
-            (Format::Jsonl(_), ColumnSource::Capture(_)) => Ok(None),
+            (Format::Jsonl(_), ColumnSource::Capture(_) | ColumnSource::Position(_)) => Ok(None),
         }
     }
 

@@ -302,10 +302,10 @@ fn of_records(pipeline: &Pipeline, code: &str) -> Vec<Step> {
         let replacement = Replacement::new(Pattern::new(pattern).ok()?, with).ok()?;
         Some(step(about, Operation::Raw(replacement)))
     };
-    let delimiter = regex::escape(&char::from(dialect.delimiter).to_string());
+    let delimiter = regex::escape(&dialect.separator());
     match (code, dialect.quote.map(char::from)) {
         ("field_count", _) => {
-            raw("separators at the end", &format!("{delimiter}+$"), "").into_iter().collect()
+            raw("separators at the end", &format!("(?:{delimiter})+$"), "").into_iter().collect()
         }
         ("bad_quote" | "unterminated_quote", Some(quote)) => {
             let about = "quotes that a backslash should escape";

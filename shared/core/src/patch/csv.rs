@@ -3,18 +3,16 @@
 use super::apply::Trouble;
 use super::record;
 use super::text::New;
-use crate::decode::unescape;
-use crate::pipeline::{CsvDialect, Format};
+use crate::decode::Unescape;
+use crate::pipeline::{CsvDialect, Escapes, Format};
 use crate::split::Field;
 
 /// The text that a field stands for.
 pub(super) fn text_of(dialect: &CsvDialect, record: &[u8], field: Field) -> Vec<u8> {
     let bytes = record.get(field.start..field.end).unwrap_or_default();
     let mut text = Vec::with_capacity(bytes.len());
-    if field.escaped {
-        unescape(bytes, dialect.quote, dialect.escape, &mut text);
-    } else {
-        text.extend_from_slice(bytes);
+    if !Unescape::new(dialect).text(bytes, field, &mut text) {
+        text = bytes.to_vec();
     }
     text
 }
@@ -74,7 +72,7 @@ fn appended(
 ) -> Result<Option<Vec<u8>>, Trouble> {
     let Some(New::Value(value)) = new else { return Ok(None) };
     let mut longer = record.to_vec();
-    longer.extend(std::iter::repeat_n(dialect.delimiter, between + 1));
+    longer.extend(dialect.separator().repeat(between + 1).bytes());
     let quoted = means_null(dialect, value.as_bytes());
     write(dialect, value.as_bytes(), quoted, &mut longer)?;
     Ok(Some(longer))
@@ -107,6 +105,15 @@ pub(super) fn write(
     let special = |byte: &u8| {
         matches!(byte, b'\n' | b'\r') || *byte == dialect.delimiter || Some(*byte) == dialect.quote
     };
+    if let Some(escape) = dialect.escape.filter(|_| dialect.escapes == Escapes::Text && !quoted) {
+        for byte in text {
+            if special(byte) || *byte == escape {
+                to.push(escape);
+            }
+            to.push(*byte);
+        }
+        return Ok(());
+    }
     if !quoted && !text.iter().any(special) {
         to.extend_from_slice(text);
         return Ok(());

@@ -11,7 +11,8 @@ use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderB
 use super::{Fixed, csv};
 use crate::archive::{COLUMNS, unguarded};
 use crate::block::Limits;
-use crate::pipeline::{CsvDialect, Format, Problem, Problems, Ragged, nearest, quoted};
+use crate::decode::line_end;
+use crate::pipeline::{CsvDialect, Format, Problem, Problems, nearest, quoted};
 use crate::split::{Field, Index, Splitter, Step};
 
 const NEEDED: [&str; 3] = ["job", "row_number", "raw_data"];
@@ -185,7 +186,8 @@ impl Reader<'_> {
         };
         let dialect = dialect(delimiter(text));
         let format = Format::Csv(dialect.clone());
-        let splitter = Splitter::new(&format, &Limits::default());
+        let splitter =
+            Splitter::new(&format, line_end(&format, text.as_bytes()), &Limits::default());
         let mut index = Index::default();
         let data = text.as_bytes();
         splitter.fill(&mut index, data);
@@ -246,15 +248,7 @@ fn delimiter(text: &str) -> u8 {
 }
 
 fn dialect(delimiter: u8) -> CsvDialect {
-    CsvDialect {
-        delimiter,
-        quote: Some(b'"'),
-        escape: None,
-        header: true,
-        skip_lines: 0,
-        null: vec![],
-        ragged: Ragged::Reject,
-    }
+    CsvDialect { delimiter, null: vec![], ..CsvDialect::default() }
 }
 
 fn texts(dialect: &CsvDialect, data: &[u8], fields: &[Field]) -> Vec<String> {

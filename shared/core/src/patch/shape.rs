@@ -60,7 +60,7 @@ pub fn field_text(pipeline: &Pipeline, layout: &Layout, row: &ArchivedRow) -> Op
             let find = |name: &String| members.iter().find(|member| member.name == *name);
             json::text_of(text.get(names.iter().find_map(find)?.value.clone())?)
         }
-        (Format::Jsonl(_), ColumnSource::Capture(_)) => None,
+        (Format::Jsonl(_), ColumnSource::Capture(_) | ColumnSource::Position(_)) => None,
     }
 }
 

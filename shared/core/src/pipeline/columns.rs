@@ -2,19 +2,20 @@
 
 use super::column_rules::{check_column, read_one_of, read_pattern};
 use super::column_type::{Moment, check_strftime, parse_type};
+use super::dialect::{CsvDialect, Format};
 use super::problem::{At, Report, dotted, quoted};
 use super::section::{Key, Section, key, shown, text_of, unsupported};
 use super::source::{ReadSource, known_capture};
 use super::tree::{Entry, Value};
-use super::types::{
-    ArchivePolicy, Column, ColumnSource, ColumnType, CsvDialect, Format, TimestampFormat,
-};
+use super::types::{ArchivePolicy, Column, ColumnSource, ColumnType, TimestampFormat};
 
 /// Columns that Rowproof adds.
 pub(super) const ADDED: [&str; 3] = ["_source_file", "_source_row", "_loaded_at"];
 
 /// Most columns of a contract.
 const COLUMNS_MAX: usize = 10_000;
+/// The last field that can be named by its place.
+const FIELDS_MAX: u32 = 10_000;
 /// Longest name of a column, in bytes.
 const NAME_BYTES_MAX: usize = 255;
 
@@ -64,11 +65,12 @@ pub(super) fn read(
         }
         columns.extend(read_column(entry, source, report).map(|column| (entry.at, column)));
     }
-    let fed = |(_, column): &ReadColumn| matches!(column.from, ColumnSource::Field(_));
+    let fed = |(_, column): &ReadColumn| !matches!(column.from, ColumnSource::Capture(_));
     if !columns.is_empty() && !columns.iter().any(fed) {
         let what = "every column comes from a capture, so the rows themselves are not read";
         report.problem(section.at, "columns", what, "a column that reads a field");
     }
+    check_places(section, &columns, source, report);
     columns
 }
 
@@ -245,12 +247,16 @@ fn read_from(
     source: Option<&ReadSource>,
     report: &mut Report,
 ) -> ColumnSource {
-    const EXAMPLE: &str = "\"field\", [\"field\", \"other name\"] or \"{capture}\"";
+    const EXAMPLE: &str =
+        "\"field\", [\"field\", \"other name\"], \"{capture}\", or 3 for the third field";
     let own = || ColumnSource::Field(vec![name.to_owned()]);
     let Some(node) = section.get("from") else {
         return own();
     };
     let full_name = section.full("from");
+    if let Value::Integer(digits) = &node.value {
+        return read_place(digits, section, source, report).unwrap_or_else(own);
+    }
     let is_list = matches!(node.value, Value::List(_));
     let texts = if is_list {
         section.texts("from", EXAMPLE, report)
@@ -286,8 +292,49 @@ fn read_from(
             node.at,
             &full_name,
             what,
-            "the columns in the order of the fields, without from",
+            "the columns in the order of the fields, without from, or places: from = 3",
         );
     }
     ColumnSource::Field(fields)
+}
+
+/// `from = 3`: a field by its place.
+fn read_place(
+    digits: &str,
+    section: &Section<'_>,
+    source: Option<&ReadSource>,
+    report: &mut Report,
+) -> Option<ColumnSource> {
+    let place = digits.parse::<u32>().ok();
+    let Some(place) = place.filter(|place| (1..=FIELDS_MAX).contains(place)) else {
+        let what = format!("{digits} is not the place of a field");
+        section.wrong("from", what, &format!("1 to {FIELDS_MAX}, from the left"), report);
+        return None;
+    };
+    if matches!(source.map(|source| &source.source.format), Some(Format::Jsonl(_))) {
+        let what = "a place, but the fields of JSON Lines have names";
+        section.wrong("from", what, "the field's name in quotes", report);
+        return None;
+    }
+    Some(ColumnSource::Position(place))
+}
+
+/// In a file without a header the fields are taken either in order or by their places.
+fn check_places(
+    section: &Section<'_>,
+    columns: &[ReadColumn],
+    source: Option<&ReadSource>,
+    report: &mut Report,
+) {
+    let format = source.map(|source| &source.source.format);
+    let is_place = |(_, column): &&ReadColumn| matches!(column.from, ColumnSource::Position(_));
+    let is_name = |(_, column): &&ReadColumn| matches!(column.from, ColumnSource::Field(_));
+    let headless = matches!(format, Some(Format::Csv(CsvDialect { header: false, .. })));
+    if headless && columns.iter().any(|column| is_place(&column)) {
+        if let Some((at, column)) = columns.iter().find(is_name) {
+            let name = dotted(&section.name, &column.name);
+            let what = "has no place, while other columns of this file without a header have one";
+            report.problem(*at, &name, what, "from = and the place of its field, e.g. 3");
+        }
+    }
 }

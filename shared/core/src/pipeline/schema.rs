@@ -12,6 +12,8 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
+use super::schema_source::{CsvValue, JsonlTable};
+
 /// The JSON Schema (draft 2020-12) of a pipeline file, pretty and with a final line end.
 pub fn json_schema() -> String {
     let generator = SchemaSettings::draft2020_12().into_generator();
@@ -94,7 +96,7 @@ struct SourceTable {
     /// Text format. Compression (gzip, zstd) is recognised by itself.
     format: FormatName,
     /// How delimited text is written.
-    csv: Option<CsvTable>,
+    csv: Option<CsvValue>,
     /// Options of JSON Lines.
     jsonl: Option<JsonlTable>,
     /// IANA zone of timestamps without an offset, e.g. "UTC"; without it they are rejected.
@@ -140,55 +142,6 @@ enum OnMissingColumnName {
     Null,
 }
 
-/// How delimited text is written.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-struct CsvTable {
-    /// Field separator, one ASCII character. Default ",".
-    #[schemars(length(min = 1, max = 1))]
-    delimiter: Option<String>,
-    /// Quote, one ASCII character, or "" for no quoting. Default "\"".
-    #[schemars(length(max = 1))]
-    quote: Option<String>,
-    /// Escape inside quoted fields besides a doubled quote, e.g. "\\". Default none.
-    #[schemars(length(min = 1, max = 1))]
-    escape: Option<String>,
-    /// Whether the first record names the fields. Default true.
-    header: Option<bool>,
-    /// Lines before the header that are not records. Default 0.
-    skip_lines: Option<u32>,
-    /// Unquoted texts that mean NULL. Default [""].
-    null: Option<Vec<String>>,
-    /// A record with too few or too many fields: "reject" (default); "pad" missing ones with NULL;
-    /// "lenient" ignores extra ones as well.
-    ragged: Option<RaggedName>,
-    /// Text encoding, a WHATWG label. Default "utf-8".
-    encoding: Option<String>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(rename_all = "snake_case")]
-enum RaggedName {
-    Reject,
-    Pad,
-    Lenient,
-}
-
-/// Options of JSON Lines.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-struct JsonlTable {
-    /// A field outside the contract: "ignore" it (default) or "reject" its row.
-    unknown_fields: Option<UnknownFieldsName>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(rename_all = "snake_case")]
-enum UnknownFieldsName {
-    Ignore,
-    Reject,
-}
-
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 enum ColumnEntry {
@@ -215,9 +168,9 @@ struct ColumnTable {
     /// Output type.
     #[schemars(rename = "type")]
     data_type: TypeName,
-    /// The field it reads (default: its own name), a list of names of which the file has one, or
-    /// "{capture}" of source.match.
-    from: Option<OneOrMany>,
+    /// The field it reads (default: its own name), a list of names of which the file has one, its place
+    /// from 1 on, or "{capture}" of source.match.
+    from: Option<FieldOf>,
     /// Part of the row's key. Default false.
     key: Option<bool>,
     /// Whether NULL is allowed. Default false.
@@ -248,6 +201,14 @@ struct ColumnTable {
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 enum OneOrMany {
+    One(String),
+    Many(#[schemars(length(min = 1))] Vec<String>),
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum FieldOf {
+    Place(#[schemars(range(min = 1, max = 10_000))] u32),
     One(String),
     Many(#[schemars(length(min = 1))] Vec<String>),
 }

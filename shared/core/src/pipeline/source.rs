@@ -1,13 +1,12 @@
 //! `[source]`: which files, and how their bytes are read.
 
+use super::csv;
+use super::dialect::{Format, JsonlOptions, UnknownFields};
 use super::key_pattern::KeyPattern;
 use super::problem::{At, Report, either, nearest, quoted};
 use super::section::{Key, Section, key, not_supported, unsupported};
 use super::tree::Value;
-use super::types::{
-    CsvDialect, Format, JsonlOptions, OnMissingColumn, OnNewColumn, Ragged, Replaces, Source,
-    UnknownFields,
-};
+use super::types::{OnMissingColumn, OnNewColumn, Replaces, Source};
 
 pub(super) const KEYS: [Key; 11] = [
     key("match"),
@@ -23,18 +22,7 @@ pub(super) const KEYS: [Key; 11] = [
     unsupported("http", "scheduled sources are"),
 ];
 
-pub(super) const CSV_KEYS: [Key; 8] = [
-    key("delimiter"),
-    key("quote"),
-    key("escape"),
-    key("header"),
-    key("skip_lines"),
-    key("null"),
-    key("ragged"),
-    key("encoding"),
-];
-
-pub(super) const JSONL_KEYS: [Key; 1] = [key("unknown_fields")];
+pub(super) const JSONL_KEYS: [Key; 2] = [key("unknown_fields"), key("null")];
 
 /// The source and what other sections need of it.
 #[derive(Debug)]
@@ -180,117 +168,20 @@ fn read_format(section: &Section<'_>, report: &mut Report) -> (Format, String) {
         let what = format!("these options have no effect with format = \"{format}\"");
         section.wrong(options, what, &format!("{format} = {{ ... }}, or remove them"), report);
     }
-    let csv = section.section("csv", &CSV_KEYS, report);
-    let encoding = csv.as_ref().and_then(|csv| read_encoding(csv, report));
-    let dialect = read_csv(csv.as_ref(), report);
+    let (dialect, encoding) = csv::read(section, report);
     let jsonl = section.section("jsonl", &JSONL_KEYS, report);
     let words = [("ignore", UnknownFields::Ignore), ("reject", UnknownFields::Reject)];
-    let unknown_fields = jsonl.and_then(|jsonl| jsonl.choice("unknown_fields", &words, report));
+    let unknown_fields =
+        jsonl.as_ref().and_then(|jsonl| jsonl.choice("unknown_fields", &words, report));
+    let null = jsonl.and_then(|jsonl| jsonl.texts("null", "[\"\", \"NA\"]", report));
     let format = if kind == Some(Kind::Jsonl) {
         let unknown_fields = unknown_fields.unwrap_or(UnknownFields::Ignore);
-        Format::Jsonl(JsonlOptions { unknown_fields })
+        let null = null.unwrap_or_default().into_iter().map(|(_, text)| text.to_owned());
+        Format::Jsonl(JsonlOptions { unknown_fields, null: null.collect() })
     } else {
         Format::Csv(dialect)
     };
     (format, encoding.unwrap_or_else(|| "utf-8".to_owned()))
-}
-
-fn read_csv(csv: Option<&Section<'_>>, report: &mut Report) -> CsvDialect {
-    let mut dialect = CsvDialect {
-        delimiter: b',',
-        quote: Some(b'"'),
-        escape: None,
-        header: true,
-        skip_lines: 0,
-        null: vec![String::new()],
-        ragged: Ragged::Reject,
-    };
-    let Some(csv) = csv else { return dialect };
-    if let Some(byte) = read_byte(csv, "delimiter", "\",\", \";\", \"|\" or \"\\t\"", report) {
-        dialect.delimiter = byte;
-    }
-    if csv
-        .get("quote")
-        .is_some_and(|node| matches!(&node.value, Value::Text(text) if text.is_empty()))
-    {
-        dialect.quote = None;
-    } else if let Some(byte) = read_byte(csv, "quote", "\"\\\"\", or \"\" for no quoting", report) {
-        dialect.quote = Some(byte);
-    }
-    dialect.escape = read_byte(csv, "escape", "\"\\\\\"", report);
-    check_bytes(csv, &dialect, report);
-    dialect.header = csv.flag("header", report).unwrap_or(true);
-    dialect.skip_lines = csv.count_u32("skip_lines", report).unwrap_or(0);
-    let policies = [("reject", Ragged::Reject), ("pad", Ragged::Pad), ("lenient", Ragged::Lenient)];
-    dialect.ragged = csv.choice("ragged", &policies, report).unwrap_or(Ragged::Reject);
-    if let Some(texts) = csv.texts("null", "[\"\", \"NULL\"]", report) {
-        read_nulls(&texts, &mut dialect, report);
-    }
-    dialect
-}
-
-fn read_byte(csv: &Section<'_>, key: &str, example: &str, report: &mut Report) -> Option<u8> {
-    let text = csv.text(key, example, report)?;
-    match text.as_bytes() {
-        [byte] if !matches!(byte, b'\n' | b'\r' | 0) && byte.is_ascii() => Some(*byte),
-        _ => {
-            let what = format!("{} is not one ASCII character within a line", quoted(text));
-            csv.wrong(key, what, example, report);
-            None
-        }
-    }
-}
-
-fn check_bytes(csv: &Section<'_>, dialect: &CsvDialect, report: &mut Report) {
-    let mut clash = |key: &str, other: &str| {
-        let what = format!("is the same character as {other}");
-        csv.wrong(key, what, "another character", report);
-    };
-    if dialect.quote == Some(dialect.delimiter) {
-        clash("quote", "the delimiter");
-    }
-    if dialect.escape == Some(dialect.delimiter) {
-        clash("escape", "the delimiter");
-    }
-    if dialect.escape.is_some() && dialect.escape == dialect.quote {
-        let what = "is the quote itself, and a doubled quote is always understood";
-        csv.wrong("escape", what, "no escape", report);
-    }
-    if dialect.escape.is_some() && dialect.quote.is_none() {
-        let what = "has no effect without quotes: it works inside quoted fields";
-        csv.wrong("escape", what, "a quote, or no escape", report);
-    }
-}
-
-fn read_nulls(texts: &[(At, &str)], dialect: &mut CsvDialect, report: &mut Report) {
-    dialect.null.clear();
-    for (at, text) in texts {
-        let breaks = |b: u8| b == dialect.delimiter || b == b'\n' || b == b'\r';
-        let opens = dialect.quote.is_some_and(|quote| text.as_bytes().first() == Some(&quote));
-        if text.bytes().any(breaks) || opens {
-            let what = format!("{} is never the whole text of an unquoted field", quoted(text));
-            report.problem(*at, "source.csv.null", what, "the text between two delimiters");
-        }
-        if dialect.null.iter().any(|other| other == text) {
-            let what = format!("{} stands twice", quoted(text));
-            report.problem(*at, "source.csv.null", what, "it once");
-        }
-        dialect.null.push((*text).to_owned());
-    }
-}
-
-fn read_encoding(csv: &Section<'_>, report: &mut Report) -> Option<String> {
-    const EXAMPLE: &str = "\"utf-8\", \"windows-1252\", \"utf-16le\" or another WHATWG label";
-    let label = csv.text("encoding", EXAMPLE, report)?;
-    match encoding_rs::Encoding::for_label_no_replacement(label.as_bytes()) {
-        // Two labels of one encoding are one pipeline.
-        Some(encoding) => Some(encoding.name().to_ascii_lowercase()),
-        None => {
-            let what = format!("{} is not a known encoding", quoted(label));
-            csv.wrong("encoding", what, EXAMPLE, report);
-            None
-        }
-    }
 }
 
 fn read_timezone(section: &Section<'_>, report: &mut Report) -> Option<String> {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::dialect::Format;
 use super::sink_types::Sink;
 
 /// One feed: where its files come from, the contract for their rows, and the sink.
@@ -52,64 +53,6 @@ pub enum Replaces {
     Table,
     /// `"nothing"`: every version of every object counts.
     Nothing,
-}
-
-/// Text format with its options.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Format {
-    /// Delimited text.
-    Csv(CsvDialect),
-    /// One JSON object a line.
-    Jsonl(JsonlOptions),
-}
-
-/// How delimited text is written. All bytes are ASCII and differ from each other.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CsvDialect {
-    /// Field separator, one ASCII byte.
-    pub delimiter: u8,
-    /// Quote byte; `None` when quoting is off.
-    pub quote: Option<u8>,
-    /// Escape byte inside quoted fields besides a doubled quote, e.g. a backslash.
-    pub escape: Option<u8>,
-    /// Whether the first record names the fields; without it the contract's field columns are the fields in order.
-    pub header: bool,
-    /// Lines before the header (or the first record) that are not records.
-    pub skip_lines: u32,
-    /// Unquoted field texts that mean NULL.
-    pub null: Vec<String>,
-    /// What a record with too few or too many fields becomes.
-    pub ragged: Ragged,
-}
-
-/// What a record with too few or too many fields becomes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ragged {
-    /// It is rejected with `field_count`.
-    Reject,
-    /// Missing fields are NULL; extra ones still reject.
-    Pad,
-    /// Missing fields are NULL and extra ones are ignored.
-    Lenient,
-}
-
-/// Options of JSON Lines.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JsonlOptions {
-    /// What a field outside the contract does to its row.
-    pub unknown_fields: UnknownFields,
-}
-
-/// What a field outside the contract does to its row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UnknownFields {
-    /// It is not read.
-    Ignore,
-    /// The row is rejected with `unknown_field`.
-    Reject,
 }
 
 /// What a column that the contract does not name does to the object.
@@ -223,6 +166,8 @@ pub enum TimestampFormat {
 pub enum ColumnSource {
     /// A field of the record: the first of these names that the file has.
     Field(Vec<String>),
+    /// The field at this place of a delimited record, from 1, whatever the header calls it.
+    Position(u32),
     /// A capture of the source's `match`.
     Capture(String),
 }

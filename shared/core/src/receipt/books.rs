@@ -18,6 +18,7 @@ pub(super) fn totals(plan: &Plan, outcomes: &[ChunkOutcome]) -> Totals {
     for outcome in outcomes {
         totals.counts.add(&outcome.counts);
         totals.blank_lines += outcome.blank_lines;
+        totals.repairs += outcome.repairs;
         totals.source_digest += outcome.source_digest;
         totals.loaded_digest += outcome.loaded_digest;
         for reason in &outcome.reasons {

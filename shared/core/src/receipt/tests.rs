@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::block::Layout;
+use crate::block::{Layout, Repairs};
 use crate::ids::tests::{object, pipeline};
 use crate::ids::{JobId, SlotId};
 use crate::pipeline::{HoldIf, Rejected, Replaces};
@@ -29,6 +29,9 @@ fn plan(kind: PlanKind) -> Plan {
         kind,
         codec: crate::input::Codec::None,
         layout: Layout {
+            line_end: crate::block::LineEnd::Any,
+            header: vec![],
+            doubts: vec![],
             fields: 1,
             field_of_column: vec![],
             new_columns: vec![],
@@ -61,6 +64,7 @@ fn outcome(chunk: u32, (start, end): (u64, u64), first_row: u64, counts: Counts)
         first_row,
         counts,
         blank_lines: 1,
+        repairs: Repairs { fields_added: 1, ..Repairs::default() },
         source_digest: Digest(u128::MAX),
         loaded_digest: Digest(7),
         files: vec![file],

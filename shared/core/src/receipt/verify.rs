@@ -14,6 +14,9 @@ impl Manifest {
             kind: self.plan,
             codec: Codec::None,
             layout: Layout {
+                line_end: crate::block::LineEnd::Any,
+                header: vec![],
+                doubts: vec![],
                 fields: 0,
                 field_of_column: vec![],
                 new_columns: vec![],
@@ -97,6 +100,7 @@ fn outcome(line: &ChunkLine) -> ChunkOutcome {
         first_row: line.first_row,
         counts: line.counts,
         blank_lines: 0,
+        repairs: crate::block::Repairs::default(),
         source_digest: line.source_digest,
         loaded_digest: line.loaded_digest,
         files: vec![],

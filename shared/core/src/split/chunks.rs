@@ -1,8 +1,9 @@
 //! Chunk ranges of an object that can be read from any record start.
 
+use super::bad::Skipped;
 use super::index::Index;
-use super::walk::{Splitter, Step, line_end};
-use crate::block::Limits;
+use super::walk::{Splitter, Step};
+use crate::block::{Limits, LineEnd};
 use crate::pipeline::Format;
 use crate::plan::PlannedChunk;
 
@@ -30,9 +31,14 @@ pub struct ChunkScanner {
 
 impl ChunkScanner {
     /// Starts at the first record, which stands at `start_byte` of the object.
-    pub fn new(format: &Format, limits: &Limits, start_byte: u64) -> ChunkScanner {
+    pub fn new(
+        format: &Format,
+        line_end: LineEnd,
+        limits: &Limits,
+        start_byte: u64,
+    ) -> ChunkScanner {
         ChunkScanner {
-            splitter: Splitter::records_only(format, limits),
+            splitter: Splitter::records_only(format, line_end, limits),
             index: Index::default(),
             chunk_bytes: limits.chunk_bytes.max(1),
             chunk_rows: limits.chunk_rows.max(1),
@@ -69,7 +75,7 @@ impl ChunkScanner {
                     data.drain(..used);
                     bytes = rest;
                     let again = data.len().saturating_mul(2);
-                    self.retry_at = again.min(self.splitter.window().saturating_add(TRY_BYTES_MIN));
+                    self.retry_at = again.min(self.splitter.reach().saturating_add(TRY_BYTES_MIN));
                 }
             }
             self.pending = data;
@@ -101,7 +107,7 @@ impl ChunkScanner {
     fn scan(&mut self, data: &[u8], last: bool) -> usize {
         let mut at = 0;
         if self.skipping {
-            match skip_line(data, last) {
+            match self.splitter.skip_line(data, last) {
                 Skipped::Ended { next, .. } => {
                     self.skipping = false;
                     at = next;
@@ -146,25 +152,5 @@ impl ChunkScanner {
     fn cut(&mut self, end: u64) {
         self.ready.push(PlannedChunk { end, ..self.open });
         self.open = PlannedChunk { start: end, end, first_row: self.rows(), rows: 0 };
-    }
-}
-
-/// How far a record over its limit reaches.
-pub(crate) enum Skipped {
-    /// It ends at `end`, its terminator at `next`.
-    Ended { end: usize, next: usize },
-    /// The first `used` bytes belong to it and it goes on.
-    Open { used: usize },
-}
-
-/// Looks for the line end of a record over its limit.
-pub(crate) fn skip_line(data: &[u8], last: bool) -> Skipped {
-    match memchr::memchr2(b'\n', b'\r', data) {
-        Some(end) => match line_end(data, end, last) {
-            Some(next) => Skipped::Ended { end, next },
-            None => Skipped::Open { used: end },
-        },
-        None if last => Skipped::Ended { end: data.len(), next: data.len() },
-        None => Skipped::Open { used: data.len() },
     }
 }

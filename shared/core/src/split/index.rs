@@ -9,9 +9,10 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// Marks every byte of `data` that is one of `marks` (2 to 5 bytes; more are ignored).
+    /// Marks every byte of `data` that is one of `marks` (1 to 5 bytes; more are ignored).
     pub(crate) fn fill(&mut self, data: &[u8], marks: &[u8]) {
         match *marks {
+            [a] => self.fill_with([a], data),
             [a, b] => self.fill_with([a, b], data),
             [a, b, c] => self.fill_with([a, b, c], data),
             [a, b, c, d] => self.fill_with([a, b, c, d], data),
@@ -95,7 +96,7 @@ mod tests {
     #[test]
     fn every_mark_and_nothing_else_is_found_at_every_alignment() {
         let data: Vec<u8> = (0..300).map(|i| b",\n\"\0x\ryz"[i * i % 8]).collect();
-        for marks in [&b"\n\r"[..], b"\n\r,", b"\n\r,\"", b"\n\r\0,\""] {
+        for marks in [&b"\n"[..], b"\n\r", b"\n\r,", b"\n\r,\"", b"\n\r\0,\""] {
             for from in 0..data.len() {
                 let mut index = Index::default();
                 let part = &data[from..];

@@ -2,10 +2,10 @@
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-use super::chunks::{Skipped, skip_line};
+use super::bad::Skipped;
 use super::index::Index;
 use super::walk::{Splitter, Step};
-use crate::block::{Digest, Limits};
+use crate::block::{Digest, Limits, LineEnd};
 use crate::pipeline::Format;
 
 /// Where the only record of a range is, and what its bytes hash to.
@@ -45,9 +45,9 @@ impl std::fmt::Debug for Xxh3Debug {
 
 impl LoneScanner {
     /// A scanner of the range that begins at `start`.
-    pub fn new(format: &Format, limits: &Limits, start: u64) -> LoneScanner {
+    pub fn new(format: &Format, line_end: LineEnd, limits: &Limits, start: u64) -> LoneScanner {
         LoneScanner {
-            splitter: Splitter::records_only(format, limits),
+            splitter: Splitter::records_only(format, line_end, limits),
             pending: Vec::new(),
             position: start,
             skipping: None,
@@ -60,7 +60,7 @@ impl LoneScanner {
     pub fn push(&mut self, bytes: &[u8]) {
         self.pending.extend_from_slice(bytes);
         // Below the window nothing is decided that more bytes could not decide better, all at once.
-        if self.skipping.is_some() || self.pending.len() > self.splitter.window() + 2 {
+        if self.skipping.is_some() || self.pending.len() > self.splitter.reach() + 2 {
             self.scan(false);
         }
     }
@@ -77,7 +77,7 @@ impl LoneScanner {
         let mut index = Index::default();
         self.splitter.fill(&mut index, &data);
         let mut cursor = index.cursor(at);
-        while at < data.len() {
+        while self.skipping.is_none() && at < data.len() {
             let start = self.position + at as u64;
             match self.splitter.step(&data, last, &mut cursor, at, |_| {}) {
                 Step::Blank { next } => {
@@ -90,11 +90,13 @@ impl LoneScanner {
                     at = next;
                 }
                 Step::TooLong => {
+                    let certain = self.splitter.certain(&data);
                     let mut hash = Xxh3::new();
-                    hash.update(data.get(at..).unwrap_or(&[]));
-                    let length = (data.len() - at) as u64;
+                    hash.update(data.get(at..certain).unwrap_or(&[]));
+                    let length = (certain - at) as u64;
                     self.skipping = Some((Box::new(Xxh3Debug(hash)), length));
-                    at = data.len();
+                    at = certain;
+                    break;
                 }
                 Step::More => break,
             }
@@ -106,7 +108,7 @@ impl LoneScanner {
     /// Goes on with a record over its limit; how many of the bytes belong to it.
     fn skip(&mut self, data: &[u8], last: bool) -> usize {
         let Some((mut hash, length)) = self.skipping.take() else { return 0 };
-        let (end, used, over) = match skip_line(data, last) {
+        let (end, used, over) = match self.splitter.skip_line(data, last) {
             Skipped::Ended { end, next } => (end, next, true),
             Skipped::Open { used } => (used, used, false),
         };
@@ -136,7 +138,7 @@ mod tests {
     fn lone(text: &[u8], limit: usize, piece: usize) -> Option<Lone> {
         let limits = Limits { record_bytes_max: limit, ..Limits::default() };
         let format = pipeline(vec![]).source.format;
-        let mut scanner = LoneScanner::new(&format, &limits, 1000);
+        let mut scanner = LoneScanner::new(&format, LineEnd::Any, &limits, 1000);
         text.chunks(piece).for_each(|piece| scanner.push(piece));
         scanner.finish()
     }

@@ -1,21 +1,22 @@
 //! One step over one record.
 
-use memchr::memchr2;
-
 use super::index::{Cursor, Index};
-use super::syntax::{Class, Syntax};
-use crate::block::{Limits, RejectCode};
+use super::line::There;
+use super::syntax::{BOM, Class, Syntax};
+use crate::block::{Limits, LineEnd, RejectCode};
 use crate::pipeline::Format;
 
 /// Positions are 32 bits wide in a block, so no record may reach further.
-const RECORD_BYTES_MAX: usize = 1 << 29;
+const RECORD_BYTES_MAX: usize = 1 << 28;
+
+/// How many times its longest record a splitter looks ahead for the quote that closes a field.
+const REACH_RECORDS: usize = 4;
 
 /// Cuts bytes into records and fields.
 #[derive(Debug, Clone)]
 pub(crate) struct Splitter {
-    syntax: Syntax,
-    blank_spaces: bool,
-    window: usize,
+    pub(super) syntax: Syntax,
+    pub(super) window: usize,
 }
 
 /// A field's text `[start, end)`, without its quotes.
@@ -26,12 +27,6 @@ pub(crate) struct Field {
     pub(crate) quoted: bool,
     /// Whether it holds doubled quotes or escapes.
     pub(crate) escaped: bool,
-}
-
-impl Field {
-    fn plain(start: usize, end: usize) -> Field {
-        Field { start, end, quoted: false, escaped: false }
-    }
 }
 
 /// What stands at a record's start.
@@ -47,27 +42,49 @@ pub(crate) enum Step {
     More,
 }
 
+/// The record at hand.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct At {
+    pub(super) start: usize,
+    /// A record that goes on here is over its limit.
+    pub(super) limit: usize,
+}
+
 enum Quoted {
-    Closed { at: usize, escaped: bool },
-    Bad { offending: Option<usize> },
+    /// The closing quote is at `at`, what follows it begins at `behind`.
+    Closed {
+        at: usize,
+        escaped: bool,
+    },
+    Bad {
+        offending: Option<usize>,
+    },
     More,
+}
+
+/// What follows a closing quote.
+enum Behind {
+    Delimiter(usize),
+    Line,
+    End,
+    Text,
+    Undecided,
 }
 
 impl Splitter {
     /// A splitter that reports fields.
-    pub(crate) fn new(format: &Format, limits: &Limits) -> Splitter {
-        Splitter::build(format, limits, true)
+    pub(crate) fn new(format: &Format, line_end: LineEnd, limits: &Limits) -> Splitter {
+        Splitter::build(format, line_end, limits, true)
     }
 
     /// A splitter that reports records only, with the same verdicts: the delimiters need no index.
-    pub(crate) fn records_only(format: &Format, limits: &Limits) -> Splitter {
-        Splitter::build(format, limits, false)
+    pub(crate) fn records_only(format: &Format, line_end: LineEnd, limits: &Limits) -> Splitter {
+        Splitter::build(format, line_end, limits, false)
     }
 
-    fn build(format: &Format, limits: &Limits, fields: bool) -> Splitter {
+    fn build(format: &Format, line_end: LineEnd, limits: &Limits, fields: bool) -> Splitter {
         Splitter {
-            syntax: Syntax::new(format, fields),
-            blank_spaces: matches!(format, Format::Jsonl(_)),
+            syntax: Syntax::new(format, line_end, fields),
             window: limits.record_bytes_max.min(RECORD_BYTES_MAX),
         }
     }
@@ -75,6 +92,14 @@ impl Splitter {
     /// The longest record, in bytes.
     pub(crate) fn window(&self) -> usize {
         self.window
+    }
+
+    /// Bytes from a record's start that always suffice to decide it, less the two of a line end.
+    pub(crate) fn reach(&self) -> usize {
+        match self.syntax.quote {
+            Some(_) => self.window.saturating_mul(REACH_RECORDS),
+            None => self.window,
+        }
     }
 
     /// Marks `data` for [`Splitter::step`].
@@ -93,38 +118,29 @@ impl Splitter {
         start: usize,
         field: impl FnMut(Field),
     ) -> Step {
-        if let Some(b'\n' | b'\r') = data.get(start) {
-            return match line_end(data, start, last) {
-                Some(next) => {
+        if self.syntax.may_start_blank(data, start) {
+            match self.syntax.blank_line(data, start, last) {
+                There::Yes(next) if self.is_near(start, next) => {
                     cursor.seek(next);
-                    Step::Blank { next }
+                    return Step::Blank { next };
                 }
-                None => Step::More,
-            };
-        }
-        let step = self.record(data, last, cursor, start, field);
-        match step {
-            Step::Record { end, next, .. }
-                if self.blank_spaces && self.is_blank(data, start, end) =>
-            {
-                Step::Blank { next }
+                There::Undecided if self.is_near(start, data.len()) => return Step::More,
+                There::Yes(_) | There::Undecided | There::No => {}
             }
-            Step::Blank { .. } | Step::Record { .. } | Step::TooLong | Step::More => step,
         }
+        self.record(data, last, cursor, start, field)
     }
 
-    /// Whether the undecided rest from `start` may turn out to be a blank line.
+    /// Whether the undecided rest from `start` may turn out to be a line without a record.
     pub(crate) fn may_be_blank(&self, data: &[u8], start: usize) -> bool {
-        match data.get(start..) {
-            Some(b"\r") => true,
-            Some(rest) => self.blank_spaces && self.is_blank(data, start, start + rest.len()),
-            None => true,
-        }
+        data.get(start..).is_none_or(<[u8]>::is_empty)
+            || (self.syntax.blank_line(data, start, false) == There::Undecided
+                && self.is_near(start, data.len()))
     }
 
-    fn is_blank(&self, data: &[u8], start: usize, end: usize) -> bool {
-        let line = data.get(start..end).unwrap_or(&[]);
-        line.len() <= self.window && line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
+    /// Whether a line from `start` to `end` is no longer than a record may be.
+    fn is_near(&self, start: usize, end: usize) -> bool {
+        end - start <= self.window.saturating_add(2)
     }
 
     #[inline]
@@ -136,58 +152,91 @@ impl Splitter {
         start: usize,
         mut field: impl FnMut(Field),
     ) -> Step {
-        let limit = start + self.window;
+        let record = At { start, limit: start + self.window };
         let mut field_start = start;
+        if data.get(start..).is_some_and(|rest| rest.starts_with(BOM)) {
+            field_start += BOM.len();
+        }
+        let first = field_start;
+        let mut literal = None;
+        // Of a plain field: whether an escape stands in it.
+        let mut escaped = false;
         loop {
             let Some(at) = cursor.next() else {
-                if data.len() > limit {
-                    return self.too_long(data, last, cursor, limit);
+                let end = self.syntax.text_end(data, field_start, data.len());
+                if end > record.limit {
+                    return self.too_long(data, last, cursor, record.limit);
                 }
                 if !last {
                     return Step::More;
                 }
-                field(Field::plain(field_start, data.len()));
-                return Step::Record { end: data.len(), next: data.len(), bad: None };
+                field(Field { start: field_start, end, quoted: false, escaped });
+                return Step::Record { end, next: data.len(), bad: None };
             };
             let class = self.syntax.class(data, at);
-            if at >= limit && (at > limit || class != Class::Line) {
-                return self.too_long(data, last, cursor, limit);
+            if at >= record.limit
+                && (class != Class::Line
+                    || self.syntax.text_end(data, field_start, at) > record.limit)
+            {
+                return self.too_long(data, last, cursor, record.limit);
+            }
+            // An escaped byte, or one inside a delimiter of several.
+            if literal == Some(at) || at < field_start {
+                continue;
             }
             // Most marks are delimiters, and a plain branch is predicted better than a table of them.
             if class == Class::Delimiter {
-                field(Field::plain(field_start, at));
-                field_start = at + 1;
+                let next = match self.syntax.delimiter_at(data, at, last) {
+                    There::Yes(next) => next,
+                    There::No => continue,
+                    There::Undecided => return Step::More,
+                };
+                field(Field { start: field_start, end: at, quoted: false, escaped });
+                escaped = false;
+                field_start = next;
                 continue;
             }
             match class {
                 Class::Line => {
-                    field(Field::plain(field_start, at));
-                    return end_at(data, last, cursor, at);
+                    let end = self.syntax.text_end(data, field_start, at);
+                    field(Field { start: field_start, end, quoted: false, escaped });
+                    return self.end_at(data, last, cursor, at, end);
                 }
                 Class::Quote => {
-                    if !self.opens(data, start, at) {
-                        return self.bad(data, last, cursor, start, Some(at));
+                    if !self.opens(data, first, field_start, at) {
+                        return self.bad(data, last, cursor, record, Some(at));
                     }
-                    let (close, escaped) = match self.quoted(data, last, cursor, limit) {
-                        Quoted::Closed { at, escaped } => (at, escaped),
+                    let closed = match self.quoted(data, last, cursor, record.limit) {
+                        Quoted::Closed { at: close, escaped } => {
+                            field(Field { start: at + 1, end: close, quoted: true, escaped });
+                            close
+                        }
                         Quoted::Bad { offending } => {
-                            return self.bad(data, last, cursor, start, offending);
+                            return self.bad(data, last, cursor, record, offending);
                         }
                         Quoted::More => return Step::More,
                     };
-                    field(Field { start: at + 1, end: close, quoted: true, escaped });
-                    let after = close + 1;
-                    match data.get(after) {
-                        None => {
-                            return Step::Record { end: after, next: after, bad: None };
+                    match self.behind(data, closed + 1, last) {
+                        Behind::End => {
+                            let end = closed + 1;
+                            return Step::Record { end, next: data.len(), bad: None };
                         }
-                        Some(b'\n' | b'\r') => return end_at(data, last, cursor, after),
-                        Some(_) if after >= limit => {
-                            return self.too_long(data, last, cursor, limit);
+                        Behind::Line => {
+                            return self.end_at(data, last, cursor, closed + 1, closed + 1);
                         }
-                        Some(_) => cursor.seek(after + 1),
+                        _ if closed + 1 >= record.limit => {
+                            return self.too_long(data, last, cursor, record.limit);
+                        }
+                        Behind::Delimiter(next) => {
+                            cursor.seek(next);
+                            field_start = next;
+                        }
+                        Behind::Text | Behind::Undecided => return Step::More,
                     }
-                    field_start = after + 1;
+                }
+                Class::Escape if self.syntax.escapes_text => {
+                    escaped = true;
+                    literal = Some(at + 1);
                 }
                 Class::Escape | Class::Other | Class::Delimiter => {}
             }
@@ -210,109 +259,96 @@ impl Splitter {
                 continue;
             }
             match self.syntax.class(data, at) {
-                Class::Quote => match data.get(at + 1) {
-                    None if last => return Quoted::Closed { at, escaped },
-                    None => return Quoted::More,
-                    Some(_) => match self.syntax.class(data, at + 1) {
-                        Class::Quote => {
-                            escaped = true;
-                            literal = Some(at + 1);
-                        }
-                        Class::Delimiter | Class::Line => return Quoted::Closed { at, escaped },
-                        Class::Escape | Class::Other => {
-                            return Quoted::Bad { offending: Some(at) };
-                        }
-                    },
-                },
-                Class::Escape => {
+                Class::Quote if self.syntax.class(data, at + 1) == Class::Quote => {
                     escaped = true;
                     literal = Some(at + 1);
                 }
-                Class::Delimiter | Class::Line | Class::Other => {}
+                Class::Quote => match self.behind(data, at + 1, last) {
+                    Behind::Undecided => return Quoted::More,
+                    Behind::Text => return Quoted::Bad { offending: Some(at) },
+                    Behind::End | Behind::Line | Behind::Delimiter(_) => {
+                        return Quoted::Closed { at, escaped };
+                    }
+                },
+                Class::Escape if self.escapes(data, at) => {
+                    escaped = true;
+                    literal = Some(at + 1);
+                }
+                Class::Escape | Class::Delimiter | Class::Line | Class::Other => {}
             }
         }
     }
 
-    /// A record that breaks the quote rule ends at the first line end after its start. Its code depends on
-    /// that line alone: a worker may not see what follows its chunk.
-    #[cold]
-    fn bad(
-        &self,
-        data: &[u8],
-        last: bool,
-        cursor: &mut Cursor<'_>,
-        start: usize,
-        offending: Option<usize>,
-    ) -> Step {
-        let limit = start + self.window;
-        let (end, next) = match find_line(data, start) {
-            Some(end) => match line_end(data, end, last) {
-                Some(next) => (end, next),
-                None => return Step::More,
-            },
-            None if last => (data.len(), data.len()),
-            None if data.len() > limit => return Step::TooLong,
-            None => return Step::More,
-        };
-        let code = if end > limit {
-            RejectCode::TooLarge
-        } else if offending.is_some_and(|at| at < end) {
-            RejectCode::BadQuote
-        } else {
-            RejectCode::UnterminatedQuote
-        };
-        cursor.seek(next);
-        Step::Record { end, next, bad: Some(code) }
+    /// Whether the escape at `at`, inside quotes, acts on the byte behind it.
+    #[inline]
+    pub(super) fn escapes(&self, data: &[u8], at: usize) -> bool {
+        self.syntax.escapes_text
+            || matches!(self.syntax.class(data, at + 1), Class::Quote | Class::Escape)
     }
 
-    /// A record that reaches the limit outside quotes ends at the first line end from there.
-    #[cold]
-    fn too_long(&self, data: &[u8], last: bool, cursor: &mut Cursor<'_>, limit: usize) -> Step {
-        let (end, next) = match find_line(data, limit) {
-            Some(end) => match line_end(data, end, last) {
-                Some(next) => (end, next),
-                None => return Step::More,
+    /// What stands behind a quote, if that one closes its field.
+    #[inline]
+    fn behind(&self, data: &[u8], at: usize, last: bool) -> Behind {
+        match self.syntax.class(data, at) {
+            Class::Delimiter => match self.syntax.delimiter_at(data, at, last) {
+                There::Yes(next) => Behind::Delimiter(next),
+                There::No => Behind::Text,
+                There::Undecided => Behind::Undecided,
             },
-            None if last => (data.len(), data.len()),
-            None => return Step::TooLong,
-        };
-        cursor.seek(next);
-        Step::Record { end, next, bad: Some(RejectCode::TooLarge) }
+            Class::Line => Behind::Line,
+            Class::Quote | Class::Escape => Behind::Text,
+            Class::Other if at >= data.len() && last => Behind::End,
+            Class::Other if at >= data.len() => Behind::Undecided,
+            Class::Other => match self.syntax.line_end(data, at, last) {
+                There::Yes(next) if next == data.len() && data.last() != Some(&b'\n') => {
+                    Behind::End
+                }
+                There::Yes(_) => Behind::Line,
+                There::No => Behind::Text,
+                There::Undecided => Behind::Undecided,
+            },
+        }
+    }
+
+    /// Whether what stands behind a quote lets it close its field.
+    pub(super) fn closes(&self, data: &[u8], quote: usize, last: bool) -> There {
+        match self.behind(data, quote + 1, last) {
+            Behind::Undecided => There::Undecided,
+            Behind::Text => There::No,
+            Behind::End | Behind::Line | Behind::Delimiter(_) => There::Yes(quote + 1),
+        }
     }
 
     /// Whether a quote at `at`, outside quotes, stands at a field's start.
     #[inline]
-    fn opens(&self, data: &[u8], start: usize, at: usize) -> bool {
-        at == start
-            || at.checked_sub(1).and_then(|i| data.get(i).copied()) == self.syntax.delimiter()
-    }
-}
-
-fn find_line(data: &[u8], from: usize) -> Option<usize> {
-    memchr2(b'\n', b'\r', data.get(from..)?).map(|at| from + at)
-}
-
-/// The end of the record at a line end that was a mark.
-#[inline]
-fn end_at(data: &[u8], last: bool, cursor: &mut Cursor<'_>, end: usize) -> Step {
-    match line_end(data, end, last) {
-        Some(next) => {
-            cursor.seek(next);
-            Step::Record { end, next, bad: None }
+    fn opens(&self, data: &[u8], first: usize, field_start: usize, at: usize) -> bool {
+        if self.syntax.tracks_fields {
+            return at == field_start
+                || (self.syntax.formula_text
+                    && at == field_start + 1
+                    && data.get(field_start) == Some(&b'='));
         }
-        None => Step::More,
+        at == first
+            || at.checked_sub(1).and_then(|before| data.get(before))
+                == self.syntax.delimiter.first()
     }
-}
 
-/// Where the terminator at `at` (LF, CRLF or CR) ends; `None` when a CR is all that is known of it.
-#[inline]
-pub(crate) fn line_end(data: &[u8], at: usize, last: bool) -> Option<usize> {
-    if data.get(at) == Some(&b'\n') {
-        return Some(at + 1);
-    }
-    match data.get(at + 1) {
-        Some(b'\n') => Some(at + 2),
-        Some(_) => Some(at + 1),
-        None => last.then_some(at + 1),
+    /// The end of the record at a line end at `at`, its text up to `end`.
+    #[inline]
+    fn end_at(
+        &self,
+        data: &[u8],
+        last: bool,
+        cursor: &mut Cursor<'_>,
+        at: usize,
+        end: usize,
+    ) -> Step {
+        match self.syntax.line_end(data, at, last) {
+            There::Yes(next) => {
+                cursor.seek(next);
+                Step::Record { end, next, bad: None }
+            }
+            There::No | There::Undecided => Step::More,
+        }
     }
 }

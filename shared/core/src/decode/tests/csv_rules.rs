@@ -31,9 +31,10 @@ fn quoted_line_ends_doubled_quotes_and_delimiters_are_text() {
 }
 
 #[test]
-fn an_escape_counts_inside_quotes_only() {
+fn an_escape_counts_before_a_quote_or_itself_inside_quotes() {
     let dialect = CsvDialect { escape: Some(b'\\'), ..csv() };
-    assert_eq!(rows(dialect, "\"a\\\"b\\\\\",\\c\n"), ["a\"b\\|\\c"]);
+    assert_eq!(rows(dialect.clone(), r#""a\"b\\",\c"#), [r#"a"b\|\c"#]);
+    assert_eq!(rows(dialect, r#""C:\temp","\d+, a""#), [r"C:\temp|\d+, a"]);
 }
 
 #[test]
@@ -126,7 +127,7 @@ fn only_contract_columns_are_kept_in_contract_order() {
         vec![field("b"), column("src", ColumnSource::Capture("src".to_owned())), field("a")];
     columns.push(column("c", ColumnSource::Field(names(&["z", "c"]))));
     let pipeline = pipeline(Format::Csv(csv()), columns);
-    let layout = layout(&pipeline, Some(&names(&["a", " x ", "b ", "c"])));
+    let layout = layout(&pipeline, &named(&names(&["a", " x ", "b ", "c"])));
     assert_eq!(layout.field_of_column, [Some(2), None, Some(0), Some(3)]);
     assert_eq!((&layout.new_columns, &layout.missing_columns), (&names(&["x"]), &Vec::new()));
 
@@ -134,4 +135,130 @@ fn only_contract_columns_are_kept_in_contract_order() {
     let mut all = Read::default();
     read(&mut decoder, b"1,2,3,4\n", 0..8, 8, Budget::UNLIMITED, &mut all);
     assert_eq!(shown(&all), ["3|NULL|1|4"]);
+}
+
+/// Rows of a file whose lines end with LF.
+fn lf_rows(dialect: CsvDialect, text: &str) -> Vec<String> {
+    let mut feed = csv_feed(dialect, 2);
+    feed.name = "lf".to_owned();
+    shown(&read_all(&feed, &Limits::default(), text.as_bytes()))
+}
+
+#[test]
+fn a_lone_cr_is_text_where_lines_end_with_lf() {
+    assert_eq!(lf_rows(csv(), "1,a\rb\n2,c\r\n3,d\r\r\n"), ["1|a\rb", "2|c", "3|d"]);
+    assert_eq!(lf_rows(csv(), "1,\"a\"\r\n2,\"b\"\r\n"), ["1|a", "2|b"]);
+    assert_eq!(lf_rows(csv(), "1,\"a\"\rx\n2,b\n"), ["!bad_quote", "2|b"]);
+    assert_eq!(lf_rows(csv(), "1,a\n2,b\r"), ["1|a", "2|b"], "half of a line end");
+}
+
+#[test]
+fn what_stands_inside_a_broken_quoted_field_is_no_row() {
+    let text = "1,\"he said \\\"no\\\" here,\nDear all, see below\nend\"\n2,plain\n";
+    assert_eq!(rows(csv(), text), ["!bad_quote", "2|plain"]);
+    // The field is closed at the line's end: an even number of quotes.
+    assert_eq!(rows(csv(), "1,\"Left\" valve\n2,a\n3,5\"\n"), ["!bad_quote", "2|a", "!bad_quote"]);
+    // A quote that can open says that the one before was stray.
+    let text = "1,\"he said \"no\" here,\n2,a\n3,\"b\"\n4,c\"\n";
+    assert_eq!(rows(csv(), text), ["!bad_quote", "2|a", "3|b", "!bad_quote"]);
+}
+
+#[test]
+fn a_quoted_field_over_the_limit_is_one_record() {
+    let limits = Limits { record_bytes_max: 40, ..Limits::default() };
+    let text = format!("A,\"x\"\nB,\"{}0\"\nC,\"y\"\n", "1.5 1.5,\n".repeat(15));
+    let read = read_all(&csv_feed(csv(), 2), &limits, text.as_bytes());
+    assert_eq!(shown(&read), ["A|x", "!too_large", "C|y"]);
+}
+
+fn text_escapes() -> CsvDialect {
+    CsvDialect {
+        delimiter: b'\t',
+        quote: None,
+        escape: Some(b'\\'),
+        escapes: Escapes::Text,
+        null: vec!["\\N".to_owned()],
+        ..csv()
+    }
+}
+
+#[test]
+fn escapes_outside_quotes_stand_for_what_a_field_cannot_hold() {
+    let rows = |text: &str| rows(text_escapes(), text);
+    assert_eq!(rows("a\\nb\\tc\t\\\\x\\'\n"), ["a\nb\tc|\\x'"]);
+    assert_eq!(rows("a\\\nb\tc\\\td\n"), ["a\nb|c\td"]);
+    assert_eq!(rows("a\\0b\tc\n1\t2\n"), ["!bad_escape", "1|2"]);
+    assert_eq!(rows("a\\x41\tc\nb\\q\tc\n"), ["!bad_escape", "!bad_escape"]);
+    assert_eq!(rows("a\tb\\"), ["!bad_escape"], "an escape of nothing");
+    let read = read_all(&csv_feed(text_escapes(), 2), &Limits::default(), b"\\N\t\\\\N\n");
+    let cells = vec![Some(("\\N".to_owned(), false)), Some(("\\N".to_owned(), true))];
+    assert_eq!(read.items[0].result, Ok(cells), "the first means NULL, the second is a text");
+}
+
+#[test]
+fn quoted_fields_can_hold_escapes_for_control_characters_too() {
+    let dialect = CsvDialect { quote: Some(b'"'), delimiter: b',', ..text_escapes() };
+    assert_eq!(rows(dialect, "\"say \\\"hi\\\"\",\"a\\\nb\\tc\"\n"), ["say \"hi\"|a\nb\tc"]);
+}
+
+#[test]
+fn a_delimiter_of_several_characters_is_one() {
+    let dialect = |rest: &str| CsvDialect { delimiter: b'|', delimiter_rest: rest.into(), ..csv() };
+    assert_eq!(rows(dialect("|"), "a|b||\"c||d\"\n1|||2\n"), ["a|b|c||d", "1||2"]);
+    assert_eq!(rows(dialect("~|"), "a|~b|~|c\n"), ["a|~b|c"]);
+}
+
+#[test]
+fn lines_of_delimiters_alone_and_comments_are_no_records() {
+    let dialect = CsvDialect { comment: vec!["#".into(), "--".into()], ..csv() };
+    let feed = csv_feed(dialect, 2);
+    let read = read_all(&feed, &Limits::default(), b"# a,b,c\n1,a\n,\n , \n--\n, ,,\n2,#\n,x\n");
+    assert_eq!((shown(&read), read.blank_lines), (names(&["1|a", " | ", "2|#", "|x"]), 4));
+}
+
+#[test]
+fn a_blank_line_is_null_where_a_file_has_one_column() {
+    let dialect = CsvDialect { blank_lines: BlankLines::Null, ..csv() };
+    let feed = csv_feed(dialect, 1);
+    let read = read_all(&feed, &Limits::default(), b"a\n\n\"\"\r\n\r\nb\n");
+    assert_eq!(shown(&read), ["a", "", "", "", "b"]);
+    let quoted: Vec<bool> =
+        read.items.iter().map(|item| item.result.clone().unwrap()[0].clone().unwrap().1).collect();
+    assert_eq!(quoted, [false, false, true, false, false]);
+}
+
+#[test]
+fn a_delimiter_at_the_end_of_each_record_can_be_declared() {
+    let dialect = CsvDialect { trailing_delimiter: true, ..csv() };
+    assert_eq!(rows(dialect, "1,a,\n2,b\n3,c,x\n4,,\n"), ["1|a", "2|b", "!field_count", "4|"]);
+}
+
+#[test]
+fn the_formula_that_keeps_a_text_is_read_as_the_text() {
+    let dialect = CsvDialect { formula_text: true, ..csv() };
+    assert_eq!(rows(dialect, "=\"007\",\"=\"\"08\"\"\"\n=1,\"=x\"\n"), ["007|08", "=1|=x"]);
+}
+
+#[test]
+fn repairs_are_counted_by_kind() {
+    let dialect = CsvDialect { ragged: Ragged::Lenient, ..csv() };
+    let mut decoder = decoder(&csv_feed(dialect, 2), &Limits::default());
+    let decoded = decoder.decode(b"1\n1,2\n1,2,\n1,2,3\n1,2,,\n".to_vec(), true, Budget::UNLIMITED);
+    let expected = Repairs { fields_added: 1, empty_fields_dropped: 2, fields_dropped: 1 };
+    assert_eq!(decoded.counts.repairs, expected);
+}
+
+#[test]
+fn the_header_in_the_middle_of_a_file_is_rejected_by_its_name() {
+    use super::super::{HeaderRead, header};
+    let feed = csv_feed(csv(), 2);
+    let file = "\u{feff}a,b\r\n1,x\r\n\u{feff}a,b\r\n2,y\r\na,b\r\n\u{feff}3,z\r\n".as_bytes();
+    let Ok(HeaderRead::Read(header)) = header(&feed.source, file, true, &Limits::default()) else {
+        panic!("a header");
+    };
+    let mut decoder = Decoder::new(&feed, Arc::new(layout(&feed, &header)), &Limits::default());
+    let mut all = Read::default();
+    let data = &file[header.data_start..];
+    read(&mut decoder, data, 0..data.len(), data.len(), Budget::UNLIMITED, &mut all);
+    assert_eq!(shown(&all), ["1|x", "!repeated_header", "2|y", "!repeated_header", "3|z"]);
 }

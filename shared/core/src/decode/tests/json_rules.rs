@@ -55,13 +55,13 @@ fn what_is_no_single_object_is_bad_json() {
         "{\"a\":1",
         "{\"a\":\"\t\"}",
         "// x",
-        "\u{feff}{}",
         "{\"a\":1,\"a\":1}",
         "{\"z\":1,\"z\":1}",
         "{\"z\":1,\"\\u007a\":1}",
     ] {
         assert_eq!(rows(line), ["!bad_json"], "{line}");
     }
+    assert_eq!(rows("\u{feff}{}"), ["NULL|NULL"], "a mark between files that were joined");
 }
 
 #[test]
@@ -83,7 +83,10 @@ fn depth_is_bounded() {
 #[test]
 fn unknown_fields_follow_the_policy() {
     let mut feed = feed();
-    feed.source.format = Format::Jsonl(JsonlOptions { unknown_fields: UnknownFields::Reject });
+    feed.source.format = Format::Jsonl(JsonlOptions {
+        unknown_fields: UnknownFields::Reject,
+        ..JsonlOptions::default()
+    });
     let read = read_all(&feed, &Limits::default(), b"{\"a\":1}\n{\"a\":1,\"z\":1}\n{\"a\":2}\n");
     assert_eq!(shown(&read), ["1|NULL", "!unknown_field", "2|NULL"]);
 }

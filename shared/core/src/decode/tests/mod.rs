@@ -10,8 +10,8 @@ mod reference;
 
 use std::sync::Arc;
 
-use super::{Budget, Decoder, layout};
-use crate::block::{Digest, Limits, RejectCode};
+use super::{Budget, Decoder, Header, layout};
+use crate::block::{Digest, Limits, LineEnd, RejectCode, Repairs};
 use crate::pipeline::*;
 
 /// The cells of a good row, or the defect with its fields found and its column.
@@ -36,19 +36,11 @@ struct Read {
 }
 
 fn csv() -> CsvDialect {
-    CsvDialect {
-        delimiter: b',',
-        quote: Some(b'"'),
-        escape: None,
-        header: true,
-        skip_lines: 0,
-        null: vec![String::new()],
-        ragged: Ragged::Reject,
-    }
+    CsvDialect::default()
 }
 
 fn jsonl() -> Format {
-    Format::Jsonl(JsonlOptions { unknown_fields: UnknownFields::Ignore })
+    Format::Jsonl(JsonlOptions::default())
 }
 
 fn column(name: &str, from: ColumnSource) -> Column {
@@ -100,6 +92,16 @@ fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
+/// A header with these names.
+fn named(names: &[String]) -> Header {
+    Header { names: Some(names.to_vec()), ..Header::default() }
+}
+
+/// Lines of a feed that is called `lf` end with LF alone.
+fn line_end(pipeline: &Pipeline) -> LineEnd {
+    if pipeline.name == "lf" { LineEnd::Lf } else { LineEnd::Any }
+}
+
 /// A CSV feed whose file has exactly the contract's columns `a`, `b`, ...
 fn csv_feed(dialect: CsvDialect, columns: usize) -> Pipeline {
     let columns = ["a", "b", "c", "d"].iter().take(columns).map(|name| field(name)).collect();
@@ -108,7 +110,8 @@ fn csv_feed(dialect: CsvDialect, columns: usize) -> Pipeline {
 
 fn decoder(pipeline: &Pipeline, limits: &Limits) -> Decoder {
     let names: Vec<String> = pipeline.columns.iter().map(|column| column.name.clone()).collect();
-    Decoder::new(pipeline, Arc::new(layout(pipeline, Some(&names))), limits)
+    let header = Header { line_end: line_end(pipeline), ..named(&names) };
+    Decoder::new(pipeline, Arc::new(layout(pipeline, &header)), limits)
 }
 
 /// Decodes `data[range]` in blocks of `block` bytes, each grown until it yields something. Stops at the end

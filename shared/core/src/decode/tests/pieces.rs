@@ -69,6 +69,13 @@ const CSV: &[&[u8]] = &[
     b"\xFF",
     b"long text",
     b"a,b\n",
+    b"=\"",
+    b"\xEF\xBB\xBF",
+    b"\\\n",
+    b"\\,",
+    b"aa",
+    b",,",
+    b",b",
     b"\n\n",
 ];
 
@@ -83,6 +90,7 @@ const JSON: &[&[u8]] = &[
     b"\r",
     b" ",
     b"\t",
+    b"\xEF\xBB\xBF",
     b"{\"a\":{}}",
     b"{\"a\":1,\"a\":2}",
     b"x",
@@ -99,17 +107,32 @@ const TEXT: &[&[u8]] = &[b"a", b",", b"\"", b"\r\n", b"\n", b"\r", "é".as_bytes
 fn dialect() -> impl Strategy<Value = CsvDialect> {
     let quote = prop_oneof![9 => Just(Some(b'"')), 1 => Just(None)];
     let escape = prop_oneof![2 => Just(None), 1 => Just(Some(b'\\'))];
+    let escapes = prop::sample::select(vec![Escapes::Quotes, Escapes::Text]);
     let ragged = prop::sample::select(vec![Ragged::Reject, Ragged::Pad, Ragged::Lenient]);
-    (quote, escape, ragged).prop_map(|(quote, escape, ragged)| CsvDialect {
-        quote,
-        escape,
-        ragged,
-        ..csv()
-    })
+    let rest = prop_oneof![3 => Just(""), 1 => Just(","), 1 => Just("b")];
+    let blank_lines = prop_oneof![3 => Just(BlankLines::Skip), 1 => Just(BlankLines::Null)];
+    let comment = prop_oneof![3 => Just(vec![]), 1 => Just(vec!["aa".to_owned(), " ".to_owned()])];
+    let flags = (any::<bool>(), any::<bool>());
+    (quote, escape, escapes, ragged, rest, blank_lines, comment, flags).prop_map(
+        |(quote, escape, escapes, ragged, rest, blank_lines, comment, flags)| CsvDialect {
+            quote,
+            escape,
+            escapes,
+            ragged,
+            delimiter_rest: rest.to_owned(),
+            blank_lines,
+            comment,
+            trailing_delimiter: flags.0,
+            formula_text: flags.1,
+            null: vec![],
+            ..csv()
+        },
+    )
 }
 
 fn scan(pipeline: &Pipeline, limits: &Limits, data: &[u8], piece: usize) -> Vec<PlannedChunk> {
-    let mut scanner = ChunkScanner::new(&pipeline.source.format, limits, 0);
+    let format = &pipeline.source.format;
+    let mut scanner = ChunkScanner::new(format, line_end(pipeline), limits, 0);
     let mut ranges = Vec::new();
     for piece in data.chunks(piece) {
         scanner.push(piece);
@@ -193,16 +216,22 @@ proptest! {
     #[test]
     fn any_csv_reads_the_same_however_it_is_cut(
         data in soup(CSV, 30), dialect in dialect(), cuts in cuts(), width in 1_usize..4,
+        lf in any::<bool>(),
     ) {
-        let pipeline = csv_feed(dialect.clone(), width);
+        let mut pipeline = csv_feed(dialect.clone(), width);
+        pipeline.name = if lf { "lf" } else { "any" }.to_owned();
         let whole = read_all(&pipeline, &limits(&cuts), &data);
-        prop_assert_eq!(&whole, &reference::read(&dialect, &limits(&cuts), &data, width));
+        let expected = reference::read(&dialect, line_end(&pipeline), &limits(&cuts), &data, width);
+        prop_assert_eq!(&whole, &expected);
         check_cuts(&pipeline, &cuts, &data, &whole);
     }
 
     #[test]
-    fn any_jsonl_reads_the_same_however_it_is_cut(data in soup(JSON, 12), cuts in cuts()) {
-        let pipeline = pipeline(jsonl(), vec![field("a"), field("b"), field("c")]);
+    fn any_jsonl_reads_the_same_however_it_is_cut(
+        data in soup(JSON, 12), cuts in cuts(), lf in any::<bool>(),
+    ) {
+        let mut pipeline = pipeline(jsonl(), vec![field("a"), field("b"), field("c")]);
+        pipeline.name = if lf { "lf" } else { "any" }.to_owned();
         let whole = read_all(&pipeline, &limits(&cuts), &data);
         check_cuts(&pipeline, &cuts, &data, &whole);
     }

@@ -9,7 +9,6 @@ use crate::archive::fixture::archived;
 use crate::check::fixture::{column, layout, pipeline};
 use crate::pipeline::{
     ArchivePolicy, ColumnSource, ColumnType, CsvDialect, Format, JsonlOptions, TimestampFormat,
-    UnknownFields,
 };
 
 /// Orders: `id`, `amount` and `currency`, a date, a timestamp, a nullable note.
@@ -33,7 +32,7 @@ fn orders() -> Pipeline {
 /// The same as JSON Lines; `amount` may be called `Betrag`.
 fn json_orders() -> Pipeline {
     let mut pipeline = orders();
-    let options = JsonlOptions { unknown_fields: UnknownFields::Ignore };
+    let options = JsonlOptions::default();
     pipeline.source.format = Format::Jsonl(options);
     pipeline
 }

@@ -94,7 +94,7 @@ fn the_json_schema_has_the_keys_that_are_read() {
     let mut expected = vec![
         read(&KEYS),
         read(&source::KEYS),
-        read(&source::CSV_KEYS),
+        read(&csv::KEYS),
         read(&source::JSONL_KEYS),
         read(&columns::KEYS),
         read(&sink::KEYS),

@@ -108,7 +108,13 @@ fn json_lines_and_csv_without_quotes_are_read() {
     let jsonl = parse_text(&jsonl).expect("parses").pipeline.source.format;
     let plain = parse_text(&plain).expect("parses").pipeline.source.format;
 
-    assert_eq!(jsonl, Format::Jsonl(JsonlOptions { unknown_fields: UnknownFields::Reject }));
+    assert_eq!(
+        jsonl,
+        Format::Jsonl(JsonlOptions {
+            unknown_fields: UnknownFields::Reject,
+            ..JsonlOptions::default()
+        })
+    );
     assert!(matches!(plain, Format::Csv(CsvDialect { quote: None, header: false, .. })));
 }
 
@@ -148,4 +154,34 @@ fn json_that_is_no_pipeline_is_refused() {
     assert!(matches!(Pipeline::from_json("{}"), Err(CanonicalError::Json(_))));
     let refused = Pipeline::from_json(&pipeline.to_json());
     assert!(matches!(refused, Err(CanonicalError::Pattern(_))));
+}
+
+#[test]
+fn a_dialect_is_a_name_that_single_keys_change() {
+    let dialect = |csv: &str| {
+        let text = MINIMAL.replace("format = \"csv\"", &format!("format = \"csv\"\n{csv}"));
+        let parsed = parse_text(&text).unwrap_or_else(|e| panic!("{e}"));
+        let Format::Csv(dialect) = parsed.pipeline.source.format else { panic!("csv") };
+        dialect
+    };
+    let spark = dialect("csv = \"spark\"");
+    assert_eq!(spark, CsvDialect { escape: Some(b'\\'), ..CsvDialect::default() });
+    let mysql = dialect("csv = { dialect = \"mysql\", delimiter = \",\", quote = \"\\\"\" }");
+    assert_eq!((mysql.header, mysql.escapes, mysql.quote), (false, Escapes::Text, Some(b'"')));
+    assert_eq!((mysql.separator(), mysql.null), (",".to_owned(), vec!["\\N".to_owned()]));
+    let several = dialect("csv = { delimiter = \"~|~\", comment = \"#\", header_lines = 2 }");
+    assert_eq!((several.separator(), several.header_lines), ("~|~".to_owned(), 2));
+    for (name, _) in csv::DIALECTS {
+        dialect(&format!("csv = \"{name}\""));
+        assert!(csv::dialect(name).is_some(), "{name}");
+    }
+}
+
+#[test]
+fn keys_that_came_later_do_not_change_the_hash_of_a_pipeline_without_them() {
+    let text = serde_json::to_string(&CsvDialect::default()).unwrap();
+    let expected = r#"{"delimiter":44,"quote":34,"escape":null,"header":true,"skip_lines":0,"null":[""],"ragged":"reject"}"#;
+    assert_eq!(text, expected);
+    let text = serde_json::to_string(&JsonlOptions::default()).unwrap();
+    assert_eq!(text, r#"{"unknown_fields":"ignore"}"#);
 }
