@@ -21,7 +21,7 @@ pub struct DateText {
 impl DateText {
     pub(super) fn new(text: &str) -> Result<DateText, String> {
         let format = Formats::One(text.to_owned());
-        Ok(DateText { text: text.to_owned(), format: DateFormat::new(Some(&format), true)? })
+        Ok(DateText { text: text.to_owned(), format: DateFormat::new(Some(&format), false)? })
     }
 
     /// The strftime format.

@@ -139,14 +139,16 @@ fn clash(at: At, name: &str, decimal: char, report: &mut Report) {
 }
 
 fn check_affixes(reading: &Reading, column: &str, at: At, report: &mut Report) {
-    let separators = [reading.decimal_separator.unwrap_or('.'), reading.thousands.unwrap_or('0')];
-    let wrong = reading.affix.iter().find(|affix| affix.contains(separators));
+    let decimal = reading.decimal_separator.unwrap_or('.');
+    let is_separator = |c: char| c == decimal || Some(c) == reading.thousands;
+    // `Fr.` cannot be mistaken, but a point before `.5` can.
+    let wrong = reading.affix.iter().find(|affix| affix.chars().all(is_separator));
     let name = dotted(&dotted("columns", column), "affix");
     if let Some(affix) = wrong
         && !report.names(&name)
     {
-        let what = format!("{} holds a separator of the number itself", quoted(affix));
-        report.problem(at, &name, what, "texts without it");
+        let what = format!("{} is a separator of the number itself", quoted(affix));
+        report.problem(at, &name, what, "another text");
     }
 }
 

@@ -321,10 +321,10 @@ const READING_CASES: &[Case] = &[
     (COLUMNS, "x = { type = \"int8\", affix = [\"m2\"] }", "columns.x.affix", "digit", "EUR"),
     (
         COLUMNS,
-        "x = { type = \"int8\", affix = [\"Fr.\"] }",
+        "x = { type = \"int8\", affix = [\"Fr.\", \".\"] }",
         "columns.x.affix",
-        "separator",
-        "without it",
+        "separator of",
+        "another text",
     ),
     (
         COLUMNS,
