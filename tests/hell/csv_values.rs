@@ -34,7 +34,10 @@ fn numbers_are_exact_or_rejected() {
             ("1 000", None),
             ("\"1,5\"", None),
             ("\"1,000\"", None),
-            ("1.0", None),
+            ("1.0", Some("1")),
+            ("5.", Some("5")),
+            ("9007199254740993.00", Some("9007199254740993")),
+            ("4.5", None),
             ("1e3", None),
             ("0x10", None),
             ("NaN", None),
@@ -59,6 +62,10 @@ fn numbers_are_exact_or_rejected() {
             ("0.10000", Some("0.10")),
             ("-0.00", Some("0.00")),
             ("1e400", None),
+            ("1.5E+3", Some("1500.00")),
+            ("-2.50e-1", Some("-0.25")),
+            ("0E-15", Some("0.00")),
+            ("1E-3", None),
             ("NaN", None),
             ("\"1,5\"", None),
             ("€1.00", None),
@@ -72,7 +79,8 @@ fn numbers_are_exact_or_rejected() {
         &[
             ("1e400", None),
             ("-1e400", None),
-            ("1e-400", Some("0")),
+            ("1e-400", None),
+            ("0e-400", Some("0")),
             ("-0", Some("-0")),
             ("NaN", Some("NaN")),
             ("inf", Some("inf")),
@@ -86,7 +94,16 @@ fn numbers_are_exact_or_rejected() {
     reads(
         "",
         "\"bool\"",
-        &[("true", Some("true")), ("0", Some("false")), ("yes", None), ("2", None)],
+        &[
+            ("true", Some("true")),
+            ("0", Some("false")),
+            ("Yes", Some("true")),
+            ("f", Some("false")),
+            ("OFF", Some("false")),
+            ("2", None),
+            ("-1", None),
+            ("ja", None),
+        ],
     );
 }
 
@@ -105,7 +122,9 @@ fn days_and_times_that_never_were_are_rejected() {
             ("24-01-31", None),
             ("01/02/2024", None),
             ("2024-1-2", None),
-            ("2024-01-02T00:00:00Z", None),
+            ("2024-01-02T00:00:00Z", Some("2024-01-02")),
+            ("2024-01-02 00:00:00.000", Some("2024-01-02")),
+            ("2024-01-02T00:00:01Z", None),
             ("20240102", None),
         ],
     );

@@ -107,6 +107,7 @@ pub fn poison(
         fields_found: None,
         earlier: length,
         refusal: None,
+        finding: None,
     };
     let archive = |error: crate::archive::ArchiveError| EngineError::Archive(error.to_string());
     let mut writer = ArchiveWriter::new(contract, &setup.layout, archive_context(setup));

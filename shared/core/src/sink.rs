@@ -151,6 +151,7 @@ fn remove(
             row: found.ok(),
             fields_found: None,
             earlier: 0,
+            finding: None,
             refusal: Some(refusal.reason),
         });
     }

@@ -34,11 +34,15 @@ impl Source<'_> {
         let columns = self.contract.checked.iter().zip(self.contract.columns()).zip(cells);
         let keys = columns.filter(|((_, declared), _)| declared.key);
         keys.map(|((column, declared), cell)| {
-            let text = match &column.capture {
-                Some(name) => self.context.captures.get(name).map(String::as_bytes),
-                None => column.reader.text(*cell, &self.decoded.buffer),
+            let (text, literal) = match &column.capture {
+                Some(name) => (self.context.captures.get(name).map(String::as_bytes), false),
+                None => {
+                    let reader = &column.reader;
+                    (reader.text(*cell, &self.decoded.buffer), reader.is_literal(*cell))
+                }
             };
-            let value = text.map_or(Value::Null, |text| shown(column, declared.archive, text));
+            let shown = |text| shown(column, declared.archive, text, literal);
+            let value = text.map_or(Value::Null, shown);
             (column.name.clone(), value)
         })
         .collect()
@@ -46,12 +50,12 @@ impl Source<'_> {
 }
 
 /// A value that is none of its type is shown as text.
-fn shown(column: &CheckedColumn, policy: ArchivePolicy, text: &[u8]) -> Value {
+fn shown(column: &CheckedColumn, policy: ArchivePolicy, text: &[u8], literal: bool) -> Value {
     match policy {
         ArchivePolicy::Mask => Value::from("***"),
         ArchivePolicy::Hash => Value::from(short_hash(text)),
         ArchivePolicy::Full => {
-            let typed = column.kind.json(text);
+            let typed = column.json(text, literal);
             typed.unwrap_or_else(|| Value::from(String::from_utf8_lossy(text)))
         }
     }

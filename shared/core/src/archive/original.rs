@@ -49,8 +49,16 @@ pub fn shown(
         None => (decoded.defects.first()?.record, None),
     };
     let code = RejectCode::Type;
-    let reject =
-        Reject { record, code, column: None, row, fields_found: None, earlier: 0, refusal: None };
+    let reject = Reject {
+        record,
+        code,
+        column: None,
+        row,
+        fields_found: None,
+        earlier: 0,
+        refusal: None,
+        finding: None,
+    };
     raw_data(contract, layout, &decoded, &reject)
 }
 

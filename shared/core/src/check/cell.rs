@@ -13,6 +13,8 @@ pub(crate) struct CellReader {
     pub(crate) null_texts: Vec<Vec<u8>>,
     /// Quoted texts are NULL as well.
     pub(crate) null_quoted: bool,
+    /// Unquoted texts are numbers and words of JSON.
+    pub(crate) json: bool,
 }
 
 impl CellReader {
@@ -32,6 +34,12 @@ impl CellReader {
         Some(text)
     }
 
+    /// Whether the text is written as JSON says, not as the column does.
+    #[inline]
+    pub(crate) fn is_literal(&self, cell: Cell) -> bool {
+        self.json && !cell.is_quoted()
+    }
+
     #[inline]
     fn means_null(&self, text: &[u8]) -> bool {
         if text.is_empty() {
@@ -42,7 +50,7 @@ impl CellReader {
 }
 
 /// Without the spaces and tabs at both ends.
-fn trim(text: &[u8]) -> &[u8] {
+pub(crate) fn trim(text: &[u8]) -> &[u8] {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
     let start = text.iter().take_while(|byte| blank(byte)).count();
     let rest = text.get(start..).unwrap_or_default();

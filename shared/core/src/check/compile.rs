@@ -1,16 +1,21 @@
 //! A column of the pipeline file into a [`CheckedColumn`]: every literal is read by the rules of the type.
 
+use std::str::FromStr as _;
+
 use chrono_tz::Tz;
 use regex::bytes::Regex;
 
 use super::cell::CellReader;
+use super::civil::Finer;
 use super::column::{CheckedColumn, Kind, Rules, TextRules, TextSet, arrow_type};
 use super::contract::ColumnProblem;
 use super::format::{DateFormat, InstantFormat, TimeFormat};
+use super::notation::{Notation, Words};
 use super::number;
 use super::reason::type_name;
+use super::zone::WallClock;
 use crate::block::RejectCode;
-use crate::pipeline::{Column, ColumnSource, ColumnType, Format};
+use crate::pipeline::{Column, ColumnSource, ColumnType, Format, LocalTime};
 
 /// Compiles one column; what is wrong with it goes to `problems`.
 pub(super) fn column(
@@ -43,15 +48,37 @@ pub(super) fn column(
             .filter(|text| !text.is_empty())
             .map(|t| t.clone().into())
             .collect(),
+        json: matches!((&column.from, format), (ColumnSource::Field(_), Format::Jsonl(_))),
     };
+    let notation = if is_number(&column.data_type) { Notation::of(&column.reading) } else { None };
     Some(CheckedColumn {
         name: column.name.clone(),
         capture,
         nullable: column.nullable,
         reader,
         data_type: arrow_type(&column.data_type),
+        notation,
         kind: kind?,
     })
+}
+
+fn is_number(data_type: &ColumnType) -> bool {
+    match data_type {
+        ColumnType::Int(_)
+        | ColumnType::UInt(_)
+        | ColumnType::Float(_)
+        | ColumnType::Decimal { .. } => true,
+        ColumnType::Bool
+        | ColumnType::String
+        | ColumnType::Date { .. }
+        | ColumnType::Time { .. }
+        | ColumnType::Timestamp { .. } => false,
+    }
+}
+
+/// What is said of a name that is no zone.
+pub(super) fn no_zone(name: &str) -> String {
+    format!("{name:?} is no IANA time zone: write one like Europe/Berlin")
 }
 
 struct Compiler<'a> {
@@ -72,7 +99,12 @@ impl Compiler<'_> {
         Some(match &self.column.data_type {
             ColumnType::Bool => {
                 self.refuse_bounds("a bool has no range");
-                Kind::Bool(self.rules(number::boolean))
+                let words = Words::of(&self.column.reading);
+                let rules = self.rules(|text| match &words {
+                    Some(words) => words.parse(text, true),
+                    None => number::boolean(text),
+                });
+                Kind::Bool(words, rules)
             }
             ColumnType::Int(8) => Kind::Int8(self.rules(number::int)),
             ColumnType::Int(16) => Kind::Int16(self.rules(number::int)),
@@ -91,24 +123,35 @@ impl Compiler<'_> {
             }
             ColumnType::String => return None,
             ColumnType::Date { format } => {
-                let format = DateFormat::new(format.as_deref());
-                let format = self.format(format)?;
+                let drop_time = self.column.reading.drop_time_of_day;
+                let format = self.format(DateFormat::new(format.as_ref(), drop_time))?;
                 let rules = self.rules(|text| format.parse(text));
                 Kind::Date(format, rules)
             }
             ColumnType::Time { format } => {
-                let format = TimeFormat::new(format.as_deref());
-                let format = self.format(format)?;
+                let format = self.format(TimeFormat::new(format.as_ref(), self.finer()))?;
                 let rules = self.rules(|text| format.parse(text));
                 Kind::Time(format, rules)
             }
             ColumnType::Timestamp { format } => {
-                let format = InstantFormat::new(format, zone);
-                let format = self.format(format)?;
+                let doubtful = self.column.reading.local_time.unwrap_or(LocalTime::Reject);
+                let clock = WallClock::new(self.zone().or(zone), doubtful);
+                let format = self.format(InstantFormat::new(format, clock, self.finer()))?;
                 let rules = self.rules(|text| format.parse(text));
                 Kind::Timestamp(format, rules)
             }
         })
+    }
+
+    fn finer(&self) -> Finer {
+        if self.column.reading.truncate_subsecond { Finer::Cut } else { Finer::Refuse }
+    }
+
+    /// The column's own zone.
+    fn zone(&mut self) -> Option<Tz> {
+        let name = self.column.reading.timezone.as_deref()?;
+        let zone = Tz::from_str(name);
+        zone.map_err(|_| self.problem("timezone", no_zone(name))).ok()
     }
 
     fn format<F>(&mut self, format: Result<F, String>) -> Option<F> {
@@ -123,7 +166,7 @@ impl Compiler<'_> {
     ) -> Option<T> {
         let value = parse(text.as_bytes());
         if value.is_none() {
-            let name = type_name(&self.column.data_type);
+            let name = type_name(self.column);
             self.problem(key, format!("{text:?} is not {name}"));
         }
         value

@@ -43,6 +43,7 @@ pub struct Contract {
     pub(crate) archive_raw: ArchiveRaw,
     columns: Vec<Column>,
     encoding: String,
+    timezone: Option<String>,
     schema: SchemaRef,
 }
 
@@ -55,18 +56,11 @@ impl Contract {
         let mut problems = Vec::new();
         let source = &pipeline.source;
         let zone = source.timezone.as_deref().and_then(|name| {
-            let message =
-                |_| format!("{name:?} is no IANA time zone: write one like Europe/Berlin");
-            Tz::from_str(name)
-                .map_err(message)
-                .map_err(|message| {
-                    problems.push(ColumnProblem {
-                        column: String::new(),
-                        key: "timezone",
-                        message,
-                    });
-                })
-                .ok()
+            let problem = |_| {
+                let (column, message) = (String::new(), compile::no_zone(name));
+                problems.push(ColumnProblem { column, key: "timezone", message });
+            };
+            Tz::from_str(name).map_err(problem).ok()
         });
         let columns = pipeline.columns.iter();
         let checked: Vec<_> = columns
@@ -88,6 +82,7 @@ impl Contract {
             archive_raw: pipeline.errors.archive_raw,
             columns: pipeline.columns.clone(),
             encoding: source.encoding.clone(),
+            timezone: source.timezone.clone(),
             schema: Arc::new(schema),
         })
     }
@@ -118,6 +113,11 @@ impl Contract {
 
     pub(crate) fn encoding(&self) -> &str {
         &self.encoding
+    }
+
+    /// The zone of the source.
+    pub(crate) fn timezone(&self) -> Option<&str> {
+        self.timezone.as_deref()
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::block::{Cell, Decoded, Layout, Record};
 use crate::pipeline::{
     ArchivePolicy, ArchiveRaw, Column, ColumnSource, ColumnType, CsvDialect, ErrorPolicy, Format,
-    OnMissingColumn, OnNewColumn, ParquetSink, Pipeline, Replaces, Sink, Source,
+    OnMissingColumn, OnNewColumn, ParquetSink, Pipeline, Reading, Replaces, Sink, Source,
 };
 
 /// A required column without rules.
@@ -23,6 +23,7 @@ pub(crate) fn column(name: &str, data_type: ColumnType) -> Column {
         min_length: None,
         max_length: None,
         archive: ArchivePolicy::Full,
+        reading: Reading::default(),
     }
 }
 

@@ -106,7 +106,7 @@ pub(crate) struct FixedLane<'a, T, P> {
 impl<'a, T, P> FixedLane<'a, T, P>
 where
     T: Copy + Default + PartialOrd + 'static,
-    P: Fn(&[u8]) -> Option<T>,
+    P: Fn(&[u8], bool) -> Option<T>,
 {
     /// `rows` is how many rows may be kept.
     pub(crate) fn new(
@@ -131,12 +131,12 @@ where
         }
     }
 
-    /// The value of a text: NULL takes the default.
+    /// The value of a text: NULL takes the default. `literal`: it is a number or a word of JSON.
     #[inline]
-    fn push(&mut self, text: Option<&[u8]>, verdict: &mut Verdict) {
+    fn push(&mut self, text: Option<&[u8]>, literal: bool, verdict: &mut Verdict) {
         let value = match text {
             Some(text) => {
-                let value = (self.parse)(text);
+                let value = (self.parse)(text, literal);
                 if value.is_none() {
                     verdict.fail(RejectCode::Type, self.column.number);
                 }
@@ -151,10 +151,10 @@ where
 
     fn repeat(&mut self, text: Option<&[u8]>, verdicts: &mut [Verdict]) {
         let Some(text) = text else {
-            verdicts.iter_mut().for_each(|verdict| self.push(None, verdict));
+            verdicts.iter_mut().for_each(|verdict| self.push(None, false, verdict));
             return;
         };
-        let value = *self.constant.get_or_insert_with(|| (self.parse)(text));
+        let value = *self.constant.get_or_insert_with(|| (self.parse)(text, false));
         if value.is_none() {
             for verdict in verdicts.iter_mut() {
                 verdict.fail(RejectCode::Type, self.column.number);
@@ -168,7 +168,7 @@ where
 impl<'a, T, P> Lane<'a> for FixedLane<'a, T, P>
 where
     T: Copy + Default + PartialOrd + 'static,
-    P: Fn(&[u8]) -> Option<T>,
+    P: Fn(&[u8], bool) -> Option<T>,
 {
     fn cast(&mut self, tile: Tile<'a>, verdicts: &mut [Verdict]) {
         self.tile.clear();
@@ -178,8 +178,8 @@ where
             return self.repeat(text, verdicts);
         }
         for (cell, verdict) in tile.column(self.column.index).zip(verdicts) {
-            let text = self.column.reader.text(cell, tile.buffer);
-            self.push(text, verdict);
+            let reader = self.column.reader;
+            self.push(reader.text(cell, tile.buffer), reader.is_literal(cell), verdict);
         }
     }
 

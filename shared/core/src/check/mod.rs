@@ -12,11 +12,16 @@ pub(crate) mod civil;
 pub(crate) mod column;
 mod compile;
 mod contract;
+mod epoch;
+mod finding;
 pub(crate) mod format;
 mod lane;
+pub(crate) mod notation;
 pub(crate) mod number;
 mod reason;
+pub(crate) mod strftime;
 mod text_lane;
+pub(crate) mod zone;
 
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -33,6 +38,7 @@ use arrow_array::{
 use arrow_schema::ArrowError;
 
 pub use self::contract::{ColumnProblem, Contract};
+pub use self::finding::Finding;
 
 use self::cell::Verdict;
 use self::lane::{Feed, Lane, LaneColumn, Tile};
@@ -84,6 +90,8 @@ pub struct Reject {
     pub earlier: u64,
     /// Why the sink refuses it, for `sink_rejected`.
     pub refusal: Option<String>,
+    /// What is wrong with the text, for `type`, where it can be told.
+    pub finding: Option<Finding>,
 }
 
 /// Types and judges the rows of a block. `first_row` is the number, from 1, of the record with ordinal 0.
@@ -110,7 +118,9 @@ pub fn check(
         lanes.iter_mut().for_each(|lane| lane.cast(tile, &mut verdicts));
         lanes.iter_mut().for_each(|lane| lane.rules(&mut verdicts));
         let first = index * TILE_ROWS;
-        note_failures(&verdicts, first, decoded, &mut failed);
+        note_failures(&verdicts, first, decoded, &mut failed, |row, column| {
+            finding::of_row(contract, context, decoded, (row, column))
+        });
         good_runs(&verdicts, &mut runs);
         lanes.iter_mut().for_each(|lane| lane.keep(&runs));
         for run in &runs {
@@ -153,7 +163,7 @@ fn lanes<'a>(
         };
         let nullable = column.nullable;
         let lane = LaneColumn { index, number, nullable, reader: &column.reader, feed };
-        column.kind.lane(lane, &column.data_type, decoded.records.len())
+        column.lane(lane, decoded.records.len())
     });
     lanes.collect()
 }
@@ -175,7 +185,13 @@ fn good_runs(verdicts: &[Verdict], runs: &mut Vec<Range<usize>>) {
     }
 }
 
-fn note_failures(verdicts: &[Verdict], first: usize, decoded: &Decoded, failed: &mut Vec<Reject>) {
+fn note_failures(
+    verdicts: &[Verdict],
+    first: usize,
+    decoded: &Decoded,
+    failed: &mut Vec<Reject>,
+    finding: impl Fn(usize, usize) -> Option<Finding>,
+) {
     for (row, verdict) in verdicts.iter().enumerate() {
         let Some((code, column)) = verdict.failure() else {
             continue;
@@ -184,15 +200,15 @@ fn note_failures(verdicts: &[Verdict], first: usize, decoded: &Decoded, failed: 
         let Some(record) = decoded.records.get(row).copied() else {
             continue;
         };
-        let column = Some(column);
         failed.push(Reject {
             record,
             code,
-            column,
+            column: Some(column),
             row: Some(row),
             fields_found: None,
             earlier: 0,
             refusal: None,
+            finding: if code == RejectCode::Type { finding(row, column) } else { None },
         });
     }
 }
@@ -210,6 +226,7 @@ fn merged(failed: Vec<Reject>, decoded: &Decoded) -> Vec<Reject> {
         fields_found: defect.fields_found,
         earlier: defect.earlier,
         refusal: None,
+        finding: None,
     });
     let mut all: Vec<_> = failed.into_iter().chain(defects).collect();
     all.sort_by_key(|reject| reject.record.ordinal);

@@ -19,13 +19,29 @@ pub(crate) fn pow10(n: usize) -> Option<u128> {
     POW10.get(n).copied()
 }
 
-/// `true`, `false`, `1` or `0`; also `True`, `TRUE`, `False`, `FALSE`.
+/// Words that mean true, in any case.
+pub(crate) const TRUE_WORDS: [&str; 6] = ["true", "t", "yes", "y", "on", "1"];
+/// Words that mean false, in any case.
+pub(crate) const FALSE_WORDS: [&str; 6] = ["false", "f", "no", "n", "off", "0"];
+
+/// One of [`TRUE_WORDS`] or [`FALSE_WORDS`] in any case.
 #[inline]
 pub(crate) fn boolean(text: &[u8]) -> Option<bool> {
     match text {
         b"true" | b"1" | b"True" | b"TRUE" => Some(true),
         b"false" | b"0" | b"False" | b"FALSE" => Some(false),
-        _ => None,
+        _ => boolean_word(text),
+    }
+}
+
+#[cold]
+fn boolean_word(text: &[u8]) -> Option<bool> {
+    let is_one_of =
+        |words: &[&str]| words.iter().any(|word| word.as_bytes().eq_ignore_ascii_case(text));
+    match (is_one_of(&TRUE_WORDS), is_one_of(&FALSE_WORDS)) {
+        (true, _) => Some(true),
+        (false, true) => Some(false),
+        (false, false) => None,
     }
 }
 
@@ -81,11 +97,22 @@ fn long_digits(text: &[u8]) -> Option<u128> {
     })
 }
 
-/// An optional sign and digits, as a signed integer of 8 to 64 bits.
+/// The whole part of a number whose fraction is nothing but zeros: `34.0`, `34.`.
+#[cold]
+fn whole_magnitude(text: &[u8]) -> Option<u64> {
+    let point = text.iter().position(|byte| *byte == b'.')?;
+    let zeros = text.get(point + 1..)?.iter().all(|byte| *byte == b'0');
+    if zeros { magnitude(text.get(..point)?) } else { None }
+}
+
+/// An optional sign and digits, as a signed integer of 8 to 64 bits. A fraction may be zeros only.
 #[inline]
 pub(crate) fn int<T: TryFrom<i64>>(text: &[u8]) -> Option<T> {
     let (negative, digits) = sign(text);
-    let magnitude = magnitude(digits)?;
+    let magnitude = match magnitude(digits) {
+        Some(magnitude) => magnitude,
+        None => whole_magnitude(digits)?,
+    };
     let value = if negative {
         0i64.checked_sub_unsigned(magnitude)?
     } else {
@@ -94,29 +121,42 @@ pub(crate) fn int<T: TryFrom<i64>>(text: &[u8]) -> Option<T> {
     T::try_from(value).ok()
 }
 
-/// An optional sign and digits, as an unsigned integer of 8 to 64 bits; `-0` is 0.
+/// An optional sign and digits, as an unsigned integer of 8 to 64 bits; `-0` is 0. A fraction may be
+/// zeros only.
 #[inline]
 pub(crate) fn uint<T: TryFrom<u64>>(text: &[u8]) -> Option<T> {
     let (negative, digits) = sign(text);
-    let magnitude = magnitude(digits)?;
+    let magnitude = match magnitude(digits) {
+        Some(magnitude) => magnitude,
+        None => whole_magnitude(digits)?,
+    };
     if negative && magnitude != 0 {
         return None;
     }
     T::try_from(magnitude).ok()
 }
 
-/// The nearest `f64`. Infinity only where the text says so: a number too large is refused.
+/// The nearest `f64`. Infinity and 0 only where the text says so: a number that is too large, or too
+/// small, is refused.
 #[inline]
 pub(crate) fn float64(text: &[u8]) -> Option<f64> {
     let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
-    (value.is_finite() || names_special(text)).then_some(value)
+    let kept = if value == 0.0 { is_zero(text) } else { value.is_finite() || names_special(text) };
+    kept.then_some(value)
 }
 
 /// The nearest `f32`; see [`float64`].
 #[inline]
 pub(crate) fn float32(text: &[u8]) -> Option<f32> {
     let value: f32 = std::str::from_utf8(text).ok()?.parse().ok()?;
-    (value.is_finite() || names_special(text)).then_some(value)
+    let kept = if value == 0.0 { is_zero(text) } else { value.is_finite() || names_special(text) };
+    kept.then_some(value)
+}
+
+/// Whether every digit before the exponent is 0.
+pub(crate) fn is_zero(text: &[u8]) -> bool {
+    let mut mantissa = text.iter().take_while(|byte| !matches!(byte, b'e' | b'E'));
+    mantissa.all(|byte| !matches!(byte, b'1'..=b'9'))
 }
 
 /// `inf`, `infinity` and `nan` have an `n`, numbers have none.
@@ -124,12 +164,62 @@ fn names_special(text: &[u8]) -> bool {
     text.iter().any(|byte| byte.eq_ignore_ascii_case(&b'n'))
 }
 
-/// An optional sign, digits, and an optional point with digits, as a count of `10^-scale`.
+/// An optional sign, digits, an optional point with digits, and an optional exponent, as a count of
+/// `10^-scale`.
 ///
 /// Digits after the scale must be zeros, and the value must have at most `precision` digits
-/// (up to 38). There is no exponent.
+/// (up to 38).
 #[inline]
 pub(crate) fn decimal(text: &[u8], precision: u8, scale: u8) -> Option<i128> {
+    match plain_decimal(text, precision, scale) {
+        Some(value) => Some(value),
+        None => scientific_decimal(text, precision, scale),
+    }
+}
+
+/// A decimal with an exponent, `-2.50E2`.
+#[cold]
+fn scientific_decimal(text: &[u8], precision: u8, scale: u8) -> Option<i128> {
+    let at = text.iter().position(|byte| matches!(byte, b'e' | b'E'))?;
+    let (negative, mantissa) = sign(text.get(..at)?);
+    let point = mantissa.iter().position(|byte| *byte == b'.').unwrap_or(mantissa.len());
+    let (whole, fraction) = mantissa.split_at_checked(point)?;
+    let fraction = fraction.get(1..).unwrap_or_default();
+    let mut digits = [whole, fraction].concat();
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let mut shift = exponent(text.get(at + 1..)?)?
+        .saturating_add(i64::from(scale))
+        .saturating_sub(i64::try_from(fraction.len()).ok()?);
+    while digits.pop_if(|digit| *digit == b'0').is_some() {
+        shift = shift.saturating_add(1);
+    }
+    let magnitude = match long_digits(&digits)? {
+        0 => 0,
+        digits => digits.checked_mul(pow10(usize::try_from(shift).ok()?)?)?,
+    };
+    if magnitude >= pow10(usize::from(precision))? {
+        return None;
+    }
+    let value = i128::try_from(magnitude).ok()?;
+    Some(if negative { -value } else { value })
+}
+
+/// The digits behind an `E` with their sign; beyond 18 digits any number, since none is near a decimal.
+fn exponent(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = sign(text);
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let digits = without_leading_zeros(digits);
+    let power = if digits.len() > 18 { i64::MAX / 2 } else { int(digits).unwrap_or(0) };
+    Some(if negative { -power } else { power })
+}
+
+/// [`decimal`] without an exponent.
+#[inline]
+pub(crate) fn plain_decimal(text: &[u8], precision: u8, scale: u8) -> Option<i128> {
     let (negative, body) = sign(text);
     let scale = usize::from(scale);
     let point = body.iter().position(|byte| *byte == b'.');
@@ -161,130 +251,4 @@ pub(crate) fn decimal(text: &[u8], precision: u8, scale: u8) -> Option<i128> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn integers_are_exact_or_refused() {
-        for (text, value) in [
-            ("0", 0),
-            ("007", 7),
-            ("-0", 0),
-            ("+12", 12),
-            ("-9223372036854775808", i64::MIN),
-            ("9223372036854775807", i64::MAX),
-            ("00000000000000000000000000000000000000000000000000042", 42),
-        ] {
-            assert_eq!(int::<i64>(text.as_bytes()), Some(value), "{text}");
-        }
-        for text in [
-            "",
-            "-",
-            "+",
-            "--1",
-            " 1",
-            "1 ",
-            "1_000",
-            "1,5",
-            "1.0",
-            "1e3",
-            "0x10",
-            "9223372036854775808",
-            "-9223372036854775809",
-            "18446744073709551616",
-            "99999999999999999999999999999999999999999",
-            "NaN",
-            "\u{0661}",
-        ] {
-            assert_eq!(int::<i64>(text.as_bytes()), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn narrow_and_unsigned_integers_keep_their_bounds() {
-        assert_eq!(int::<i8>(b"-128"), Some(-128));
-        assert_eq!(int::<i8>(b"128"), None);
-        assert_eq!(int::<i16>(b"32768"), None);
-        assert_eq!(int::<i32>(b"-2147483648"), Some(i32::MIN));
-        assert_eq!(uint::<u8>(b"255"), Some(255));
-        assert_eq!(uint::<u8>(b"256"), None);
-        assert_eq!(uint::<u64>(b"18446744073709551615"), Some(u64::MAX));
-        assert_eq!(uint::<u64>(b"18446744073709551616"), None);
-        assert_eq!(uint::<u64>(b"-1"), None);
-        assert_eq!(uint::<u64>(b"-0"), Some(0));
-    }
-
-    #[test]
-    fn floats_take_the_nearest_value_and_refuse_overflow() {
-        assert_eq!(float64(b"0.1"), Some(0.1));
-        assert_eq!(float64(b"-1.5e3"), Some(-1500.0));
-        assert_eq!(float64(b"1e-400"), Some(0.0));
-        assert_eq!(float64(b"inf"), Some(f64::INFINITY));
-        assert_eq!(float64(b"-Infinity"), Some(f64::NEG_INFINITY));
-        assert!(float64(b"NaN").is_some_and(f64::is_nan));
-        assert_eq!(float32(b"16777217"), Some(16_777_216.0));
-        for text in ["", "1e400", "-1e400", "1_000", "1,5", "0x10", " 1", "abc", "1.5.2"] {
-            assert_eq!(float64(text.as_bytes()), None, "{text}");
-        }
-        assert_eq!(float32(b"1e39"), None);
-    }
-
-    #[test]
-    fn decimals_are_exact_or_refused() {
-        for (text, value) in [
-            ("1.500", 150),
-            ("1.5", 150),
-            ("-0.01", -1),
-            ("-0", 0),
-            ("007", 700),
-            ("+3.", 300),
-            (".5", 50),
-            ("9999999999.99", 999_999_999_999),
-            ("0000000000000000000000001.00000000000000000000000000", 100),
-        ] {
-            assert_eq!(decimal(text.as_bytes(), 12, 2), Some(value), "{text}");
-        }
-        for text in [
-            "",
-            ".",
-            "-",
-            "1.005",
-            "1e2",
-            "1,5",
-            "99999999999.99",
-            "10000000000",
-            "1.2.3",
-            "1 ",
-            "0x1",
-            "NaN",
-            "1.5-",
-        ] {
-            assert_eq!(decimal(text.as_bytes(), 12, 2), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn decimals_reach_38_digits() {
-        let nines = "9".repeat(38);
-        let value = i128::try_from(POW10[38] - 1).unwrap();
-        assert_eq!(decimal(nines.as_bytes(), 38, 0), Some(value));
-        assert_eq!(decimal(format!("-{nines}").as_bytes(), 38, 0), Some(-value));
-        assert_eq!(decimal(format!("0.{nines}").as_bytes(), 38, 38), Some(value));
-        assert_eq!(decimal(format!("1{nines}").as_bytes(), 38, 0), None);
-        assert_eq!(decimal(b"1", 38, 38), None);
-        assert_eq!(decimal(b"12345678901234567890.5", 38, 2), Some(1_234_567_890_123_456_789_050));
-    }
-
-    #[test]
-    fn booleans_are_four_words() {
-        for text in ["true", "1", "True", "TRUE"] {
-            assert_eq!(boolean(text.as_bytes()), Some(true));
-        }
-        for text in ["false", "0", "False", "FALSE"] {
-            assert_eq!(boolean(text.as_bytes()), Some(false));
-        }
-        for text in ["", "yes", "t", "2", "tRUE", " true"] {
-            assert_eq!(boolean(text.as_bytes()), None, "{text}");
-        }
-    }
-}
+mod tests;

@@ -2,29 +2,42 @@
 
 use super::Reject;
 use super::contract::Contract;
+use super::number::{FALSE_WORDS, TRUE_WORDS};
 use crate::block::RejectCode;
-use crate::pipeline::{Column, ColumnType, TimestampFormat};
+use crate::pipeline::{Column, ColumnType, Formats, TimestampFormat};
 
 /// `an int64`, `a decimal(12,2)`, `a date in the format %d.%m.%Y`.
-pub(crate) fn type_name(column_type: &ColumnType) -> String {
-    let formatted = |what: &str, format: &Option<String>, otherwise: &str| match format {
-        Some(format) => format!("a {what} in the format {format}"),
-        None => format!("a {what} like {otherwise}"),
+pub(crate) fn type_name(column: &Column) -> String {
+    let formatted = |what: &str, formats: &[String], otherwise: &str| match formats {
+        [] => format!("a {what} like {otherwise}"),
+        [format] if format == "iso" => format!("a {what} like {otherwise}"),
+        [format] if format.starts_with("epoch_") => format!("a {what} as {format}"),
+        [format] => format!("a {what} in the format {format}"),
+        formats => format!("a {what} in one of the formats {}", formats.join(", ")),
     };
-    match column_type {
-        ColumnType::Bool => "a bool (true, false, 1 or 0)".to_owned(),
+    let texts = |format: &Option<Formats>| format.as_ref().map_or(vec![], |f| f.texts().to_vec());
+    match &column.data_type {
+        ColumnType::Bool if !column.reading.true_words.is_empty() => {
+            "one of the words of true and false".to_owned()
+        }
+        ColumnType::Bool => {
+            let (yes, no) = (TRUE_WORDS.join(", "), FALSE_WORDS.join(", "));
+            format!("a bool ({yes}; {no})")
+        }
         ColumnType::Int(bits) => format!("an int{bits}"),
         ColumnType::UInt(bits) => format!("a uint{bits}"),
         ColumnType::Float(bits) => format!("a float{bits}"),
         ColumnType::Decimal { precision, scale } => format!("a decimal({precision},{scale})"),
         ColumnType::String => "text".to_owned(),
-        ColumnType::Date { format } => formatted("date", format, "2026-11-23"),
-        ColumnType::Time { format } => formatted("time", format, "10:11:12"),
-        ColumnType::Timestamp { format } => match format {
-            TimestampFormat::Rfc3339 => "a timestamp like 2026-11-23T10:11:12Z".to_owned(),
-            TimestampFormat::Strftime(format) => format!("a timestamp in the format {format}"),
-            TimestampFormat::EpochSeconds => "a timestamp in seconds since 1970".to_owned(),
-            TimestampFormat::EpochMillis => "a timestamp in milliseconds since 1970".to_owned(),
+        ColumnType::Date { format } => formatted("date", &texts(format), "2026-11-23"),
+        ColumnType::Time { format } => formatted("time", &texts(format), "10:11:12"),
+        ColumnType::Timestamp { format: TimestampFormat::AnyOf(formats) } => {
+            let formats: Vec<_> = formats.iter().map(|f| f.as_str().to_owned()).collect();
+            formatted("timestamp", &formats, "")
+        }
+        ColumnType::Timestamp { format } => match format.as_str() {
+            "rfc3339" => "a timestamp like 2026-11-23T10:11:12Z".to_owned(),
+            text => formatted("timestamp", &[text.to_owned()], ""),
         },
     }
 }
@@ -37,7 +50,12 @@ pub(super) fn reason(contract: &Contract, reject: &Reject, fields: usize) -> Str
         return format!("{name}{refusal}");
     }
     match column {
-        Some(column) => format!("{}: {}", column.name, column_reason(column, reject.code)),
+        Some(column) => {
+            let reason = column_reason(column, reject.code);
+            let finding = reject.finding.map(|finding| finding.text(column, contract.timezone()));
+            let finding = finding.map(|text| format!(": {text}")).unwrap_or_default();
+            format!("{}: {reason}{finding}", column.name)
+        }
         None => record_reason(contract, reject, fields),
     }
 }
@@ -45,7 +63,7 @@ pub(super) fn reason(contract: &Contract, reject: &Reject, fields: usize) -> Str
 #[allow(clippy::wildcard_enum_match_arm, reason = "the other codes do not come from a column")]
 fn column_reason(column: &Column, code: RejectCode) -> String {
     match code {
-        RejectCode::Type => format!("not {}", type_name(&column.data_type)),
+        RejectCode::Type => format!("not {}", type_name(column)),
         RejectCode::NotNull => "a value is required".to_owned(),
         RejectCode::Range => match (&column.min, &column.max) {
             (Some(min), Some(max)) => format!("not between {min} and {max}"),

@@ -5,7 +5,10 @@ use arrow_array::types::{Date32Type, Decimal128Type, Int64Type, TimestampMicrose
 use super::fixture::{column, decoded, layout, pipeline};
 use super::*;
 use crate::block::{Cell, Defect};
-use crate::pipeline::{Column, ColumnSource, ColumnType, Format, JsonlOptions, Sink};
+use crate::pipeline::{
+    Column, ColumnSource, ColumnType, Format, Formats, JsonlOptions, Negative, Sink,
+    TimestampFormat,
+};
 
 const DECIMAL: ColumnType = ColumnType::Decimal { precision: 12, scale: 2 };
 
@@ -284,7 +287,7 @@ fn every_problem_of_every_column_is_named() {
     choice.default = Some("b".to_owned());
     let mut number = column("number", ColumnType::Float(64));
     number.pattern = Some("1".to_owned());
-    let day = column("day", ColumnType::Date { format: Some("%Y".to_owned()) });
+    let day = column("day", ColumnType::Date { format: Some(Formats::One("%Y".to_owned())) });
     let mut pipeline = pipeline(vec![bounds, order, pattern, choice, number, day]);
     pipeline.source.timezone = Some("Mars/Phobos".to_owned());
 
@@ -317,4 +320,137 @@ fn nan_is_in_no_range() {
 
     assert_eq!(failures(&checked), [(0, "range", Some(0))]);
     assert_eq!(contract.reason(&checked.rejects[0], &layout(1)), "number: less than 0");
+}
+
+/// The row's reason, or nothing for a good row.
+fn reasons(column: Column, texts: &[&str]) -> Vec<String> {
+    let width = column.name.len();
+    let (contract, checked) = run(vec![column], texts);
+    let mut reasons = vec![String::new(); texts.len()];
+    for reject in &checked.rejects {
+        let reason = contract.reason(reject, &layout(1));
+        reasons[reject.row.unwrap()] = reason[width + 2..].to_owned();
+    }
+    reasons
+}
+
+#[test]
+fn a_reason_says_what_is_wrong_and_what_to_write() {
+    let int = |text| (ColumnType::Int(16), text);
+    let decimal = |text| (DECIMAL, text);
+    let float = |text| (ColumnType::Float(64), text);
+    let stamp = |text| (ColumnType::Timestamp { format: TimestampFormat::Rfc3339 }, text);
+    let date = |text| (ColumnType::Date { format: None }, text);
+    for ((data_type, text), expected) in [
+        (int("34.5"), "not an int16: it has a fraction"),
+        (int("1e3"), "not an int16: it has an exponent"),
+        (int("40000"), "not an int16: outside the range of the type"),
+        (int("40000.0"), "not an int16: outside the range of the type"),
+        (int(" 7"), "not an int16: blanks around it (trim = true drops them)"),
+        (int("7-"), "not an int16: another way to write a minus (negative names it)"),
+        (int("x"), "not an int16"),
+        (decimal("1.005"), "not a decimal(12,2): finer than the scale"),
+        (decimal("1E-3"), "not a decimal(12,2): finer than the scale"),
+        (decimal("1e12"), "not a decimal(12,2): outside the range of the type"),
+        (decimal("1e400"), "not a decimal(12,2): outside the range of the type"),
+        (
+            decimal("\"1,5\""),
+            "not a decimal(12,2): other separators (decimal_separator and thousands name them)",
+        ),
+        (decimal("(5)"), "not a decimal(12,2): another way to write a minus (negative names it)"),
+        (float("1e400"), "not a float64: outside the range of the type"),
+        (float("1e-400"), "not a float64: so small that it would become 0"),
+        (
+            stamp("2026-11-23 10:00:00.1234567Z"),
+            "not a timestamp like 2026-11-23T10:11:12Z: finer than a microsecond (subsecond = \
+             \"truncate\" cuts it)",
+        ),
+        (stamp("2026-11-23"), "not a timestamp like 2026-11-23T10:11:12Z: it has no time of day"),
+        (
+            date("2026-11-23 10:00:00"),
+            "not a date like 2026-11-23: it has a time of day (time_of_day = \"drop\" drops it)",
+        ),
+        ((ColumnType::Bool, "x"), "not a bool (true, t, yes, y, on, 1; false, f, no, n, off, 0)"),
+    ] {
+        assert_eq!(reasons(column("v", data_type), &[text]), [expected], "{text}");
+    }
+    let mut local = column("v", ColumnType::Timestamp { format: TimestampFormat::Rfc3339 });
+    local.reading.timezone = Some("America/Los_Angeles".to_owned());
+    let found =
+        reasons(local, &["2010-03-14T02:00:00", "2010-11-07T01:00:00", "2010-03-14T03:00:00"]);
+    assert!(found[0].contains("does not exist in America/Los_Angeles"), "{found:?}");
+    assert!(found[1].contains("is there twice in America/Los_Angeles"), "{found:?}");
+    assert_eq!(found[2], "");
+}
+
+#[test]
+fn values_as_a_column_declares_them_are_those_that_are_written_plainly() {
+    let mut amount = column("amount", DECIMAL);
+    amount.reading.decimal_separator = Some(',');
+    amount.reading.thousands = Some('.');
+    amount.reading.negative = vec![Negative::Trailing, Negative::Parentheses];
+    amount.reading.affix = vec!["EUR".to_owned()];
+    amount.min = Some("-2000.5".to_owned());
+    let mut flag = column("flag", ColumnType::Bool);
+    flag.reading.true_words = vec!["ja".to_owned()];
+    flag.reading.false_words = vec!["nein".to_owned()];
+    let mut count = column("count", ColumnType::Int(32));
+    count.reading.thousands = Some('\'');
+    let mut at = column("at", ColumnType::Timestamp { format: TimestampFormat::EpochMillis });
+    at.reading.truncate_subsecond = true;
+    let day = column("day", ColumnType::Date { format: Some(Formats::One("%d.%m.%Y".to_owned())) });
+    let declared = vec![amount, flag, count, at, day];
+    let plain = vec![
+        column("amount", DECIMAL),
+        column("flag", ColumnType::Bool),
+        column("count", ColumnType::Int(32)),
+        column("at", ColumnType::Timestamp { format: TimestampFormat::Rfc3339 }),
+        column("day", ColumnType::Date { format: None }),
+    ];
+
+    let (_, declared) = run(
+        declared,
+        &[
+            "\"1.234,50 EUR\",ja,1'000,1795435200000.0001,23.11.2026",
+            "\"(0,75)\",nein,7,0,01.01.1970",
+            "\"1.999,00-\",nein,-7,0,01.01.1970",
+            "\"3.000,00-\",nein,-7,0,01.01.1970",
+            "1234.50,ja,7,0,01.01.1970",
+            "1,true,7,0,01.01.1970",
+        ],
+    );
+    let (_, plain) = run(
+        plain,
+        &[
+            "1234.5,TRUE,1000,2026-11-23T12:00:00Z,2026-11-23",
+            "-7.5E-1,f,7.0,1970-01-01 00:00:00+00,1970-01-01T00:00:00",
+            "-1999,0,-7,1970-01-01T00:00:00Z,1970-01-01",
+        ],
+    );
+
+    assert_eq!(declared.batch.columns(), plain.batch.columns());
+    assert_eq!(declared.loaded_digest, plain.loaded_digest);
+    let expected = [(3, "range", Some(0)), (4, "type", Some(0)), (5, "type", Some(1))];
+    assert_eq!(failures(&declared), expected);
+}
+
+#[test]
+fn numbers_and_words_of_json_are_read_as_json_writes_them() {
+    let mut amount = column("amount", DECIMAL);
+    amount.reading.decimal_separator = Some(',');
+    amount.reading.thousands = Some('.');
+    let mut flag = column("flag", ColumnType::Bool);
+    flag.reading.true_words = vec!["ja".to_owned()];
+    flag.reading.false_words = vec!["nein".to_owned()];
+    let mut pipeline = pipeline(vec![amount, flag]);
+    let options = JsonlOptions { unknown_fields: UnknownFields::Ignore };
+    pipeline.source.format = Format::Jsonl(options);
+    let contract = Contract::compile(&pipeline).unwrap();
+
+    let lines = ["1.234e1,true", "\"1.234,5\",\"ja\"", "\"1.5\",false", "7,\"true\""];
+    let checked = check(&contract, &RowContext::default(), &decoded(&lines), 1).unwrap();
+
+    let amounts = checked.batch.column(0).as_primitive::<Decimal128Type>();
+    assert_eq!(amounts.values(), &[1234, 123_450]);
+    assert_eq!(failures(&checked), [(2, "type", Some(0)), (3, "type", Some(1))]);
 }

@@ -138,13 +138,13 @@ impl Fix {
     ) -> Result<Option<Vec<u8>>, Trouble> {
         let Some(index) = self.column_index(pipeline) else { return Ok(None) };
         let Some(column) = pipeline.columns.get(index) else { return Ok(None) };
-        let zone = pipeline.source.timezone.as_deref();
+        let zone = column.reading.timezone.as_deref().or(pipeline.source.timezone.as_deref());
         let edit = |text: Option<&[u8]>| {
             let fits = self
                 .matching
                 .as_ref()
                 .is_none_or(|matching| text.is_some_and(|text| matching.is_match(text)));
-            fits.then(|| edit(&self.operation, text, &column.data_type, zone)).flatten()
+            fits.then(|| edit(&self.operation, text, column, zone)).flatten()
         };
         match (format, &column.from) {
             (Format::Csv(dialect), _) => match layout.field_of_column.get(index) {

@@ -267,8 +267,13 @@ fn yes_and_no(column: &Column) -> Option<Vec<Step>> {
         return None;
     }
     let about = "words for true and false";
-    let yes = replace(about, r"^\s*(?i:true|yes|y|t|on|ja|oui|si|x)\s*$", "true")?;
-    let no = replace(about, r"^\s*(?i:false|no|n|f|off|nein|non)\s*$", "false")?;
+    // A column with words of its own reads nothing else.
+    let word = |words: &[String], otherwise: &str| {
+        words.first().map_or(otherwise, String::as_str).replace('$', "$$")
+    };
+    let (yes, no) = (&column.reading.true_words, &column.reading.false_words);
+    let yes = replace(about, r"^\s*(?i:true|yes|y|t|on|ja|oui|si|x)\s*$", &word(yes, "true"))?;
+    let no = replace(about, r"^\s*(?i:false|no|n|f|off|nein|non)\s*$", &word(no, "false"))?;
     Some(vec![yes, no])
 }
 

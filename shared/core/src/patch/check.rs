@@ -81,10 +81,10 @@ fn operation(fix: &Fix, column: &Column, pipeline: &Pipeline) -> Found {
         }
         (Operation::CastDate(_), _) => of_type("date", "replace, for a text"),
         (Operation::CastTimestamp(format), ColumnType::Timestamp { format: own }) => {
-            let zone = pipeline.source.timezone.is_some() || format.has_offset();
-            let needs_zone =
-                matches!(own, TimestampFormat::EpochSeconds | TimestampFormat::EpochMillis);
-            (needs_zone && !zone).then(|| {
+            let zone = column.reading.timezone.is_some()
+                || pipeline.source.timezone.is_some()
+                || format.has_offset();
+            (counts_from_1970(own) && !zone).then(|| {
                 let what = format!("{name} counts from 1970 UTC, and the texts say no offset");
                 (
                     "cast",
@@ -105,6 +105,18 @@ fn operation(fix: &Fix, column: &Column, pipeline: &Pipeline) -> Found {
             | Operation::Raw(_),
             _,
         ) => None,
+    }
+}
+
+/// Whether the column's values can only be written as instants.
+fn counts_from_1970(format: &TimestampFormat) -> bool {
+    match format {
+        TimestampFormat::EpochSeconds
+        | TimestampFormat::EpochMillis
+        | TimestampFormat::EpochMicros
+        | TimestampFormat::EpochNanos => true,
+        TimestampFormat::Rfc3339 | TimestampFormat::Strftime(_) => false,
+        TimestampFormat::AnyOf(formats) => formats.iter().all(counts_from_1970),
     }
 }
 

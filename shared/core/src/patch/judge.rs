@@ -10,7 +10,7 @@ use super::record::{self, Records};
 use crate::block::{Layout, Limits, RejectCode};
 use crate::check::{ColumnProblem, Contract, RowContext, check};
 use crate::decode::{Budget, Decoder};
-use crate::pipeline::{ArchivePolicy, ArchiveRaw, Column, ColumnType, Pipeline};
+use crate::pipeline::{ArchivePolicy, ArchiveRaw, Column, ColumnType, Pipeline, Reading};
 
 /// Bytes of records that are decoded together.
 const BATCH_BYTES: usize = 1 << 20;
@@ -155,6 +155,7 @@ fn any_text(column: &Column) -> Column {
         max: None,
         min_length: None,
         max_length: None,
+        reading: Reading::default(),
         ..column.clone()
     }
 }

@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 use std::str::FromStr as _;
 
-use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, Timelike};
+use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
 use chrono_tz::Tz;
 
-use crate::check::format::{DateFormat, InstantFormat, Strftime};
-use crate::pipeline::{ColumnType, TimestampFormat};
+use crate::check::format::DateFormat;
+use crate::check::strftime::{Moment, Strftime};
+use crate::check::zone::WallClock;
+use crate::pipeline::{ColumnType, Formats, LocalTime, TimestampFormat};
 
 /// How a date is written in the record.
 #[derive(Debug, Clone)]
@@ -18,7 +20,8 @@ pub struct DateText {
 
 impl DateText {
     pub(super) fn new(text: &str) -> Result<DateText, String> {
-        Ok(DateText { text: text.to_owned(), format: DateFormat::new(Some(text))? })
+        let format = Formats::One(text.to_owned());
+        Ok(DateText { text: text.to_owned(), format: DateFormat::new(Some(&format), false)? })
     }
 
     /// The strftime format.
@@ -26,7 +29,7 @@ impl DateText {
         &self.text
     }
 
-    /// The date as a column of this type reads it.
+    /// The date as a column of this type reads it: in the first of its formats.
     pub(super) fn cast(&self, text: &str, to: &ColumnType) -> Option<String> {
         let days = self.format.parse(text.as_bytes())?;
         let date = NaiveDate::default().checked_add_signed(chrono::TimeDelta::days(days.into()))?;
@@ -34,7 +37,18 @@ impl DateText {
             return None;
         }
         let ColumnType::Date { format } = to else { return None };
-        written(date.format(format.as_deref().unwrap_or("%Y-%m-%d")))
+        let format = format.as_ref().and_then(|format| format.texts().first());
+        let seconds = i64::from(days) * 86_400;
+        match format.map_or("iso", String::as_str) {
+            "iso" => written(date.format("%Y-%m-%d")),
+            "epoch_days" => Some(days.to_string()),
+            "epoch_s" => Some(seconds.to_string()),
+            "epoch_ms" => Some((seconds * 1000).to_string()),
+            "epoch_us" => Some((seconds * 1_000_000).to_string()),
+            "epoch_ns" => Some((i128::from(seconds) * 1_000_000_000).to_string()),
+            // Midnight, for a format that names a time of day too.
+            format => written(date.and_time(NaiveTime::MIN).format(format)),
+        }
     }
 }
 
@@ -47,11 +61,7 @@ pub struct StampText {
 
 impl StampText {
     pub(super) fn new(text: &str) -> Result<StampText, String> {
-        let format = Strftime::new(text)?;
-        let sample = format.sample();
-        if sample.is_none_or(|sample| sample.to_naive_datetime_with_offset(0).is_err()) {
-            return Err(format!("{text:?} does not name a date and a time of day"));
-        }
+        let format = Strftime::new(text, Moment::Timestamp)?;
         Ok(StampText { text: text.to_owned(), format })
     }
 
@@ -62,8 +72,7 @@ impl StampText {
 
     /// Whether the texts say their offset from UTC.
     pub(super) fn has_offset(&self) -> bool {
-        let sample = self.format.sample();
-        sample.is_some_and(|sample| sample.offset().is_some() || sample.timestamp().is_some())
+        self.format.has_offset()
     }
 
     /// The timestamp as a column of this type reads it. Without an offset it stays without one.
@@ -75,22 +84,45 @@ impl StampText {
             return None;
         }
         let ColumnType::Timestamp { format } = to else { return None };
-        match format {
-            TimestampFormat::Rfc3339 => rfc3339(wall, offset),
-            TimestampFormat::Strftime(format) => match offset {
-                Some(seconds) => {
-                    let offset = FixedOffset::east_opt(seconds)?;
-                    let moment: DateTime<FixedOffset> = wall.and_local_timezone(offset).single()?;
-                    written(moment.format(format))
-                }
-                None => written(wall.format(format)),
-            },
-            TimestampFormat::EpochSeconds | TimestampFormat::EpochMillis => {
-                let zone = zone.and_then(|zone| Tz::from_str(zone).ok());
-                let reader = InstantFormat::new(&TimestampFormat::Rfc3339, zone).ok()?;
-                let micros = reader.parse(rfc3339(wall, offset)?.as_bytes())?;
-                epoch(micros, *format == TimestampFormat::EpochMillis)
+        as_read(wall, offset, format, zone)
+    }
+}
+
+/// The timestamp in the format, or in the first of several that can say it.
+fn as_read(
+    wall: NaiveDateTime,
+    offset: Option<i32>,
+    format: &TimestampFormat,
+    zone: Option<&str>,
+) -> Option<String> {
+    match format {
+        TimestampFormat::AnyOf(formats) => {
+            formats.iter().find_map(|format| as_read(wall, offset, format, zone))
+        }
+        TimestampFormat::Rfc3339 => rfc3339(wall, offset),
+        TimestampFormat::Strftime(format) => match offset {
+            Some(seconds) => {
+                let offset = FixedOffset::east_opt(seconds)?;
+                let moment: DateTime<FixedOffset> = wall.and_local_timezone(offset).single()?;
+                written(moment.format(format))
             }
+            None => written(wall.format(format)),
+        },
+        TimestampFormat::EpochSeconds
+        | TimestampFormat::EpochMillis
+        | TimestampFormat::EpochMicros
+        | TimestampFormat::EpochNanos => {
+            let nanos = wall.nanosecond();
+            let micros = wall.and_utc().timestamp() * 1_000_000 + i64::from(nanos / 1000);
+            let micros = match offset {
+                _ if nanos % 1000 != 0 => return None,
+                Some(east) => micros - i64::from(east) * 1_000_000,
+                None => {
+                    let zone = zone.and_then(|zone| Tz::from_str(zone).ok());
+                    WallClock::new(zone, LocalTime::Reject).utc(micros)?
+                }
+            };
+            epoch(micros, format)
         }
     }
 }
@@ -115,14 +147,23 @@ fn rfc3339(wall: NaiveDateTime, offset: Option<i32>) -> Option<String> {
     Some(text)
 }
 
-fn epoch(micros: i64, millis: bool) -> Option<String> {
-    let unit = if millis { 1000 } else { 1_000_000 };
+fn epoch(micros: i64, format: &TimestampFormat) -> Option<String> {
+    let unit = match format {
+        TimestampFormat::EpochSeconds => 1_000_000,
+        TimestampFormat::EpochMillis => 1000,
+        TimestampFormat::EpochMicros => return Some(micros.to_string()),
+        TimestampFormat::EpochNanos => return Some((i128::from(micros) * 1000).to_string()),
+        TimestampFormat::Rfc3339 | TimestampFormat::Strftime(_) | TimestampFormat::AnyOf(_) => {
+            return None;
+        }
+    };
     let (whole, rest) = (micros.div_euclid(unit), micros.rem_euclid(unit));
-    match (rest, millis) {
-        (0, _) => Some(whole.to_string()),
+    match rest {
+        0 => Some(whole.to_string()),
         // A negative number with a fraction counts the other way; nobody writes one.
-        (rest, false) if whole >= 0 => Some(format!("{whole}.{rest:06}")),
-        (_, _) => None,
+        rest if whole >= 0 && unit == 1_000_000 => Some(format!("{whole}.{rest:06}")),
+        rest if whole >= 0 => Some(format!("{whole}.{rest:03}")),
+        _ => None,
     }
 }
 
@@ -140,7 +181,7 @@ mod tests {
     #[test]
     fn a_date_is_written_as_its_column_reads_it() {
         let iso = ColumnType::Date { format: None };
-        let slashed = ColumnType::Date { format: Some("%Y/%m/%d".to_owned()) };
+        let slashed = ColumnType::Date { format: Some(Formats::One("%Y/%m/%d".to_owned())) };
         for (format, text, to, expected) in [
             ("%d.%m.%Y", "23.11.2026", &iso, Some("2026-11-23")),
             ("%d.%m.%Y", "23.11.2026", &slashed, Some("2026/11/23")),

@@ -1,7 +1,8 @@
 //! Operations on the text of one field.
 
 use super::operation::Operation;
-use crate::pipeline::ColumnType;
+use crate::check::notation::unsigned;
+use crate::pipeline::Column;
 
 /// What a field becomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub(super) enum New {
 pub(super) fn edit(
     operation: &Operation,
     text: Option<&[u8]>,
-    to: &ColumnType,
+    to: &Column,
     zone: Option<&str>,
 ) -> Option<New> {
     match operation {
@@ -41,9 +42,15 @@ pub(super) fn edit(
         Operation::Trim(Some(characters)) => {
             text.trim_matches(|c| characters.contains(c)).to_owned()
         }
-        Operation::CastDecimal { decimal, thousands } => plain_number(text, *decimal, thousands)?,
-        Operation::CastDate(format) => format.cast(text, to)?,
-        Operation::CastTimestamp(format) => format.cast(text, to, zone)?,
+        Operation::CastDecimal { decimal, thousands } => {
+            let plain = plain_number(text, *decimal, thousands)?;
+            match to.reading.decimal_separator {
+                Some(separator) => plain.replace('.', separator.encode_utf8(&mut [0; 4])),
+                None => plain,
+            }
+        }
+        Operation::CastDate(format) => format.cast(text, &to.data_type)?,
+        Operation::CastTimestamp(format) => format.cast(text, &to.data_type, zone)?,
         Operation::Set(_)
         | Operation::SetNull
         | Operation::Replace(_)
@@ -60,33 +67,33 @@ fn is_blank(c: char) -> bool {
 
 /// `1.234,56` as `1234.56`; `None` where the separators do not stand as they must.
 fn plain_number(text: &str, decimal: char, thousands: &str) -> Option<String> {
-    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let sign = if text.starts_with('-') { "-" } else { "" };
-    let (whole, fraction) = match unsigned.split_once(decimal) {
-        Some((whole, fraction)) => (whole, Some(fraction)),
-        None => (unsigned, None),
+    let (sign, rest) = match text.strip_prefix(['-', '+']) {
+        Some(rest) => (if text.starts_with('-') { "-" } else { "" }, rest),
+        None => ("", text),
     };
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    if fraction.is_some_and(|fraction| !is_number(fraction)) {
+    let mut plain = sign.as_bytes().to_vec();
+    if !unsigned(rest, decimal, thousands, &mut plain) {
         return None;
     }
-    let separator = whole.chars().find(|c| thousands.contains(*c));
-    let groups: Vec<&str> = match separator {
-        Some(separator) => whole.split(separator).collect(),
-        None => vec![whole],
-    };
-    let (first, rest) = groups.split_first()?;
-    let grouped = rest.is_empty() || first.len() <= 3;
-    if !is_number(first) || !grouped || !rest.iter().all(|g| g.len() == 3 && is_number(g)) {
-        return None;
-    }
-    let fraction = fraction.map(|fraction| format!(".{fraction}")).unwrap_or_default();
-    Some(format!("{sign}{}{fraction}", groups.concat()))
+    String::from_utf8(plain).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::fixture::column;
+    use crate::pipeline::ColumnType;
+
+    #[test]
+    fn a_number_is_written_as_its_column_reads_it() {
+        let operation = Operation::CastDecimal { decimal: '.', thousands: ",".to_owned() };
+        let mut amount = column("amount", ColumnType::Decimal { precision: 12, scale: 2 });
+        amount.reading.decimal_separator = Some(',');
+
+        let found = edit(&operation, Some(b"1,234.50"), &amount, None);
+
+        assert_eq!(found, Some(New::Text(b"1234,50".to_vec())));
+    }
 
     #[test]
     fn a_number_is_read_only_as_it_is_said_to_be_written() {
@@ -107,8 +114,11 @@ mod tests {
             ("1.234.", ',', ".", None),
             ("1 234\u{a0}567", ',', " \u{a0}", None),
             ("1,5,5", ',', ".", None),
-            (",5", ',', ".", None),
-            ("5,", ',', ".", None),
+            (",5", ',', ".", Some(".5")),
+            ("5,", ',', ".", Some("5.")),
+            ("1,5E+3", ',', ".", Some("1.5E+3")),
+            ("1,5EUR", ',', ".", None),
+            ("1,5E", ',', ".", None),
             ("1.5", ',', "", None),
             ("", ',', ".", None),
             ("-", ',', ".", None),
@@ -123,12 +133,13 @@ mod tests {
     fn blanks_of_all_kinds_are_trimmed() {
         let trim = |characters: Option<&str>, text: &str| {
             let operation = Operation::Trim(characters.map(str::to_owned));
-            edit(&operation, Some(text.as_bytes()), &ColumnType::String, None)
+            edit(&operation, Some(text.as_bytes()), &column("note", ColumnType::String), None)
         };
         let text = |text: &str| Some(New::Text(text.as_bytes().to_vec()));
         assert_eq!(trim(None, " \u{a0}\u{202f}\ta b\u{feff}\r\n"), text("a b"));
         assert_eq!(trim(Some("*x"), "x*a x*"), text("a "));
-        assert_eq!(edit(&Operation::Trim(None), None, &ColumnType::String, None), None);
-        assert_eq!(edit(&Operation::Trim(None), Some(b"\xff "), &ColumnType::String, None), None);
+        let to = column("note", ColumnType::String);
+        assert_eq!(edit(&Operation::Trim(None), None, &to, None), None);
+        assert_eq!(edit(&Operation::Trim(None), Some(b"\xff "), &to, None), None);
     }
 }

@@ -1,9 +1,4 @@
-//! `int64`, `decimal(12,2)`, `timestamp`: the names of types, and the formats of dates and times.
-
-use std::fmt::{self, Write as _};
-
-use chrono::format::{Item, StrftimeItems};
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
+//! `int64`, `decimal(12,2)`, `timestamp`: the names of types.
 
 use super::problem::{nearest, quoted};
 use super::types::{ColumnType, TimestampFormat};
@@ -109,63 +104,6 @@ fn unknown_type(text: &str) -> (String, String) {
     (what, near.map_or_else(|| format!("one of {}", NAMES.join(", ")), quoted))
 }
 
-/// What a strftime format must be able to say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Moment {
-    Date,
-    Time,
-    Timestamp,
-}
-
-/// Whether a value can be written and read back through the format. The error is what is wrong.
-pub(super) fn check_strftime(format: &str, moment: Moment) -> Result<(), String> {
-    if !format.contains('%') {
-        return Err(format!("{} is no strftime format", quoted(format)));
-    }
-    let items: Vec<Item<'_>> = StrftimeItems::new(format).collect();
-    if items.contains(&Item::Error) {
-        return Err(format!("{} holds an unknown % field", quoted(format)));
-    }
-    // 13:45:30 and day 23 cannot be confused with a month, a half day or each other.
-    let example = DateTime::from_timestamp(1_795_441_530, 0).unwrap_or_default();
-    let (date, time) = (example.date_naive(), example.time());
-    let (written, read_back, what) = match moment {
-        Moment::Date => {
-            let written = write(date.format_with_items(items.iter()));
-            let read = written.as_deref().map(|t| NaiveDate::parse_from_str(t, format) == Ok(date));
-            (written.is_some(), read, "a whole date: year, month and day")
-        }
-        Moment::Time => {
-            let written = write(time.format_with_items(items.iter()));
-            let to_minute = |t: NaiveTime| t.signed_duration_since(time).num_seconds().abs() < 60;
-            let read = written
-                .as_deref()
-                .map(|t| NaiveTime::parse_from_str(t, format).is_ok_and(to_minute));
-            (written.is_some(), read, "a time of day: hour and minute")
-        }
-        Moment::Timestamp => {
-            let written = write(example.format_with_items(items.iter()));
-            let to_minute = |t: NaiveDateTime| {
-                t.signed_duration_since(example.naive_utc()).num_seconds().abs() < 60
-            };
-            let read = written
-                .as_deref()
-                .map(|t| NaiveDateTime::parse_from_str(t, format).is_ok_and(to_minute));
-            (written.is_some(), read, "a whole date and time: year, month, day, hour and minute")
-        }
-    };
-    if written && read_back == Some(true) {
-        return Ok(());
-    }
-    Err(format!("{} does not name {what}", quoted(format)))
-}
-
-fn write(text: impl fmt::Display) -> Option<String> {
-    let mut out = String::new();
-    write!(out, "{text}").ok()?;
-    Some(out)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,36 +137,6 @@ mod tests {
         ] {
             let (_, found) = parse_type(text).expect_err(text);
             assert!(found.contains(write), "{text}: {found}");
-        }
-    }
-
-    #[test]
-    fn a_format_must_name_the_whole_value() {
-        use Moment::{Date, Time, Timestamp};
-        for (format, moment, expected) in [
-            ("%d.%m.%Y", Date, true),
-            ("%F", Date, true),
-            ("%Y-%j", Date, true),
-            ("%d %b %y", Date, true),
-            ("%d.%m", Date, false),
-            ("%H:%M", Date, false),
-            ("%Y-%m-%d %H:%M", Date, false),
-            ("%Q", Date, false),
-            ("iso", Date, false),
-            ("", Date, false),
-            ("%H:%M:%S", Time, true),
-            ("%H:%M", Time, true),
-            ("%I:%M %p", Time, true),
-            ("%I:%M", Time, false),
-            ("%Y-%m-%d %H:%M:%S", Timestamp, true),
-            ("%Y-%m-%dT%H:%M:%S%.f%:z", Timestamp, true),
-            ("%d/%m/%Y %H:%M", Timestamp, true),
-            ("%s", Timestamp, true),
-            ("%Y-%m-%d", Timestamp, false),
-            ("%H:%M", Timestamp, false),
-            ("%", Timestamp, false),
-        ] {
-            assert_eq!(check_strftime(format, moment).is_ok(), expected, "{format} {moment:?}");
         }
     }
 }

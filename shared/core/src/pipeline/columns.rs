@@ -1,13 +1,16 @@
 //! `[columns]`: the contract.
 
 use super::column_rules::{check_column, read_one_of, read_pattern};
-use super::column_type::{Moment, check_strftime, parse_type};
+use super::column_type::parse_type;
 use super::dialect::{CsvDialect, Format};
 use super::problem::{At, Report, dotted, quoted};
+use super::read_format::read_format;
+use super::read_reading::{self, read_reading};
+use super::reading::Reading;
 use super::section::{Key, Section, key, shown, text_of, unsupported};
 use super::source::{ReadSource, known_capture};
 use super::tree::{Entry, Value};
-use super::types::{ArchivePolicy, Column, ColumnSource, ColumnType, TimestampFormat};
+use super::types::{ArchivePolicy, Column, ColumnSource, ColumnType};
 
 /// Columns that Rowproof adds.
 pub(super) const ADDED: [&str; 3] = ["_source_file", "_source_row", "_loaded_at"];
@@ -19,7 +22,7 @@ const FIELDS_MAX: u32 = 10_000;
 /// Longest name of a column, in bytes.
 const NAME_BYTES_MAX: usize = 255;
 
-pub(super) const KEYS: [Key; 15] = [
+pub(super) const KEYS: [Key; 25] = [
     key("type"),
     key("from"),
     key("key"),
@@ -34,6 +37,16 @@ pub(super) const KEYS: [Key; 15] = [
     key("min_length"),
     key("max_length"),
     key("archive"),
+    key("true"),
+    key("false"),
+    key("decimal_separator"),
+    key("thousands"),
+    key("negative"),
+    key("affix"),
+    key("subsecond"),
+    key("time_of_day"),
+    key("timezone"),
+    key("local_time"),
     unsupported("sql", "`sql` columns are"),
 ];
 
@@ -64,6 +77,11 @@ pub(super) fn read(
             report.problem(entry.at, &dotted("columns", &entry.key), what, write);
         }
         columns.extend(read_column(entry, source, report).map(|column| (entry.at, column)));
+    }
+    if let Some(source) = source {
+        for (at, column) in &mut columns {
+            read_reading::inherit(column, &source.values, *at, report);
+        }
     }
     let fed = |(_, column): &ReadColumn| !matches!(column.from, ColumnSource::Capture(_));
     if !columns.is_empty() && !columns.iter().any(fed) {
@@ -138,6 +156,7 @@ fn plain(name: &str, data_type: ColumnType) -> Column {
         min_length: None,
         max_length: None,
         archive: ArchivePolicy::Full,
+        reading: Reading::default(),
     }
 }
 
@@ -175,8 +194,9 @@ fn read_table(
     // Everything else is read even when the type is wrong: all problems at once.
     let known_type = data_type.is_some();
     let data_type =
-        read_type_format(section, data_type.unwrap_or(ColumnType::String), known_type, report);
+        read_format(section, data_type.unwrap_or(ColumnType::String), known_type, report);
     let mut column = plain(name, data_type);
+    column.reading = read_reading(section, &column.data_type, known_type, report);
     column.from = read_from(name, section, source, report);
     column.key = section.flag("key", report).unwrap_or(false);
     column.nullable = section.flag("nullable", report).unwrap_or(false);
@@ -191,54 +211,6 @@ fn read_table(
     column.archive = section.choice("archive", &archive, report).unwrap_or(ArchivePolicy::Full);
     check_column(&column, section, known_type, report);
     known_type.then_some(column)
-}
-
-fn read_type_format(
-    section: &Section<'_>,
-    data_type: ColumnType,
-    known_type: bool,
-    report: &mut Report,
-) -> ColumnType {
-    const STAMP: &str =
-        "\"rfc3339\", \"epoch_s\", \"epoch_ms\" or strftime, e.g. \"%d.%m.%Y %H:%M\"";
-    let Some(text) = section.text("format", STAMP, report) else {
-        return data_type;
-    };
-    let (moment, example) = match &data_type {
-        ColumnType::Date { .. } => (Moment::Date, "strftime, e.g. \"%d.%m.%Y\""),
-        ColumnType::Time { .. } => (Moment::Time, "strftime, e.g. \"%H:%M:%S\""),
-        ColumnType::Timestamp { .. } => (Moment::Timestamp, STAMP),
-        ColumnType::Bool
-        | ColumnType::Int(_)
-        | ColumnType::UInt(_)
-        | ColumnType::Float(_)
-        | ColumnType::Decimal { .. }
-        | ColumnType::String => {
-            if known_type {
-                let what = "is for date, time and timestamp columns only";
-                section.wrong("format", what, "no format, or another type", report);
-            }
-            return data_type;
-        }
-    };
-    let named = match (moment, text) {
-        (Moment::Timestamp, "rfc3339") => Some(TimestampFormat::Rfc3339),
-        (Moment::Timestamp, "epoch_s") => Some(TimestampFormat::EpochSeconds),
-        (Moment::Timestamp, "epoch_ms") => Some(TimestampFormat::EpochMillis),
-        _ => None,
-    };
-    if let Some(format) = named {
-        return ColumnType::Timestamp { format };
-    }
-    if let Err(what) = check_strftime(text, moment) {
-        section.wrong("format", what, example, report);
-    }
-    let text = text.to_owned();
-    match moment {
-        Moment::Date => ColumnType::Date { format: Some(text) },
-        Moment::Time => ColumnType::Time { format: Some(text) },
-        Moment::Timestamp => ColumnType::Timestamp { format: TimestampFormat::Strftime(text) },
-    }
 }
 
 fn read_from(

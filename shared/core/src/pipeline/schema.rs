@@ -6,11 +6,15 @@
     reason = "editors show the texts as they are, quotes mean TOML text"
 )]
 
+mod columns;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
+
+use columns::ColumnEntry;
 
 use super::schema_source::{CsvValue, JsonlTable};
 
@@ -101,6 +105,18 @@ struct SourceTable {
     jsonl: Option<JsonlTable>,
     /// IANA zone of timestamps without an offset, e.g. "UTC"; without it they are rejected.
     timezone: Option<String>,
+    /// A local time that the zone has twice or never: "reject" (default), or the "earlier" or "later" of
+    /// the instants that the offsets before and after the change of clocks give. For every column that
+    /// does not say it.
+    local_time: Option<LocalTimeName>,
+    /// Between the whole part and the fraction of numbers. Default ".". For every column that does not
+    /// say it.
+    #[schemars(length(min = 1, max = 1))]
+    decimal_separator: Option<String>,
+    /// What may stand between groups of three digits of numbers. Default nothing. For every column that
+    /// does not say it.
+    #[schemars(length(min = 1, max = 1))]
+    thousands: Option<String>,
     /// A file column that the contract does not name: "ignore" (default) or "hold" the job.
     on_new_column: Option<OnNewColumnName>,
     /// A contract column that the header lacks: "hold" the job (default), or "null" where it may be.
@@ -143,91 +159,11 @@ enum OnMissingColumnName {
 }
 
 #[derive(JsonSchema)]
-#[schemars(untagged)]
-enum ColumnEntry {
-    Short(TypeName),
-    Full(Box<ColumnTable>),
-}
-
-/// bool, int8 to int64, uint8 to uint64, float32, float64, decimal(p,s), string, date, time or timestamp.
-#[derive(JsonSchema)]
-struct TypeName(
-    #[schemars(regex(
-        pattern = concat!(
-            r"^(bool|u?int(8|16|32|64)|float(32|64)|decimal\( *[0-9]+ *(, *[0-9]+ *)?\)",
-            r"|string|date|time|timestamp)$"
-        )
-    ))]
-    String,
-);
-
-/// One output column and its rules.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-struct ColumnTable {
-    /// Output type.
-    #[schemars(rename = "type")]
-    data_type: TypeName,
-    /// The field it reads (default: its own name), a list of names of which the file has one, its place
-    /// from 1 on, or "{capture}" of source.match.
-    from: Option<FieldOf>,
-    /// Part of the row's key. Default false.
-    key: Option<bool>,
-    /// Whether NULL is allowed. Default false.
-    nullable: Option<bool>,
-    /// Stands in for NULL.
-    default: Option<Scalar>,
-    /// Drop spaces and tabs around the text first. Default false.
-    trim: Option<bool>,
-    /// How a date, time or timestamp is written: strftime, or "rfc3339", "epoch_s", "epoch_ms".
-    format: Option<String>,
-    /// Regular expression that the text must match.
-    pattern: Option<String>,
-    /// Allowed values.
-    #[schemars(length(min = 1))]
-    one_of: Option<Vec<Scalar>>,
-    /// Smallest allowed value.
-    min: Option<Scalar>,
-    /// Largest allowed value.
-    max: Option<Scalar>,
-    /// Fewest characters of a string.
-    min_length: Option<u32>,
-    /// Most characters of a string.
-    max_length: Option<u32>,
-    /// The value in the failure archive and in reports: "full" (default), "mask" or "hash".
-    archive: Option<ArchiveName>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-enum OneOrMany {
-    One(String),
-    Many(#[schemars(length(min = 1))] Vec<String>),
-}
-
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-enum FieldOf {
-    Place(#[schemars(range(min = 1, max = 10_000))] u32),
-    One(String),
-    Many(#[schemars(length(min = 1))] Vec<String>),
-}
-
-/// A number, text, truth value, date or time.
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-enum Scalar {
-    Text(String),
-    Number(f64),
-    Truth(bool),
-}
-
-#[derive(JsonSchema)]
 #[schemars(rename_all = "snake_case")]
-enum ArchiveName {
-    Full,
-    Mask,
-    Hash,
+enum LocalTimeName {
+    Reject,
+    Earlier,
+    Later,
 }
 
 /// Where good rows go: one sink.

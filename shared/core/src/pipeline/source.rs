@@ -4,17 +4,21 @@ use super::csv;
 use super::dialect::{Format, JsonlOptions, UnknownFields};
 use super::key_pattern::KeyPattern;
 use super::problem::{At, Report, either, nearest, quoted};
+use super::read_reading::SourceValues;
 use super::section::{Key, Section, key, not_supported, unsupported};
 use super::tree::Value;
 use super::types::{OnMissingColumn, OnNewColumn, Replaces, Source};
 
-pub(super) const KEYS: [Key; 11] = [
+pub(super) const KEYS: [Key; 14] = [
     key("match"),
     key("replaces"),
     key("format"),
     key("csv"),
     key("jsonl"),
     key("timezone"),
+    key("local_time"),
+    key("decimal_separator"),
+    key("thousands"),
     key("on_new_column"),
     key("on_missing_column"),
     unsupported("schedule", "scheduled sources are"),
@@ -30,6 +34,8 @@ pub(super) struct ReadSource {
     pub(super) source: Source,
     /// Names of the captures; `None` when `match` itself is wrong.
     pub(super) captures: Option<Vec<String>>,
+    /// How values are written in columns that do not say it themselves.
+    pub(super) values: SourceValues,
 }
 
 pub(super) fn read(section: &Section<'_>, report: &mut Report) -> ReadSource {
@@ -51,7 +57,7 @@ pub(super) fn read(section: &Section<'_>, report: &mut Report) -> ReadSource {
             .choice("on_missing_column", &on_missing, report)
             .unwrap_or(OnMissingColumn::Hold),
     };
-    ReadSource { source, captures }
+    ReadSource { source, captures, values: SourceValues::read(section, report) }
 }
 
 fn read_match(section: &Section<'_>, report: &mut Report) -> (String, Option<Vec<String>>) {
@@ -184,7 +190,7 @@ fn read_format(section: &Section<'_>, report: &mut Report) -> (Format, String) {
     (format, encoding.unwrap_or_else(|| "utf-8".to_owned()))
 }
 
-fn read_timezone(section: &Section<'_>, report: &mut Report) -> Option<String> {
+pub(super) fn read_timezone(section: &Section<'_>, report: &mut Report) -> Option<String> {
     const EXAMPLE: &str = "\"UTC\" or a name such as \"Europe/Berlin\"";
     let name = section.text("timezone", EXAMPLE, report)?;
     if name.parse::<chrono_tz::Tz>().is_err() {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::dialect::Format;
+use super::reading::{Formats, Reading};
 use super::sink_types::Sink;
 
 /// One feed: where its files come from, the contract for their rows, and the sink.
@@ -106,13 +107,16 @@ pub struct Column {
     pub max_length: Option<u32>,
     /// How the value appears in the failure archive and in reports.
     pub archive: ArchivePolicy,
+    /// How values are written, where that differs from what the type reads by itself.
+    #[serde(default, skip_serializing_if = "Reading::is_default")]
+    pub reading: Reading,
 }
 
 /// Output type of a column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ColumnType {
-    /// true, false, 1, 0.
+    /// true, t, yes, y, on, 1 and false, f, no, n, off, 0 in any case, or the words of the column.
     Bool,
     /// Signed integer of 8, 16, 32 or 64 bits.
     Int(u8),
@@ -129,15 +133,15 @@ pub enum ColumnType {
     },
     /// UTF-8 text.
     String,
-    /// Calendar day; `format` is a strftime format, ISO 8601 when absent.
+    /// Calendar day; ISO 8601 without a format.
     Date {
-        /// strftime format.
-        format: Option<String>,
+        /// strftime, `iso`, `epoch_days`, `epoch_s`, `epoch_ms`, `epoch_us` or `epoch_ns`.
+        format: Option<Formats>,
     },
-    /// Time of day in microseconds.
+    /// Time of day in microseconds; ISO 8601 without a format.
     Time {
-        /// strftime format.
-        format: Option<String>,
+        /// strftime or `iso`.
+        format: Option<Formats>,
     },
     /// Instant in microseconds UTC.
     Timestamp {
@@ -150,7 +154,7 @@ pub enum ColumnType {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TimestampFormat {
-    /// RFC 3339, `T` or a space between date and time; no offset needs the source's time zone.
+    /// RFC 3339 with the offset in any written form; no offset needs a time zone.
     Rfc3339,
     /// A strftime format.
     Strftime(String),
@@ -158,6 +162,27 @@ pub enum TimestampFormat {
     EpochSeconds,
     /// Milliseconds since 1970-01-01T00:00:00Z.
     EpochMillis,
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    EpochMicros,
+    /// Nanoseconds since 1970-01-01T00:00:00Z.
+    EpochNanos,
+    /// The first of these that fits; none of them is a list.
+    AnyOf(Vec<TimestampFormat>),
+}
+
+impl TimestampFormat {
+    /// As the pipeline file writes it; empty for a list.
+    pub fn as_str(&self) -> &str {
+        match self {
+            TimestampFormat::Rfc3339 => "rfc3339",
+            TimestampFormat::Strftime(format) => format,
+            TimestampFormat::EpochSeconds => "epoch_s",
+            TimestampFormat::EpochMillis => "epoch_ms",
+            TimestampFormat::EpochMicros => "epoch_us",
+            TimestampFormat::EpochNanos => "epoch_ns",
+            TimestampFormat::AnyOf(_) => "",
+        }
+    }
 }
 
 /// Where a column's text comes from.

@@ -14,7 +14,7 @@ use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray, StringArray, ne
 use arrow_schema::{ArrowError, DataType};
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 
-use crate::check::civil::{self, Instant};
+use crate::check::civil::{self, Finer, Instant};
 use crate::check::number;
 
 /// The folder of NULL.
@@ -181,7 +181,7 @@ pub(super) fn column(folder: &str, data_type: &DataType, rows: usize) -> Option<
         DataType::Float64 => repeat::<Float64Type>(number::float64(bytes)?, data_type, rows),
         DataType::Date32 => repeat::<Date32Type>(civil::date(bytes)?, data_type, rows),
         DataType::Time64(_) => {
-            repeat::<Time64MicrosecondType>(civil::time(bytes)?, data_type, rows)
+            repeat::<Time64MicrosecondType>(civil::time(bytes, Finer::Refuse)?, data_type, rows)
         }
         DataType::Timestamp(_, _) => match civil::rfc3339(bytes)? {
             Instant::Utc(micros) => repeat::<TimestampMicrosecondType>(micros, data_type, rows),

@@ -59,6 +59,7 @@ fn column(name: &str, from: ColumnSource) -> Column {
         min_length: None,
         max_length: None,
         archive: ArchivePolicy::Full,
+        reading: Reading::default(),
     }
 }
 

@@ -62,8 +62,8 @@ fn what_a_fix_cannot_be_is_refused() {
         ("column = \"a\"\ncast = { decimal = \"1\" }", "part of a number"),
         ("column = \"a\"\ncast = { decimal = \",\", thousands = \",\" }", "cast.thousands"),
         ("column = \"a\"\ncast = { decimal = \",\", thousands = \"\" }", "cast.thousands"),
-        ("column = \"a\"\ncast = { date = \"%H\" }", "does not name a full date"),
-        ("column = \"a\"\ncast = { timestamp = \"%d.%m.%Y\" }", "a date and a time of day"),
+        ("column = \"a\"\ncast = { date = \"%H\" }", "does not name a whole date"),
+        ("column = \"a\"\ncast = { timestamp = \"%d.%m.%Y\" }", "a whole date and time of day"),
         ("column = \"a\"\ncast = { decimals = \",\" }", "unknown key; write decimal"),
         (
             "column = \"a\"\nrename = { from = \"a\", to = \"b\" }",

@@ -273,10 +273,25 @@ const COLUMN_CASES: &[Case] = &[
     ),
     (
         COLUMNS,
-        "x = { type = \"date\", format = \"epoch_s\" }",
+        "x = { type = \"time\", format = \"epoch_s\" }",
         "columns.x.format",
         "no strftime",
+        "%H:%M:%S",
+    ),
+    (
+        COLUMNS,
+        "x = { type = \"date\", format = [\"iso\", \"%d.%Q.%Y\"] }",
+        "columns.x.format",
+        "%Q is not a specifier",
         "%d.%m.%Y",
+    ),
+    (COLUMNS, "x = { type = \"date\", format = [] }", "columns.x.format", "no format", "\"iso\""),
+    (
+        COLUMNS,
+        "x = { type = \"date\", format = [\"iso\", \"iso\"] }",
+        "columns.x.format",
+        "twice",
+        "once",
     ),
     (
         COLUMNS,
@@ -293,6 +308,84 @@ const COLUMN_CASES: &[Case] = &[
         "\"hash\"",
     ),
 ];
+
+/// How values are written.
+const READING_CASES: &[Case] = &[
+    (SOURCE, "thousands = \".\"", "source.thousands", "the decimal separator", "another"),
+    (SOURCE, "decimal_separator = \"::\"", "source.decimal_separator", "not one char", "\",\""),
+    (SOURCE, "decimal_separator = \"5\"", "source.decimal_separator", "part of a", "\",\""),
+    (SOURCE, "local_time = \"first\"", "source.local_time", "not known", "\"earlier\""),
+    (
+        COLUMNS,
+        "x = { type = \"string\", thousands = \",\" }",
+        "columns.x.thousands",
+        "number columns only",
+        "another type",
+    ),
+    (
+        COLUMNS,
+        "x = { type = \"int8\", thousands = \".\" }",
+        "columns.x.thousands",
+        "the decimal separator",
+        "decimal_separator = \",\"",
+    ),
+    (
+        COLUMNS,
+        "x = { type = \"int8\", negative = [\"behind\"] }",
+        "columns.x.negative",
+        "not known",
+        "\"trailing\"",
+    ),
+    (COLUMNS, "x = { type = \"int8\", affix = [\" $\"] }", "columns.x.affix", "blanks", "EUR"),
+    (COLUMNS, "x = { type = \"int8\", affix = [\"m2\"] }", "columns.x.affix", "digit", "EUR"),
+    (
+        COLUMNS,
+        "x = { type = \"int8\", affix = [\"Fr.\", \".\"] }",
+        "columns.x.affix",
+        "separator of",
+        "another text",
+    ),
+    (
+        COLUMNS,
+        "x = { type = \"bool\", true = [\"ja\"] }",
+        "columns.x.false",
+        "is missing",
+        "\"nein\"",
+    ),
+    (
+        COLUMNS,
+        "x = { type = \"bool\", true = [\"ja\"], false = [\"ja\"] }",
+        "columns.x.false",
+        "twice",
+        "each word once",
+    ),
+    (
+        COLUMNS,
+        "x = { type = \"date\", subsecond = \"truncate\" }",
+        "columns.x.subsecond",
+        "time and timestamp columns only",
+        "another type",
+    ),
+    (
+        COLUMNS,
+        "x = { type = \"date\", time_of_day = \"cut\" }",
+        "columns.x.time_of_day",
+        "not known",
+        "\"drop\"",
+    ),
+    (
+        COLUMNS,
+        "x = { type = \"timestamp\", timezone = \"Europe/Berln\" }",
+        "columns.x.timezone",
+        "not a time zone",
+        "\"Europe/Berlin\"",
+    ),
+];
+
+#[test]
+fn a_problem_of_how_values_are_written_says_where_and_what_to_write() {
+    check(READING_CASES);
+}
 
 #[test]
 fn a_problem_of_a_column_says_where_and_what_to_write() {

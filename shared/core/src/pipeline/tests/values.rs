@@ -87,6 +87,85 @@ fn every_option_is_read() {
     assert_eq!(pipeline.errors.archive_raw, ArchiveRaw::Pointer);
 }
 
+const WRITTEN: &str = r#"
+version = 1
+name = "written"
+[source]
+match = "in/*"
+format = "csv"
+decimal_separator = ","
+thousands = "."
+local_time = "later"
+[columns]
+plain = "decimal(12,2)"
+note = "string"
+at = "timestamp"
+point = { type = "float64", decimal_separator = "." }
+swiss = { type = "int64", thousands = "'" }
+money = { type = "decimal(12,2)", affix = ["$", "EUR"], negative = ["parentheses", "trailing"] }
+local = { type = "timestamp", timezone = "Asia/Tokyo", local_time = "reject", subsecond = "truncate" }
+when = { type = "timestamp", format = ["rfc3339", "epoch_us", "%d.%m.%Y %H:%M %#z"] }
+day = { type = "date", format = ["iso", "%d.%m.%Y"], time_of_day = "drop" }
+only = { type = "date", format = ["epoch_days"] }
+flag = { type = "bool", true = ["ja", "wahr"], false = ["nein"] }
+[sink.parquet]
+path = "written"
+"#;
+
+#[test]
+fn how_values_are_written_is_read_and_inherited() {
+    let Parsed { pipeline, warnings } = parse_text(WRITTEN).unwrap_or_else(|e| panic!("{e}"));
+
+    assert_eq!(warnings, []);
+    let reading = |name| column(&pipeline, name).reading.clone();
+    let german =
+        Reading { decimal_separator: Some(','), thousands: Some('.'), ..Reading::default() };
+    assert_eq!(reading("plain"), german);
+    assert_eq!(reading("note"), Reading::default());
+    let later = Reading { local_time: Some(LocalTime::Later), ..Reading::default() };
+    assert_eq!(reading("at"), later);
+    assert_eq!(reading("point"), Reading::default(), "a point has no points between groups");
+    assert_eq!(reading("swiss").thousands, Some('\''));
+    let money = reading("money");
+    assert_eq!(money.negative, [Negative::Trailing, Negative::Parentheses]);
+    assert_eq!(money.affix, ["$", "EUR"]);
+    let local = Reading {
+        timezone: Some("Asia/Tokyo".to_owned()),
+        truncate_subsecond: true,
+        ..Reading::default()
+    };
+    assert_eq!(reading("local"), local);
+    let formats = TimestampFormat::AnyOf(vec![
+        TimestampFormat::Rfc3339,
+        TimestampFormat::EpochMicros,
+        TimestampFormat::Strftime("%d.%m.%Y %H:%M %#z".to_owned()),
+    ]);
+    assert_eq!(column(&pipeline, "when").data_type, ColumnType::Timestamp { format: formats });
+    let formats = Formats::AnyOf(vec!["iso".to_owned(), "%d.%m.%Y".to_owned()]);
+    assert_eq!(column(&pipeline, "day").data_type, ColumnType::Date { format: Some(formats) });
+    let formats = Formats::One("epoch_days".to_owned());
+    assert_eq!(column(&pipeline, "only").data_type, ColumnType::Date { format: Some(formats) });
+    assert_eq!(reading("flag").true_words, ["ja", "wahr"]);
+    assert_eq!(Pipeline::from_json(&pipeline.to_json()).expect("comes back"), pipeline);
+}
+
+#[test]
+fn a_pipeline_that_declares_nothing_of_it_keeps_its_canonical_json() {
+    let json = minimal().to_json();
+
+    assert!(!json.contains("reading"), "{json}");
+    // As jobs have frozen it before.
+    let before = json.replace(
+        r#""data_type":{"date":{"format":null}}"#,
+        r#""data_type":{"date":{"format":"%d.%m.%Y"}}"#,
+    );
+    assert_ne!(before, json);
+    let format = Some(Formats::One("%d.%m.%Y".to_owned()));
+    let pipeline = Pipeline::from_json(&before).expect("comes back");
+    assert_eq!(column(&pipeline, "day").data_type, ColumnType::Date { format });
+    assert_eq!(pipeline.to_json(), before);
+}
+
 #[test]
 fn what_a_file_replaces_has_four_forms() {
     for (line, expected) in [
