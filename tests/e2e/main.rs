@@ -18,6 +18,7 @@ mod faults;
 mod fixing;
 mod kills;
 mod layout;
+mod marks;
 mod ops;
 mod ops_verbs;
 mod poison;
