@@ -57,9 +57,12 @@ async fn plan_from(
     start: Start,
     deadline: Deadline,
 ) -> Result<bool, StepError> {
-    if let Some(message) = decode::drift(&ready.pipeline, &start.layout) {
+    if let Some(mut message) = decode::drift(&ready.pipeline, &start.layout) {
         let shown = sha256_hex(serde_json::to_string(&start.layout).unwrap_or_default().as_bytes());
         if !job.is_approved(&shown) {
+            if let Some(change) = change_since(app, job, &start.layout).await? {
+                message.push_str(&format!("; {change}"));
+            }
             warn!(job = %job.facts.job, message, "job held");
             let hold = ledger::hold(job, HoldReason::Drift, &message, &shown, app.clock.now());
             app.ledger.perform(&hold).await?;
@@ -80,6 +83,16 @@ async fn plan_from(
     };
     seal(app, job, &plan, None).await?;
     Ok(true)
+}
+
+/// What is different about the columns since the file whose rows are visible in the job's place.
+async fn change_since(app: &App, job: &Job, now: &Layout) -> Result<Option<String>, StepError> {
+    let slot = app.ledger.slot(&job.facts.slot).await?;
+    let Some(before) = slot.and_then(|slot| slot.committed_job) else { return Ok(None) };
+    let before = app.ledger.job(&before).await?;
+    let Some(sealed) = before.and_then(|before| before.plan) else { return Ok(None) };
+    let plan: Option<Plan> = app.document_if_there(&sealed.key, "plan").await?;
+    Ok(plan.and_then(|plan| decode::change(&plan.layout, now)))
 }
 
 /// Whether the stored bytes are the text itself, so that reading may begin at any record.

@@ -51,6 +51,8 @@ pub(crate) struct Story {
     pub(crate) visible: Option<Job>,
     pub(crate) visible_manifest: Option<Manifest>,
     pub(crate) today: Today,
+    /// How the file's columns differ from the contract and from the file before it.
+    pub(crate) columns: Option<String>,
     /// A process runs the folder's functions.
     pub(crate) runs: bool,
     pub(crate) dir: String,
@@ -61,6 +63,7 @@ impl Story {
     pub(crate) fn tell(&self) -> Vec<String> {
         let mut lines = vec![self.headline(), self.file(), self.pipeline()];
         lines.extend(self.origin());
+        lines.extend(self.columns.as_ref().map(|text| format!("columns: {text}")));
         lines.extend(self.work());
         lines.extend(self.rows());
         lines.extend(self.hold());

@@ -2,6 +2,7 @@
 //! [`Defect`](crate::block::Defect).
 
 mod csv;
+mod drift;
 mod header;
 mod json;
 mod layout;
@@ -16,8 +17,9 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 pub(crate) use csv::unescape;
+pub use drift::{change, difference, drift};
 pub use header::{HeaderError, HeaderRead, header};
-pub use layout::{drift, layout};
+pub use layout::layout;
 
 use crate::block::{Decoded, Layout, Limits, RejectCode};
 use crate::pipeline::{Format, Pipeline};
