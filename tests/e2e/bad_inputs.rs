@@ -111,6 +111,28 @@ fn a_cut_off_packed_file_fails_and_shows_none_of_its_rows() {
 }
 
 #[test]
+fn a_valid_file_that_compresses_well_loads_and_one_setting_is_read_by_all() {
+    let (file, _) = Orders::clean(10).csv();
+    let spaced = [file.clone(), vec![b'\n'; 30 << 20]].concat();
+    let world = World::with_orders();
+    world.write("a.csv.gz", {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(&spaced).unwrap();
+        encoder.finish().unwrap()
+    });
+    let line = world.run(&["a.csv.gz"]).line();
+    assert!(spaced.len() as u64 > 200 * line["bytes_read"].as_u64().unwrap(), "{line}");
+    world.agrees(&line, &file);
+    for verb in [&["check", "orders.toml"][..], &["init"], &["run", "orders.toml"]] {
+        let mut arguments: Vec<_> = verb.iter().map(|word| (*word).to_owned()).collect();
+        arguments.push("a.csv.gz".to_owned());
+        let ended = world.command(arguments).env("ROWPROOF_RATIO_MAX", "many").end();
+        assert_ne!(ended.code, Some(0), "{verb:?}: {ended:#?}");
+        assert!(ended.err.contains("ROWPROOF_RATIO_MAX"), "{verb:?}: {ended:#?}");
+    }
+}
+
+#[test]
 fn the_bytes_decide_how_a_file_is_packed_not_its_name() {
     let (file, _) = Orders::clean(30).csv();
     for (name, bytes) in [("a.csv.gz", file.clone()), ("a.csv", gzip(&file))] {

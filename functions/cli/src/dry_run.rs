@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rowproof_core::archive::{self, ArchivedRow, Wanted};
-use rowproof_core::block::Limits;
 use rowproof_core::check::Contract;
 use rowproof_core::decode::{self, Budget};
 use rowproof_core::engine::{ChunkEngine, ChunkProduct, ChunkSetup, EngineError};
@@ -14,6 +13,7 @@ use rowproof_core::ledger::JobFacts;
 use rowproof_core::pipeline::Pipeline;
 use rowproof_core::receipt::{Counts, over_limit};
 use rowproof_io::clock::Clock;
+use rowproof_io::settings::{limits, read_env};
 use serde::Serialize;
 
 use crate::inputs::Input;
@@ -126,7 +126,7 @@ fn go_through(
     run: &mut DryRun,
     found: &mut Found,
 ) -> Result<Verdict, Stop> {
-    let limits = Limits::default();
+    let limits = limits(&read_env).map_err(|error| Stop::Other(error.into()))?;
     let mut text = TextFile::open(&input.path, &pipeline.source.encoding, &limits)?;
     let mut block = vec![];
     let (names, data_start) = text.header(&pipeline.source, &mut block, &limits)?;

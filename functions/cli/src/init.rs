@@ -5,13 +5,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rowproof_core::block::{Decoded, Layout, Limits, RejectCode};
+use rowproof_core::block::{Decoded, Layout, RejectCode};
 use rowproof_core::decode::{Budget, Decoder};
 use rowproof_core::infer::{Inference, guess_delimiter};
 use rowproof_core::pipeline::{
     ArchiveRaw, CsvDialect, ErrorPolicy, Format, JsonlOptions, OnMissingColumn, OnNewColumn,
     ParquetSink, Pipeline, Ragged, Replaces, Sink, Source, UnknownFields,
 };
+use rowproof_io::settings::{limits, read_env};
 use serde::Deserializer as _;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -48,7 +49,7 @@ fn pipeline_file(path: &Path, sample: Option<u64>) -> anyhow::Result<String> {
     if check_file(path)? == 0 {
         return Err(refuse(&empty).into());
     }
-    let limits = Limits::default();
+    let limits = limits(&read_env)?;
     let mut file = TextFile::open(path, "utf-8", &limits).map_err(|error| refuse(&error))?;
     let mut block = Vec::new();
     file.fill(&mut block, LOOK_BYTES).map_err(|error| refuse(&error))?;

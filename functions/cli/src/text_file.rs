@@ -73,7 +73,8 @@ impl TextFile {
         let mut first = Vec::new();
         let sniffed = u64::try_from(SNIFF_BYTES).unwrap_or(u64::MAX);
         (&mut file).take(sniffed).read_to_end(&mut first).map_err(io)?;
-        let codec = input::sniff(&first)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let codec = input::sniff(&first, &name)?;
         let is_text = codec == Codec::None && encoding == "utf-8";
         let inflate = match is_text {
             true => None,

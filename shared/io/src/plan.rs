@@ -4,7 +4,7 @@ use bytes::Bytes;
 use rowproof_core::block::Layout;
 use rowproof_core::decode::{self, HeaderRead};
 use rowproof_core::ids::{CHUNKS_PER_GROUP, sha256_hex};
-use rowproof_core::input::{self, Codec};
+use rowproof_core::input::{self, Codec, SNIFF_BYTES};
 use rowproof_core::ledger::{self, HoldReason, Job, PlanRef};
 use rowproof_core::names;
 use rowproof_core::pipeline::Pipeline;
@@ -108,12 +108,13 @@ async fn read_start(app: &App, job: &Job, ready: &Ready) -> Result<Start, StepEr
         let layout = decode::layout(pipeline, None);
         return Ok(Start { codec: Codec::None, layout, data_start: 0 });
     }
-    let mut body = open(app, &job.facts, 0, object.size.min(64)).await?;
+    let first = u64::try_from(SNIFF_BYTES).unwrap_or(u64::MAX);
+    let mut body = open(app, &job.facts, 0, object.size.min(first)).await?;
     let mut magic = Vec::new();
     while let Some(piece) = body.try_next().await.map_err(|error| cut_off(job, &error))? {
         magic.extend_from_slice(&piece);
     }
-    let codec = input::sniff(&magic).map_err(|error| refuse(&object.uri(), error))?;
+    let codec = input::sniff(&magic, &object.key).map_err(|error| refuse(&object.uri(), error))?;
     let limits = app.limits.clone();
     let mut source = match is_plain(codec, pipeline) {
         true => TextSource::range(app, &job.facts, 0, object.size).await?,

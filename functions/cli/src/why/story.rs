@@ -356,10 +356,12 @@ fn meaning(failure: &Failure) -> Option<&'static str> {
         "source_gone" => "the file was removed before all of it was read: store it again",
         "discarded" => "an operator dropped it; nothing of it was loaded",
         "bad_header" => "the header cannot be used, so no row could be read",
-        "codec" => "the file is packed in a way that is not read; unpack it or use gzip or zstd",
+        "codec" => {
+            "the file is of a kind that is not read: CSV and JSON Lines are, plain, gzip or zstd"
+        }
         "encoding" => "the pipeline names a text encoding that does not exist",
         "truncated" => "the packed file ends too early: it was cut off; store it again",
-        "corrupt" => "the packed file is damaged: its checksum is wrong; store it again",
+        "corrupt" => "the packed file is damaged; store it again",
         "too_large" => "the file unpacks to more than is allowed",
         "sink" => "the rows cannot be written as the sink is set up; see [sink.parquet]",
         "block" => "a block of rows could not be built, which is a bug of rowproof",
