@@ -49,10 +49,9 @@ fn an_unusable_folder_is_bad_usage() {
 }
 
 #[test]
-fn files_without_rows_commit_no_rows() {
+fn files_with_a_header_alone_commit_no_rows() {
     let header = COLUMNS.join(",");
     let files = [
-        ("empty", String::new()),
         ("header", header.clone()),
         ("header with line end", format!("{header}\r\n")),
         ("header with BOM and blank lines", format!("\u{feff}{header}\n\n\n")),
@@ -67,24 +66,6 @@ fn files_without_rows_commit_no_rows() {
         assert!(world.loaded().is_empty(), "{what}");
         assert_eq!(world.run(&["a.csv"]).line()["job"], line["job"], "{what}");
     }
-}
-
-#[test]
-fn a_byte_order_mark_alone_is_an_empty_file() {
-    let world = World::with_orders();
-    world.write("a.csv", "\u{feff}");
-    let line = world.run(&["a.csv"]).line();
-    assert_eq!((&line["rows_read"], &line["bytes_read"]), (&0.into(), &3.into()), "{line}");
-}
-
-#[test]
-fn an_emptied_file_takes_its_rows_away() {
-    let world = World::with_orders();
-    let (file, _) = Orders::clean(10).csv();
-    world.write("a.csv", &file);
-    world.agrees(&world.run(&["a.csv"]).line(), &file);
-    world.write("a.csv", "");
-    world.agrees(&world.run(&["a.csv"]).line(), b"");
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod fixing;
 mod kills;
 mod layout;
 mod marks;
+mod nothing;
 mod ops;
 mod ops_verbs;
 mod poison;

@@ -65,17 +65,14 @@ fn each_becomes(world: &World, files: &[(&str, Vec<u8>, Expected)]) -> Vec<Value
 }
 
 #[test]
-fn objects_that_hold_no_rows_commit_and_others_load_however_they_are_called() {
+fn headers_without_rows_commit_and_others_load_however_they_are_called() {
     let world = World::with_orders();
     let header = COLUMNS.join(",");
     let orders = |first_id| Orders { first_id, ..Orders::clean(40) }.csv().0;
     let (zst, committed) = (zstd::encode_all(&orders(300)[..], 1).unwrap(), ("COMMITTED", None));
     let files = [
-        ("empty.csv", Vec::new(), committed),
-        ("bom.csv", "\u{feff}".into(), committed),
         ("header.csv", header.clone().into(), committed),
         ("header_line.csv", format!("\u{feff}{header}\r\n\r\n").into(), committed),
-        ("nothing.csv.gz", gzip(b""), committed),
         ("plain.csv.gz", orders(100), committed),
         ("packed.csv", gzip(&orders(200)), committed),
         ("a name + more ü%2B.csv", zst, committed),
@@ -126,6 +123,19 @@ fn objects_that_cannot_be_read_fail_or_wait_and_show_nothing() {
         ("window.csv.zst", b"\x28\xB5\x2F\xFD\x00\xA8\x01\0\0".to_vec(), failed("codec: ")),
         ("a.csv.snappy", b"\0\0\0\x05\0\0\0\x07\x05\x10id,t\n".to_vec(), failed("Hadoop's blocks")),
         ("a.csv.deflate", b"\x78\x9C\x4B\x04\0".to_vec(), failed("zlib")),
+        ("empty.csv", Vec::new(), ("HELD", Some("0 bytes"))),
+        ("bom.csv", "\u{feff}".into(), ("HELD", Some("no header and no row"))),
+        ("nothing.csv.gz", gzip(b""), ("HELD", Some("no header and no row"))),
+        ("zeros.csv.zst", zstd::encode_all(&zeros[..], 1).unwrap(), failed("no end of the header")),
+        ("zip.csv", b"PK\x03\x04\x14\0\0\0\x08\0".to_vec(), failed("codec: ")),
+        ("xz.csv", b"\xFD7zXZ\0\0\x04".to_vec(), failed("codec: ")),
+        ("bz2.csv", b"BZh91AY&SY\x01".to_vec(), failed("codec: ")),
+        ("parquet.csv", b"PAR1\x15\x04\x15\x04".to_vec(), failed("codec: ")),
+        ("utf16.csv", utf16, failed("not text")),
+        ("twice.csv", twice.into_bytes(), failed("twice")),
+        ("new.csv", long(1).into_bytes(), ("HELD", Some("does not name"))),
+        ("long_new.csv", long(20).into_bytes(), ("HELD", Some("and 12 more"))),
+        ("forged.csv", b"id,\"\x1b[31m\n{\"\"level\"\":1}\"\n".to_vec(), ("HELD", Some("u001B"))),
     ];
     for line in each_becomes(&world, &files) {
         let error = line["error"].as_str().unwrap();

@@ -126,6 +126,7 @@ fn input_json(input: &Input, tried: &DryRun) -> Value {
         "would": would,
         "code": code,
         "message": message,
+        "note": tried.note,
         "rows_read": tried.counts.read,
         "rows_loaded": tried.counts.loaded,
         "rows_rejected": tried.counts.rejected,
@@ -158,6 +159,9 @@ fn print_input(input: &Input, tried: &DryRun) {
         if !columns.is_empty() {
             line(&format!("  {what}: {}", printable(&columns.join(", "), RAW_CHARS_MAX)));
         }
+    }
+    if let Some(note) = &tried.note {
+        line(&format!("  {note}"));
     }
     let counts = &tried.counts;
     let [read, loaded, rejected] = [counts.read, counts.loaded, counts.rejected].map(grouped);

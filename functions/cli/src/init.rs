@@ -9,8 +9,8 @@ use rowproof_core::block::{Decoded, Layout, RejectCode};
 use rowproof_core::decode::{Budget, Decoder};
 use rowproof_core::infer::{Inference, guess_delimiter};
 use rowproof_core::pipeline::{
-    ArchiveRaw, CsvDialect, ErrorPolicy, Format, JsonlOptions, OnMissingColumn, OnNewColumn,
-    ParquetSink, Pipeline, Ragged, Replaces, Sink, Source, UnknownFields,
+    ArchiveRaw, CsvDialect, ErrorPolicy, Format, JsonlOptions, OnEmpty, OnMissingColumn,
+    OnNewColumn, ParquetSink, Pipeline, Ragged, Replaces, Sink, Source, UnknownFields,
 };
 use rowproof_io::settings::{limits, read_env};
 use serde::Deserializer as _;
@@ -114,6 +114,7 @@ fn reading(format: Format) -> Pipeline {
             timezone: None,
             on_new_column: OnNewColumn::Ignore,
             on_missing_column: OnMissingColumn::Hold,
+            empty: OnEmpty::Hold,
         },
         columns: vec![],
         sink: Sink::Parquet(ParquetSink { path: "init".into(), partition_by: vec![], add: vec![] }),

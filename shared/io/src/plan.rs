@@ -24,6 +24,8 @@ struct Start {
     layout: Layout,
     /// Offset of the first record in the plain text.
     data_start: u64,
+    /// The object ends before its header.
+    headless: bool,
 }
 
 /// Seals the job's plan. The job as it stands then; `None` when time ran out and the progress is saved.
@@ -77,6 +79,7 @@ async fn plan_from(
         codec: start.codec,
         layout: start.layout,
         data_start: start.data_start,
+        headless: start.headless,
         text_bytes: None,
         rows: None,
         segments: vec![],
@@ -92,7 +95,7 @@ async fn change_since(app: &App, job: &Job, now: &Layout) -> Result<Option<Strin
     let before = app.ledger.job(&before).await?;
     let Some(sealed) = before.and_then(|before| before.plan) else { return Ok(None) };
     let plan: Option<Plan> = app.document_if_there(&sealed.key, "plan").await?;
-    Ok(plan.and_then(|plan| decode::change(&plan.layout, now)))
+    Ok(plan.filter(|plan| !plan.headless).and_then(|plan| decode::change(&plan.layout, now)))
 }
 
 /// Whether the stored bytes are the text itself, so that reading may begin at any record.
@@ -106,7 +109,8 @@ async fn read_start(app: &App, job: &Job, ready: &Ready) -> Result<Start, StepEr
     let pipeline = &ready.pipeline;
     if object.size == 0 {
         let layout = decode::layout(pipeline, None);
-        return Ok(Start { codec: Codec::None, layout, data_start: 0 });
+        let headless = pipeline.source.is_headless(None);
+        return Ok(Start { codec: Codec::None, layout, data_start: 0, headless });
     }
     let first = u64::try_from(SNIFF_BYTES).unwrap_or(u64::MAX);
     let mut body = open(app, &job.facts, 0, object.size.min(first)).await?;
@@ -140,6 +144,7 @@ async fn read_start(app: &App, job: &Job, ready: &Ready) -> Result<Start, StepEr
     let (names, data_start) = joined(found.await)??;
     Ok(Start {
         codec,
+        headless: ready.pipeline.source.is_headless(names.as_deref()),
         layout: decode::layout(&ready.pipeline, names.as_deref()),
         data_start: u64::try_from(data_start).unwrap_or(u64::MAX),
     })
@@ -167,6 +172,7 @@ async fn plan_ranges(
     start: Start,
     deadline: Deadline,
 ) -> Result<bool, StepError> {
+    let headless = start.headless;
     let saved = job.planning.as_ref().and_then(|text| serde_json::from_str::<Planning>(text).ok());
     let saved = saved.map(|saved| Planning { layout: start.layout.clone(), ..saved });
     let mut planning = saved.unwrap_or(Planning {
@@ -213,6 +219,7 @@ async fn plan_ranges(
         codec: Codec::None,
         layout: planning.layout,
         data_start: planning.data_start,
+        headless,
         text_bytes: Some(size),
         rows: Some(planning.row),
         segments: planning.segments,

@@ -243,6 +243,8 @@ impl Story {
             let kind = match hold.reason {
                 HoldReason::Rejected => "too many rows were rejected",
                 HoldReason::Missing => "too many rows of the table are missing from the file",
+                HoldReason::Empty => "the file holds nothing",
+                HoldReason::NoRows => "it would take rows away and bring none",
                 HoldReason::Drift => "the file's header differs from the pipeline's columns",
                 HoldReason::Unbalanced => {
                     "the books do not balance, which is a bug of rowproof: it cannot be approved"

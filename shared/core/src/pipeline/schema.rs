@@ -12,6 +12,8 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
+use super::types::OnEmpty;
+
 /// The JSON Schema (draft 2020-12) of a pipeline file, pretty and with a final line end.
 pub fn json_schema() -> String {
     let generator = SchemaSettings::draft2020_12().into_generator();
@@ -103,6 +105,8 @@ struct SourceTable {
     on_new_column: Option<OnNewColumnName>,
     /// A contract column that the header lacks: "hold" the job (default), or "null" where it may be.
     on_missing_column: Option<OnMissingColumnName>,
+    /// An object that holds nothing (no bytes, line ends alone): "hold" the job (default) or "accept" it.
+    empty: Option<OnEmpty>,
 }
 
 #[derive(JsonSchema)]

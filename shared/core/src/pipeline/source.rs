@@ -5,11 +5,11 @@ use super::problem::{At, Report, either, nearest, quoted};
 use super::section::{Key, Section, key, not_supported, unsupported};
 use super::tree::Value;
 use super::types::{
-    CsvDialect, Format, JsonlOptions, OnMissingColumn, OnNewColumn, Ragged, Replaces, Source,
-    UnknownFields,
+    CsvDialect, Format, JsonlOptions, OnEmpty, OnMissingColumn, OnNewColumn, Ragged, Replaces,
+    Source, UnknownFields,
 };
 
-pub(super) const KEYS: [Key; 11] = [
+pub(super) const KEYS: [Key; 12] = [
     key("match"),
     key("replaces"),
     key("format"),
@@ -18,6 +18,7 @@ pub(super) const KEYS: [Key; 11] = [
     key("timezone"),
     key("on_new_column"),
     key("on_missing_column"),
+    key("empty"),
     unsupported("schedule", "scheduled sources are"),
     unsupported("postgres", "scheduled sources are"),
     unsupported("http", "scheduled sources are"),
@@ -50,6 +51,7 @@ pub(super) fn read(section: &Section<'_>, report: &mut Report) -> ReadSource {
     let (format, encoding) = read_format(section, report);
     let on_new = [("ignore", OnNewColumn::Ignore), ("hold", OnNewColumn::Hold)];
     let on_missing = [("hold", OnMissingColumn::Hold), ("null", OnMissingColumn::Null)];
+    let on_empty = [("hold", OnEmpty::Hold), ("accept", OnEmpty::Accept)];
     let source = Source {
         pattern,
         replaces,
@@ -62,6 +64,7 @@ pub(super) fn read(section: &Section<'_>, report: &mut Report) -> ReadSource {
         on_missing_column: section
             .choice("on_missing_column", &on_missing, report)
             .unwrap_or(OnMissingColumn::Hold),
+        empty: section.choice("empty", &on_empty, report).unwrap_or(OnEmpty::Hold),
     };
     ReadSource { source, captures }
 }
