@@ -272,6 +272,37 @@ fn a_file_with_other_columns_is_held_before_any_row_or_loaded_as_declared() {
 }
 
 #[test]
+fn a_file_without_a_column_of_the_file_before_says_what_has_changed() {
+    let (file, _) = Orders::clean(10).csv();
+    let world = World::with_orders();
+    world.write("a.csv", &file);
+    world.run(&["a.csv"]).line();
+    let text = String::from_utf8(file.clone()).unwrap();
+    let renamed = text.replacen(",amount,", ",Amount,", 1).replacen(",note", ",remark", 1);
+    world.write("a.csv", renamed);
+    let ended = world.run(&["a.csv"]).end();
+    let error = ended.is("HELD", 3)["error"].as_str().unwrap();
+    for part in [
+        "no column `amount`, `note`;",
+        "does not name: `Amount`, `remark`;",
+        "`Amount` may be `amount` under another name",
+        "every row is rejected for want of `amount`",
+        "the file before it had `amount`, `note` and did not have `Amount`, `remark`",
+    ] {
+        assert!(error.contains(part), "{part:?} is not in {error:?}");
+    }
+    // What does not hold it is told too.
+    world.write("a.csv", text.replacen(",note", ",note,tax", 1).replace(",\n", ",,7\n"));
+    let line = world.run(&["a.csv"]).line();
+    let why = ["why", line["job"].as_str().unwrap(), "--out", "out", "--json"];
+    let story = world.command(why.map(str::to_owned).to_vec()).line()["story"].to_string();
+    assert!(
+        story.contains("does not name: `tax`; the file before it did not have `tax`"),
+        "{story}"
+    );
+}
+
+#[test]
 fn names_with_any_characters_are_one_key_each() {
     let world = World::with_orders();
     let names = [
@@ -279,7 +310,7 @@ fn names_with_any_characters_are_one_key_each() {
         "a+b.csv",
         "a%20b.csv",
         "ü ñ 株.csv",
-        ".dot.csv",
+        "a..dot.csv",
         "_x.csv",
         "a&b=c;d.csv",
         "'q' (1).csv",

@@ -49,10 +49,9 @@ fn an_unusable_folder_is_bad_usage() {
 }
 
 #[test]
-fn files_without_rows_commit_no_rows() {
+fn files_with_a_header_alone_commit_no_rows() {
     let header = COLUMNS.join(",");
     let files = [
-        ("empty", String::new()),
         ("header", header.clone()),
         ("header with line end", format!("{header}\r\n")),
         ("header with BOM and blank lines", format!("\u{feff}{header}\n\n\n")),
@@ -67,24 +66,6 @@ fn files_without_rows_commit_no_rows() {
         assert!(world.loaded().is_empty(), "{what}");
         assert_eq!(world.run(&["a.csv"]).line()["job"], line["job"], "{what}");
     }
-}
-
-#[test]
-fn a_byte_order_mark_alone_is_an_empty_file() {
-    let world = World::with_orders();
-    world.write("a.csv", "\u{feff}");
-    let line = world.run(&["a.csv"]).line();
-    assert_eq!((&line["rows_read"], &line["bytes_read"]), (&0.into(), &3.into()), "{line}");
-}
-
-#[test]
-fn an_emptied_file_takes_its_rows_away() {
-    let world = World::with_orders();
-    let (file, _) = Orders::clean(10).csv();
-    world.write("a.csv", &file);
-    world.agrees(&world.run(&["a.csv"]).line(), &file);
-    world.write("a.csv", "");
-    world.agrees(&world.run(&["a.csv"]).line(), b"");
 }
 
 #[test]
@@ -108,6 +89,28 @@ fn a_cut_off_packed_file_fails_and_shows_none_of_its_rows() {
     let middle = broken.len() / 2;
     broken[middle] ^= 0x55;
     fails("a.csv.gz", &broken, &["gzip"]);
+}
+
+#[test]
+fn a_valid_file_that_compresses_well_loads_and_one_setting_is_read_by_all() {
+    let (file, _) = Orders::clean(10).csv();
+    let spaced = [file.clone(), vec![b'\n'; 30 << 20]].concat();
+    let world = World::with_orders();
+    world.write("a.csv.gz", {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(&spaced).unwrap();
+        encoder.finish().unwrap()
+    });
+    let line = world.run(&["a.csv.gz"]).line();
+    assert!(spaced.len() as u64 > 200 * line["bytes_read"].as_u64().unwrap(), "{line}");
+    world.agrees(&line, &file);
+    for verb in [&["check", "orders.toml"][..], &["init"], &["run", "orders.toml"]] {
+        let mut arguments: Vec<_> = verb.iter().map(|word| (*word).to_owned()).collect();
+        arguments.push("a.csv.gz".to_owned());
+        let ended = world.command(arguments).env("ROWPROOF_RATIO_MAX", "many").end();
+        assert_ne!(ended.code, Some(0), "{verb:?}: {ended:#?}");
+        assert!(ended.err.contains("ROWPROOF_RATIO_MAX"), "{verb:?}: {ended:#?}");
+    }
 }
 
 #[test]

@@ -18,6 +18,8 @@ mod faults;
 mod fixing;
 mod kills;
 mod layout;
+mod marks;
+mod nothing;
 mod ops;
 mod ops_verbs;
 mod poison;

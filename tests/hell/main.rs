@@ -14,7 +14,8 @@
 //!   In a header it is the sign of a binary file.
 //! - Exact floats: `float32` and `float64` take the nearest value, for that is what they are. `decimal` and
 //!   the integers are exact or rejected.
-//! - Parquet, Excel, Avro, bzip2, xz, snappy, lz4 and zip input: recognised by content and refused by name.
+//! - Parquet, Excel, Avro, ORC, bzip2, xz, snappy, lz4, zlib, tar and zip input: recognised by content and
+//!   refused by name.
 //! - JSON Lines in another encoding than UTF-8.
 //! - Judging events by their version, region or order: an event only says where to look, and the object is
 //!   then asked itself.

@@ -28,7 +28,7 @@ fn zst(text: &[u8], checksum: bool, size: bool) -> Vec<u8> {
 }
 
 fn unpack(packed: &[u8], piece: usize, limits: &Limits) -> Result<Vec<u8>, InputError> {
-    let mut inflate = Inflate::new(sniff(packed)?, "utf-8", limits)?;
+    let mut inflate = Inflate::new(sniff(packed, "")?, "utf-8", limits)?;
     let mut out = Vec::new();
     for mut part in packed.chunks(piece.max(1)) {
         while inflate.push(&mut part, &mut out)? {}
@@ -71,7 +71,7 @@ fn members_are_joined_and_their_headers_skipped() {
         gives(what, &packed, Ok(TEXT));
     }
     gives("nothing in it", &gz(b""), Ok(b""));
-    gives("packed twice: once is undone", &gz(&gz(TEXT)), Ok(&gz(TEXT)));
+    gives("packed twice", &gz(&gz(TEXT)), Err(("codec", "twice, gzip inside gzip")));
 }
 
 #[test]
@@ -96,6 +96,11 @@ fn a_gzip_stream_that_is_not_whole_fails() {
         ("damaged data", changed(10, 0xFF), "damaged"),
         ("text behind it", [gz(TEXT), b"3,d\n".to_vec()].concat(), "follow the last member"),
         ("text behind the zeros", [gz(TEXT), b"\0\0x".to_vec()].concat(), "follow the last member"),
+        (
+            "zeros between two",
+            [gz(TEXT), vec![0; 9], gz(TEXT)].concat(),
+            "another member follows the zeros",
+        ),
         ("zstd behind it", [gz(TEXT), zst(TEXT, true, true)].concat(), "follow the last member"),
         ("only the first byte of another", [gz(TEXT), b"\x1F\x8C".to_vec()].concat(), "header"),
     ] {
@@ -142,14 +147,20 @@ fn a_zstd_stream_that_is_not_whole_or_wants_too_much_fails() {
     let behind = [packed.clone(), b"3,dddd\n".to_vec()].concat();
     gives("text behind it", &behind, Err(("corrupt", "follow the last frame")));
     // A window of 2 GiB; one of 128 MiB is the last that is granted. Each with one empty last block.
-    gives("a huge window", b"\x28\xB5\x2F\xFD\x00\xA8\x01\0\0", Err(("corrupt", "128 MiB")));
+    gives(
+        "zeros behind it",
+        &[packed, vec![0; 4]].concat(),
+        Err(("corrupt", "zeros follow the last frame")),
+    );
+    gives("a huge window", b"\x28\xB5\x2F\xFD\x00\xA8\x01\0\0", Err(("codec", "--long=27")));
     gives("the largest window", b"\x28\xB5\x2F\xFD\x00\x88\x01\0\0", Ok(b""));
-    gives("a dictionary", b"\x28\xB5\x2F\xFD\x21\x07\x00\x01\0\0", Err(("corrupt", "dictionary")));
+    gives("a dictionary", b"\x28\xB5\x2F\xFD\x21\x07\x00\x01\0\0", Err(("codec", "dictionary")));
 }
 
 #[test]
 fn what_an_object_is_packed_with_is_told_by_its_bytes_and_others_are_refused_by_name() {
     let xlsx = [b"PK\x03\x04".as_slice(), &[0; 26], b"xl/workbook.xml"].concat();
+    let ods = [b"PK\x03\x04".as_slice(), &[0; 26], b"mimetypeapplication/vnd.oasis"].concat();
     for (name, bytes) in [
         ("a zip archive", &b"PK\x03\x04\x14\0\0\0\x08\0"[..]),
         ("an empty zip archive", b"PK\x05\x06\0\0\0\0"),
@@ -157,13 +168,22 @@ fn what_an_object_is_packed_with_is_told_by_its_bytes_and_others_are_refused_by_
         ("old Office", b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1"),
         ("bzip2", b"BZh91AY&SY\x01"),
         ("xz", b"\xFD7zXZ\0\0\x04"),
+        ("a 7z archive", b"7z\xBC\xAF\x27\x1C\0\x04"),
+        ("ORC", b"ORC\x08\xC3\x01\x0A\x03"),
+        ("an OpenDocument file", &ods),
+        ("a zstd dictionary", b"\x37\xA4\x30\xEC\x01\0\0\0"),
+        ("zlib", b"\x78\x9C\x4B\x04\0"),
+        ("zlib", b"\x78\xDA\x4B\x04\0"),
+        ("zlib", b"\x78\x01\x01\x04\0\xFB\xFF1,a\n"),
+        ("snappy in Hadoop's blocks", b"\0\0\0\x05\0\0\0\x07\x05\x10id,t\n"),
+        ("lz4 in Hadoop's blocks", b"\0\0\0\x05\0\0\0\x06\x50id,t\n"),
         ("snappy", b"\xFF\x06\0\0sNaPpY\x01"),
         ("lz4", b"\x04\x22\x4D\x18\x64"),
         ("Parquet", b"PAR1\x15\x04"),
         ("encrypted Parquet", b"PARE\x15\x04"),
         ("Avro", b"Obj\x01\x04"),
     ] {
-        let error = sniff(bytes).unwrap_err();
+        let error = sniff(bytes, "").unwrap_err();
         assert_eq!(error.code(), "codec", "{name}");
         assert!(error.to_string().contains(name), "{name}: {error}");
     }
@@ -171,13 +191,20 @@ fn what_an_object_is_packed_with_is_told_by_its_bytes_and_others_are_refused_by_
         ("text", &b"id,t\n"[..]),
         ("text that begins like bzip2", b"BZh9,t\n"),
         ("like zip", b"PK,t\n"),
-        ("like Parquet", b"PAR2,t\n"),
+        ("like Parquet", b"PAR1;PAR2;t\n1;2;\xE4\n"),
         ("half of gzip's sign", b"\x1F"),
-        ("zlib without gzip around it", b"\x78\x9C\x4B\x04\0"),
+        ("like zlib", b"x^2,y\n1,2\n"),
+        ("like zlib, between Hive's delimiters", b"x\x01y\n1\x012\n"),
+        ("like ORC", b"ORC,\xC3\xA4\n"),
+        ("a name that promises more", b"id,t\n1,\xE4\n"),
         ("nothing", b""),
     ] {
-        assert_eq!(sniff(bytes), Ok(Codec::None), "{what}");
+        assert_eq!(sniff(bytes, "a.csv.deflate"), Ok(Codec::None), "{what}");
     }
+    let raw = b"\x4B\x04\0\xFF\xFE\x01";
+    assert_eq!(sniff(raw, "a.csv"), Ok(Codec::None));
+    let error = sniff(raw, "a.csv.deflate").unwrap_err();
+    assert!(error.to_string().contains("deflate without a header"), "{error}");
 }
 
 #[test]
@@ -191,8 +218,8 @@ fn a_bomb_is_stopped_before_it_is_held() {
         ("many small members", member.iter().copied().cycle().take(member.len() * 64).collect()),
     ] {
         for piece in [1_000, bomb.len()] {
-            let mut inflate =
-                Inflate::new(sniff(&bomb).unwrap(), "utf-8", &Limits::default()).unwrap();
+            let limits = Limits { ratio_after_bytes: 10 << 20, ..Limits::default() };
+            let mut inflate = Inflate::new(sniff(&bomb, "").unwrap(), "utf-8", &limits).unwrap();
             let mut made = 0;
             let error = bomb.chunks(piece).find_map(|mut part| {
                 loop {
@@ -207,7 +234,7 @@ fn a_bomb_is_stopped_before_it_is_held() {
                     }
                 }
             });
-            assert_eq!(error, Some(InputError::Ratio { max: 200 }), "{what}");
+            assert_eq!(error, Some(InputError::Ratio { max: 200, after: 10 << 20 }), "{what}");
             assert!(made < 11 << 20, "{what}: {made} bytes were made");
         }
     }

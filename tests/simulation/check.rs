@@ -17,7 +17,8 @@ use crate::support::table;
 /// loaded, so no other failure is one that may last.
 fn is_listed(job: &Job, plan: &Plan) -> bool {
     match job.state.as_str() {
-        "HELD" => plan.hold,
+        // A version all of whose rows became poison waits where it would take rows away.
+        "HELD" => plan.hold || job.why.contains("\"no_rows\""),
         "FAILED" => job.why.contains("discarded"),
         _ => false,
     }

@@ -69,6 +69,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
         codes.push(table_check::run(&pipeline, dsn, args.json).await?);
     }
     for input in place_inputs(&pipeline, &args.inputs)? {
+        if let Some(what) = input.skipped {
+            print_skipped(&input, what, args.json);
+            continue;
+        }
         let (pipeline, contract, tried) = (pipeline.clone(), contract.clone(), input.clone());
         let tried = tokio::task::spawn_blocking(move || dry_run(&pipeline, &contract, &tried));
         let tried = tried.await??;
@@ -122,6 +126,7 @@ fn input_json(input: &Input, tried: &DryRun) -> Value {
         "would": would,
         "code": code,
         "message": message,
+        "note": tried.note,
         "rows_read": tried.counts.read,
         "rows_loaded": tried.counts.loaded,
         "rows_rejected": tried.counts.rejected,
@@ -129,6 +134,15 @@ fn input_json(input: &Input, tried: &DryRun) -> Value {
         "missing_columns": tried.missing_columns,
         "reasons": tried.rejections,
     })
+}
+
+fn print_skipped(input: &Input, what: &str, json: bool) {
+    let path = input.path.display().to_string();
+    let message = format!("skipped by its name: {what}");
+    line(&match json {
+        true => json!({ "input": path, "would": "skip", "message": message }).to_string(),
+        false => format!("{path}: would be {message}"),
+    });
 }
 
 fn print_input(input: &Input, tried: &DryRun) {
@@ -145,6 +159,9 @@ fn print_input(input: &Input, tried: &DryRun) {
         if !columns.is_empty() {
             line(&format!("  {what}: {}", printable(&columns.join(", "), RAW_CHARS_MAX)));
         }
+    }
+    if let Some(note) = &tried.note {
+        line(&format!("  {note}"));
     }
     let counts = &tried.counts;
     let [read, loaded, rejected] = [counts.read, counts.loaded, counts.rejected].map(grouped);

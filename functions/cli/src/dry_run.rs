@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rowproof_core::archive::{self, ArchivedRow, Wanted};
-use rowproof_core::block::Limits;
 use rowproof_core::check::Contract;
 use rowproof_core::decode::{self, Budget};
 use rowproof_core::engine::{ChunkEngine, ChunkProduct, ChunkSetup, EngineError};
 use rowproof_core::ids::{ObjectVersion, job_id, slot_id};
 use rowproof_core::ledger::JobFacts;
 use rowproof_core::pipeline::Pipeline;
-use rowproof_core::receipt::{Counts, over_limit};
+use rowproof_core::receipt::{AsRead, Counts, over_limit, over_nothing};
 use rowproof_io::clock::Clock;
+use rowproof_io::settings::{limits, read_env};
 use serde::Serialize;
 
 use crate::inputs::Input;
@@ -21,6 +21,10 @@ use crate::text_file::{TextError, TextFile};
 
 /// Rejected rows shown for each reason.
 const EXAMPLES_MAX: usize = 3;
+
+/// A file of which no row would be loaded.
+const NO_ROWS: &str =
+    "it has no good row: where rows of an earlier version are visible, it would be HELD";
 
 /// What would become of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +60,8 @@ pub(crate) struct Example {
 #[derive(Debug)]
 pub(crate) struct DryRun {
     pub(crate) verdict: Verdict,
+    /// What may come of it where rows are visible already.
+    pub(crate) note: Option<String>,
     pub(crate) counts: Counts,
     pub(crate) new_columns: Vec<String>,
     pub(crate) missing_columns: Vec<String>,
@@ -90,6 +96,7 @@ pub(crate) fn dry_run(
 ) -> anyhow::Result<DryRun> {
     let mut run = DryRun {
         verdict: Verdict::Commit,
+        note: None,
         counts: Counts::default(),
         new_columns: vec![],
         missing_columns: vec![],
@@ -126,11 +133,12 @@ fn go_through(
     run: &mut DryRun,
     found: &mut Found,
 ) -> Result<Verdict, Stop> {
-    let limits = Limits::default();
+    let limits = limits(&read_env).map_err(|error| Stop::Other(error.into()))?;
     let mut text = TextFile::open(&input.path, &pipeline.source.encoding, &limits)?;
     let mut block = vec![];
     let header = text.header(&pipeline.source, &mut block, &limits)?;
     let data_start = header.data_start;
+    let headless = pipeline.source.is_headless(header.names.as_deref());
     let layout = Arc::new(decode::layout(pipeline, &header));
     block.drain(..data_start.min(block.len()));
     run.new_columns.clone_from(&layout.new_columns);
@@ -161,8 +169,20 @@ fn go_through(
             break;
         }
     }
+    Ok(judged(pipeline, headless, text.bytes(), run))
+}
+
+/// What would be decided about the rows, in a place where nothing is visible.
+fn judged(pipeline: &Pipeline, headless: bool, bytes: u64, run: &mut DryRun) -> Verdict {
+    let file = AsRead { pipeline, headless, bytes, counts: run.counts };
+    let nothing = over_nothing(&file, 0).map(|(_, text)| text);
     let over = over_limit(pipeline.errors.hold_if.as_ref(), &run.counts);
-    Ok(over.map_or(Verdict::Commit, Verdict::Hold))
+    let texts: Vec<_> = nothing.into_iter().chain(over).collect();
+    if !texts.is_empty() {
+        return Verdict::Hold(texts.join("; "));
+    }
+    run.note = over_nothing(&file, 1).map(|_| NO_ROWS.to_owned());
+    Verdict::Commit
 }
 
 /// What the chunk came to, and whether the text ends with it.

@@ -9,9 +9,10 @@ use rowproof_core::block::{Decoded, Layout, Limits, RejectCode};
 use rowproof_core::decode::{Budget, Decoder, Header};
 use rowproof_core::infer::{Inference, Sniffed, sniff};
 use rowproof_core::pipeline::{
-    ArchiveRaw, CsvDialect, ErrorPolicy, Format, JsonlOptions, OnMissingColumn, OnNewColumn,
-    ParquetSink, Pipeline, Replaces, Sink, Source,
+    ArchiveRaw, CsvDialect, ErrorPolicy, Format, JsonlOptions, OnEmpty, OnMissingColumn,
+    OnNewColumn, ParquetSink, Pipeline, Replaces, Sink, Source,
 };
+use rowproof_io::settings::{limits, read_env};
 use serde::Deserializer as _;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -47,7 +48,7 @@ fn pipeline_file(path: &Path, sample: Option<u64>) -> anyhow::Result<String> {
     if check_file(path)? == 0 {
         return Err(refuse(&EMPTY).into());
     }
-    let limits = Limits::default();
+    let limits = limits(&read_env)?;
     let (encoding, remark) = encoding(path, &limits).map_err(|error| refuse(&error))?;
     let mut file = TextFile::open(path, encoding, &limits).map_err(|error| refuse(&error))?;
     let mut block = Vec::new();
@@ -150,6 +151,7 @@ fn reading(format: Format) -> Pipeline {
             timezone: None,
             on_new_column: OnNewColumn::Ignore,
             on_missing_column: OnMissingColumn::Hold,
+            empty: OnEmpty::Hold,
         },
         columns: vec![],
         sink: Sink::Parquet(ParquetSink { path: "init".into(), partition_by: vec![], add: vec![] }),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use rowproof_core::pipeline::{self, KeyPattern, Parsed, Pipeline, Problems};
+use rowproof_core::pipeline::{self, KeyPattern, Parsed, Pipeline, Problems, skipped_by_name};
 use rowproof_io::settings::read_env;
 
 use crate::Usage;
@@ -18,6 +18,8 @@ pub(crate) struct Input {
     pub(crate) key: String,
     /// Captures of the key.
     pub(crate) captures: BTreeMap<String, String>,
+    /// What it is instead of data, by its name.
+    pub(crate) skipped: Option<&'static str>,
 }
 
 /// Reads a pipeline file with everything it extends. Warnings go to standard error.
@@ -63,11 +65,13 @@ pub(crate) fn place_inputs(pipeline: &Pipeline, paths: &[PathBuf]) -> anyhow::Re
                 Usage(format!("{a} and {b} have one name: run them one after the other")).into()
             );
         }
+        let skipped = skipped_by_name(&pipeline.source.pattern, &key);
         let captures = pattern.captures(&key);
-        if captures.is_none() {
+        if captures.is_none() && skipped.is_none() {
             check_unfit(pipeline, path)?;
         }
-        inputs.push(Input { path: path.clone(), key, captures: captures.unwrap_or_default() });
+        let captures = captures.unwrap_or_default();
+        inputs.push(Input { path: path.clone(), key, captures, skipped });
     }
     Ok(inputs)
 }

@@ -29,6 +29,7 @@ mod report;
 mod rerun;
 mod revert;
 mod run;
+mod skipped;
 mod status;
 mod summary;
 mod sweep;

@@ -7,6 +7,9 @@ use serde::Serialize;
 
 use crate::{FAILED, HELD, OK};
 
+/// The state of an input that is no data by its name, and has no job.
+const SKIPPED: &str = "SKIPPED";
+
 /// One input of a run. The keys are a contract: more may come, none is renamed.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Outcome {
@@ -40,6 +43,11 @@ impl Outcome {
     /// An input that has no job, for this reason.
     pub(crate) fn without_job(input: &str, error: &str) -> Outcome {
         Outcome::new(input, "FAILED", Some(error.to_owned()))
+    }
+
+    /// An input that is no data by its name.
+    pub(crate) fn skipped(input: &str, what: &str) -> Outcome {
+        Outcome::new(input, SKIPPED, Some(format!("skipped by its name: {what}")))
     }
 
     fn new(input: &str, state: &str, error: Option<String>) -> Outcome {
@@ -106,6 +114,7 @@ impl Outcome {
         match self.state.as_str() {
             "COMMITTED" if self.balanced && self.error.is_none() => OK,
             "HELD" => HELD,
+            SKIPPED => OK,
             _ => FAILED,
         }
     }

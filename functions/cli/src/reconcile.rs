@@ -79,6 +79,9 @@ fn told(found: &Value) -> Vec<String> {
     if count("unmatched") > 0 {
         lines.push(format!("{} that no pipeline matches", counted(count("unmatched"), "upload")));
     }
+    if count("skipped") > 0 {
+        lines.push(format!("{} skipped by their names", counted(count("skipped"), "upload")));
+    }
     if count("doubtful") > 0 {
         lines.push(format!(
             "{} could not be judged and was left alone: run again with --verbose",

@@ -155,6 +155,9 @@ async fn examine(app: &App, key: &str, force: bool) -> anyhow::Result<Result<Tar
     let (ready, captures) = match app.pipelines.matching(key).await {
         Ok(Matched::One(ready, captures)) => (ready, captures),
         Ok(Matched::None) => return Ok(Err("no pipeline matches its key".to_owned())),
+        Ok(Matched::Skipped { what, .. }) => {
+            return Ok(Err(format!("it is skipped by its name: {what}")));
+        }
         Err(StepError::Pipeline(text)) => return Ok(Err(text)),
         Err(error) => return Err(error.into()),
     };

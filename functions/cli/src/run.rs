@@ -70,16 +70,23 @@ pub(crate) async fn load(
     let key = format!("{}{}.json", names::PIPELINES, pipeline.name);
     app.store.put(&app.settings.output_bucket, &key, Bytes::from(pipeline.to_json())).await?;
     let mut refusals = vec![];
-    for input in inputs {
+    let taken = || inputs.iter().filter(|input| input.skipped.is_none());
+    for input in taken() {
         refusals.push(send(app, pipeline, input).await?);
     }
-    let awaited: Vec<_> = inputs.iter().map(|input| awaited(pipeline, input)).collect();
+    let awaited: Vec<_> = taken().map(|input| awaited(pipeline, input)).collect();
     let mut progress = Progress::new(std::io::stderr().is_terminal());
     let jobs = settle(world, &awaited, &mut progress).await?;
     progress.finish();
     let mut outcomes = vec![];
-    for ((input, job), refusal) in inputs.iter().zip(jobs).zip(refusals) {
+    let mut settled = jobs.into_iter().zip(refusals);
+    for input in inputs {
         let name = input.path.display().to_string();
+        if let Some(what) = input.skipped {
+            outcomes.push(Outcome::skipped(&name, what));
+            continue;
+        }
+        let Some((job, refusal)) = settled.next() else { break };
         let mut outcome = match job {
             Some(job) => Outcome::of(app, &name, &job).await?,
             None => Outcome::without_job(&name, "no job began; see the messages above"),

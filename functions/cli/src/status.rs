@@ -16,6 +16,7 @@ use crate::args::Out;
 use crate::jobs::Tally;
 use crate::outcome::load_manifest;
 use crate::report::{grouped, line};
+use crate::skipped::skipped;
 use crate::wait::is_disconnect;
 use crate::world::World;
 use crate::{INTERRUPTED, OK, jobs};
@@ -70,6 +71,10 @@ async fn look(args: &Args) -> anyhow::Result<u8> {
         let world = World::open(&args.out.dir).await?;
         let runs_elsewhere = !world.is_own();
         let found = rows(&world.app).await;
+        let skipped = match shown {
+            None => skipped(&world.app).await,
+            Some(_) => Ok(None),
+        };
         world.shutdown().await;
         let rows = match found {
             // It ended just now: the next look is at the folder itself.
@@ -78,6 +83,10 @@ async fn look(args: &Args) -> anyhow::Result<u8> {
         };
         if shown.as_ref() != Some(&rows) {
             show(args, shown.as_deref().unwrap_or(&[]), &rows)?;
+        }
+        if let Ok(Some(text)) = skipped {
+            // With --json every line of standard output is a job.
+            if args.json { eprintln!("{text}") } else { line(&text) }
         }
         let is_unsettled = rows.iter().any(|row| !row.state.is_settled());
         // The first upload may be under way.

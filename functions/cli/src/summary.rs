@@ -1,7 +1,7 @@
 //! A pipeline in words.
 
 use rowproof_core::pipeline::{
-    AddedColumn, Column, ColumnType, CommitUnit, DatePart, Format, HoldIf, ParquetSink,
+    AddedColumn, Column, ColumnType, CommitUnit, DatePart, Format, HoldIf, OnEmpty, ParquetSink,
     PartitionBy, Pipeline, PostgresSink, Rejected, Replaces, Sink, WriteMode,
 };
 
@@ -25,6 +25,7 @@ pub(crate) fn lines(pipeline: &Pipeline) -> Vec<String> {
         sink(pipeline),
     ];
     lines.extend(pipeline.errors.hold_if.as_ref().map(hold_if));
+    lines.push(empty(source.empty).to_owned());
     lines
 }
 
@@ -121,6 +122,16 @@ fn parquet(sink: &ParquetSink) -> String {
         text.push_str(&format!(", a folder for each {}", levels.join(", ")));
     }
     text
+}
+
+fn empty(empty: OnEmpty) -> &'static str {
+    match empty {
+        OnEmpty::Hold => {
+            "a file that holds nothing is held, and so is one without a good row where it would take \
+             rows away"
+        }
+        OnEmpty::Accept => "a file that holds nothing is taken as one without rows",
+    }
 }
 
 fn hold_if(hold_if: &HoldIf) -> String {

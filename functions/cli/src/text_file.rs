@@ -56,6 +56,8 @@ pub(crate) fn check_file(path: &Path) -> Result<u64, Usage> {
 pub(crate) struct TextFile {
     path: PathBuf,
     file: File,
+    /// Bytes taken from the disk so far.
+    bytes: u64,
     /// Absent when the bytes are the text.
     inflate: Option<Inflate>,
     /// Bytes from the disk, those before `used` taken.
@@ -73,7 +75,8 @@ impl TextFile {
         let mut first = Vec::new();
         let sniffed = u64::try_from(SNIFF_BYTES).unwrap_or(u64::MAX);
         (&mut file).take(sniffed).read_to_end(&mut first).map_err(io)?;
-        let codec = input::sniff(&first)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let codec = input::sniff(&first, &name)?;
         let is_text = codec == Codec::None && encoding == "utf-8";
         let inflate = match is_text {
             true => None,
@@ -82,12 +85,18 @@ impl TextFile {
         Ok(TextFile {
             path: path.to_owned(),
             file,
+            bytes: u64::try_from(first.len()).unwrap_or(u64::MAX),
             inflate,
             piece: first,
             used: 0,
             pending: false,
             ended: false,
         })
+    }
+
+    /// Bytes taken from the disk so far: the file's, once its text has ended.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Appends text to `block` until it holds `want` bytes; `true` when the text has ended.
@@ -121,6 +130,7 @@ impl TextFile {
         let read = self.file.read(&mut self.piece);
         let read = read.map_err(|source| TextError::Io { path: self.path.clone(), source })?;
         self.piece.truncate(read);
+        self.bytes += u64::try_from(read).unwrap_or(u64::MAX);
         self.used = 0;
         Ok(read > 0)
     }

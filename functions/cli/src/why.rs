@@ -3,8 +3,12 @@
 mod story;
 
 use clap::Args as ClapArgs;
-use rowproof_core::ledger::{ChunkState, Job};
+use rowproof_core::block::Layout;
+use rowproof_core::decode;
+use rowproof_core::ledger::{ChunkState, Job, JobState};
 use rowproof_io::app::App;
+use rowproof_io::commit::layout_of;
+use rowproof_io::error::StepError;
 use serde_json::json;
 
 use crate::args::Out;
@@ -67,6 +71,7 @@ async fn gather(world: &World, args: &Args) -> anyhow::Result<Story> {
     let mut others = app.ledger.all_jobs().await?;
     others.retain(|other| other.facts.slot == job.facts.slot && other.facts.job != job.facts.job);
     others.sort_by_key(|other| (other.facts.generation, other.facts.created_at));
+    let columns = columns(app, &job, &others).await?;
     let reverted = slot.as_ref().filter(|slot| slot.was_reverted(&job.facts.object));
     Ok(Story {
         tally: Tally::count(job.chunk_count, chunks.iter().map(|(_, chunk)| chunk)),
@@ -78,10 +83,42 @@ async fn gather(world: &World, args: &Args) -> anyhow::Result<Story> {
         visible,
         visible_manifest,
         today: today(app, &job).await?,
+        columns,
         runs: !world.is_own(),
         dir: args.out.dir.display().to_string(),
         job,
     })
+}
+
+/// How the columns of a job's file differ from the contract, and from the file that was loaded before it.
+async fn columns(app: &App, job: &Job, others: &[Job]) -> anyhow::Result<Option<String>> {
+    let Some(now) = layout(app, job).await? else { return Ok(None) };
+    let is_before = |other: &&Job| {
+        other.facts.generation < job.facts.generation
+            && other.state == JobState::Committed
+            && other.facts.replay.is_none()
+    };
+    let before = match others.iter().rev().find(is_before) {
+        Some(before) => layout(app, before).await?,
+        None => None,
+    };
+    let ready = app.pipelines.frozen(&job.facts.pipeline_sha).await?;
+    let change = before.and_then(|before| decode::change(&before, &now));
+    let texts: Vec<_> =
+        decode::difference(&ready.pipeline, &now).into_iter().chain(change).collect();
+    Ok((!texts.is_empty()).then(|| texts.join("; ")))
+}
+
+/// How the fields of a job's file met the contract, if that was found out and is still stored.
+async fn layout(app: &App, job: &Job) -> anyhow::Result<Option<Layout>> {
+    if job.plan.is_none() || job.facts.replay.is_some() {
+        return Ok(None);
+    }
+    match layout_of(app, job).await {
+        Ok(layout) => Ok(Some(layout)),
+        Err(StepError::BadDocument { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// How the pipeline file that is stored now compares to the job's.

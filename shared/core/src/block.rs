@@ -20,7 +20,8 @@ pub struct Limits {
     pub decompressed_bytes_max: u64,
     /// Decompressed bytes for each compressed one, once `ratio_after_bytes` have come out.
     pub ratio_max: u64,
-    /// The ratio is not judged before this many decompressed bytes.
+    /// Decompressed bytes that are granted whatever the ratio is: what a decompression bomb may cost.
+    /// Memory is bounded by blocks, so this bounds time alone: minutes of a worker.
     pub ratio_after_bytes: u64,
     /// Bytes of plain text handed to the decoder at once, about.
     pub block_bytes: usize,
@@ -41,7 +42,7 @@ impl Default for Limits {
             json_depth_max: 64,
             decompressed_bytes_max: 5 << 40,
             ratio_max: 200,
-            ratio_after_bytes: 10 << 20,
+            ratio_after_bytes: 16 << 30,
             block_bytes: 4 << 20,
             chunk_bytes: 64 << 20,
             chunk_rows: 500_000,

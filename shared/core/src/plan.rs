@@ -26,6 +26,9 @@ pub struct Plan {
     pub layout: Layout,
     /// Offset of the first record: bytes of byte-order mark, skipped lines and header before it.
     pub data_start: u64,
+    /// The object ends before the header that its format has.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub headless: bool,
     /// Bytes of the plain text, for ranges; a chain knows them at its end.
     pub text_bytes: Option<u64>,
     /// Records, for ranges.

@@ -9,10 +9,12 @@ use crate::pipeline::{Pipeline, Sink};
 use crate::plan::{Plan, PlanKind};
 
 mod books;
+mod nothing;
 mod verify;
 
 use self::books::{check_books, totals};
 pub use self::books::{over_limit, over_missing};
+pub use self::nothing::{AsRead, over_nothing};
 
 /// The five classes of a row. Every row is in exactly one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -50,6 +50,12 @@ async fn arrived(
             crate::telemetry::count("none", "ObjectsUnmatched", 1);
             return Ok(());
         }
+        Matched::Skipped { pipeline, what } => {
+            let source_uri = format!("s3://{}/{}", object.bucket, object.key);
+            info!(source_uri, pipeline, what, "skipped by its name");
+            crate::telemetry::count(&pipeline, "ObjectsSkipped", 1);
+            return Ok(());
+        }
     };
     let span = info_span!("object", pipeline = ready.pipeline.name, key = object.key);
     let observed = async {

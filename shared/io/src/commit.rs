@@ -11,16 +11,14 @@ use rowproof_core::ledger::{self, ChunkId, HoldReason, Job, JobState, OutcomeRef
 use rowproof_core::names;
 use rowproof_core::pipeline::Sink;
 use rowproof_core::plan::Plan;
-use rowproof_core::receipt::{
-    ChunkOutcome, Current, FinalNames, Manifest, PublishedFile, over_limit,
-};
+use rowproof_core::receipt::{ChunkOutcome, Current, FinalNames, Manifest, PublishedFile};
 use rowproof_core::replay::Change;
 use tracing::{error, info, warn};
 
 use crate::app::App;
+use crate::doubts::doubts;
 use crate::error::StepError;
-use crate::pipelines::Ready;
-use crate::postgres::{Published, guard_missing, publish_object, remove_stale_archive};
+use crate::postgres::{Published, publish_object, remove_stale_archive};
 use crate::store::Stored;
 
 /// Objects read, copied or removed at a time.
@@ -72,7 +70,7 @@ async fn try_begin(app: &App, job: &Job) -> Result<bool, StepError> {
     }
     if !job.is_approved(&intent.sha256)
         && job.facts.reverts.is_none()
-        && let Some((reason, message)) = doubts(app, &ready, &manifest).await?
+        && let Some((reason, message)) = doubts(app, job, &ready, &plan, &manifest).await?
     {
         store_once(app, job, &intent, &text).await?;
         let hold = ledger::hold(job, reason, &message, &intent.sha256, app.clock.now());
@@ -84,25 +82,6 @@ async fn try_begin(app: &App, job: &Job) -> Result<bool, StepError> {
     // Refused when an operator or another committer decided in between: the caller reads again.
     app.ledger.perform(&ledger::begin_commit(job, &intent, app.clock.now())).await?;
     Ok(true)
-}
-
-/// Why an operator has to decide first.
-async fn doubts(
-    app: &App,
-    ready: &Ready,
-    manifest: &Manifest,
-) -> Result<Option<(HoldReason, String)>, StepError> {
-    let hold_if = ready.pipeline.errors.hold_if.as_ref();
-    let rejected = over_limit(hold_if, &manifest.totals.counts);
-    let missing = guard_missing(app, ready, manifest).await?;
-    Ok(match (rejected, missing) {
-        (Some(rejected), Some(missing)) => {
-            Some((HoldReason::Rejected, format!("{rejected}; {missing}")))
-        }
-        (Some(rejected), None) => Some((HoldReason::Rejected, rejected)),
-        (None, Some(missing)) => Some((HoldReason::Missing, missing)),
-        (None, None) => None,
-    })
 }
 
 /// Stores the frozen outcome list, whose name contains its hash.
@@ -299,7 +278,10 @@ pub(crate) async fn generation_shown(app: &App, slot: &SlotId) -> Result<i64, St
     Ok(current.map_or(0, |(current, _)| current.generation))
 }
 
-async fn read_current(app: &App, key: &str) -> Result<Option<(Current, String)>, StepError> {
+pub(crate) async fn read_current(
+    app: &App,
+    key: &str,
+) -> Result<Option<(Current, String)>, StepError> {
     let found = app.store.get_tagged(&app.settings.output_bucket, key).await?;
     let Some((bytes, etag)) = found else { return Ok(None) };
     let bad = |error: serde_json::Error| StepError::BadDocument {

@@ -10,6 +10,7 @@ pub mod clients;
 pub mod clock;
 pub mod commit;
 pub mod current;
+mod doubts;
 pub mod error;
 mod isolate;
 mod lease;

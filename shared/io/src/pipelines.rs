@@ -50,6 +50,13 @@ pub enum Matched {
     One(Arc<Ready>, BTreeMap<String, String>),
     /// None.
     None,
+    /// Its name says that it is no data.
+    Skipped {
+        /// Name of the pipeline that matches.
+        pipeline: String,
+        /// What it is.
+        what: &'static str,
+    },
 }
 
 #[derive(Debug, Default)]
@@ -97,6 +104,7 @@ impl Pipelines {
             Route::One { pipeline, captures } => {
                 Ok(found(&pipeline).map_or(Matched::None, |ready| Matched::One(ready, captures)))
             }
+            Route::Skipped { pipeline, what } => Ok(Matched::Skipped { pipeline, what }),
             Route::Ambiguous(names) => Err(StepError::Pipeline(format!(
                 "{key} matches more than one pipeline: {}; narrow their source.match",
                 names.join(", ")
@@ -210,7 +218,10 @@ fn by_directory(live: &[Arc<Ready>], key: &str) -> Result<Matched, StepError> {
     let found: Vec<_> = live.iter().filter(fits).collect();
     match found.as_slice() {
         [] => Ok(Matched::None),
-        [ready] => Ok(Matched::One((*ready).clone(), BTreeMap::new())),
+        [ready] => Ok(match pipeline::skipped_by_name(&ready.pipeline.source.pattern, key) {
+            Some(what) => Matched::Skipped { pipeline: ready.pipeline.name.clone(), what },
+            None => Matched::One((*ready).clone(), BTreeMap::new()),
+        }),
         several => Err(StepError::Pipeline(format!(
             "{key} fits no source.match, and more than one pipeline reads its folder: {}",
             several.iter().map(|ready| ready.pipeline.name.as_str()).collect::<Vec<_>>().join(", ")

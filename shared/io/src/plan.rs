@@ -4,7 +4,7 @@ use bytes::Bytes;
 use rowproof_core::block::Layout;
 use rowproof_core::decode::{self, Header, HeaderRead};
 use rowproof_core::ids::{CHUNKS_PER_GROUP, sha256_hex};
-use rowproof_core::input::{self, Codec};
+use rowproof_core::input::{self, Codec, SNIFF_BYTES};
 use rowproof_core::ledger::{self, HoldReason, Job, PlanRef};
 use rowproof_core::names;
 use rowproof_core::pipeline::Pipeline;
@@ -24,6 +24,8 @@ struct Start {
     layout: Layout,
     /// Offset of the first record in the plain text.
     data_start: u64,
+    /// The object ends before its header.
+    headless: bool,
 }
 
 /// Seals the job's plan. The job as it stands then; `None` when time ran out and the progress is saved.
@@ -57,9 +59,12 @@ async fn plan_from(
     start: Start,
     deadline: Deadline,
 ) -> Result<bool, StepError> {
-    if let Some(message) = decode::drift(&ready.pipeline, &start.layout) {
+    if let Some(mut message) = decode::drift(&ready.pipeline, &start.layout) {
         let shown = sha256_hex(serde_json::to_string(&start.layout).unwrap_or_default().as_bytes());
         if !job.is_approved(&shown) {
+            if let Some(change) = change_since(app, job, &start.layout).await? {
+                message.push_str(&format!("; {change}"));
+            }
             warn!(job = %job.facts.job, message, "job held");
             let hold = ledger::hold(job, HoldReason::Drift, &message, &shown, app.clock.now());
             app.ledger.perform(&hold).await?;
@@ -74,12 +79,23 @@ async fn plan_from(
         codec: start.codec,
         layout: start.layout,
         data_start: start.data_start,
+        headless: start.headless,
         text_bytes: None,
         rows: None,
         segments: vec![],
     };
     seal(app, job, &plan, None).await?;
     Ok(true)
+}
+
+/// What is different about the columns since the file whose rows are visible in the job's place.
+async fn change_since(app: &App, job: &Job, now: &Layout) -> Result<Option<String>, StepError> {
+    let slot = app.ledger.slot(&job.facts.slot).await?;
+    let Some(before) = slot.and_then(|slot| slot.committed_job) else { return Ok(None) };
+    let before = app.ledger.job(&before).await?;
+    let Some(sealed) = before.and_then(|before| before.plan) else { return Ok(None) };
+    let plan: Option<Plan> = app.document_if_there(&sealed.key, "plan").await?;
+    Ok(plan.filter(|plan| !plan.headless).and_then(|plan| decode::change(&plan.layout, now)))
 }
 
 /// Whether the stored bytes are the text itself, so that reading may begin at any record.
@@ -93,14 +109,16 @@ async fn read_start(app: &App, job: &Job, ready: &Ready) -> Result<Start, StepEr
     let pipeline = &ready.pipeline;
     if object.size == 0 {
         let layout = decode::layout(pipeline, &Header::default());
-        return Ok(Start { codec: Codec::None, layout, data_start: 0 });
+        let headless = pipeline.source.is_headless(None);
+        return Ok(Start { codec: Codec::None, layout, data_start: 0, headless });
     }
-    let mut body = open(app, &job.facts, 0, object.size.min(64)).await?;
+    let first = u64::try_from(SNIFF_BYTES).unwrap_or(u64::MAX);
+    let mut body = open(app, &job.facts, 0, object.size.min(first)).await?;
     let mut magic = Vec::new();
     while let Some(piece) = body.try_next().await.map_err(|error| cut_off(job, &error))? {
         magic.extend_from_slice(&piece);
     }
-    let codec = input::sniff(&magic).map_err(|error| refuse(&object.uri(), error))?;
+    let codec = input::sniff(&magic, &object.key).map_err(|error| refuse(&object.uri(), error))?;
     let limits = app.limits.clone();
     let mut source = match is_plain(codec, pipeline) {
         true => TextSource::range(app, &job.facts, 0, object.size).await?,
@@ -124,6 +142,7 @@ async fn read_start(app: &App, job: &Job, ready: &Ready) -> Result<Start, StepEr
     let header = joined(found.await)??;
     Ok(Start {
         codec,
+        headless: ready.pipeline.source.is_headless(header.names.as_deref()),
         layout: decode::layout(&ready.pipeline, &header),
         data_start: u64::try_from(header.data_start).unwrap_or(u64::MAX),
     })
@@ -151,6 +170,7 @@ async fn plan_ranges(
     start: Start,
     deadline: Deadline,
 ) -> Result<bool, StepError> {
+    let headless = start.headless;
     let saved = job.planning.as_ref().and_then(|text| serde_json::from_str::<Planning>(text).ok());
     let saved = saved.map(|saved| Planning { layout: start.layout.clone(), ..saved });
     let mut planning = saved.unwrap_or(Planning {
@@ -202,6 +222,7 @@ async fn plan_ranges(
         codec: Codec::None,
         layout: planning.layout,
         data_start: planning.data_start,
+        headless,
         text_bytes: Some(size),
         rows: Some(planning.row),
         segments: planning.segments,

@@ -24,6 +24,8 @@ pub struct Reconciled {
     pub objects: u64,
     /// Objects that no pipeline matches.
     pub unmatched: u64,
+    /// Objects that a pipeline matches, and whose names say that they are no data.
+    pub skipped: u64,
     /// Objects whose version the ledger did not know: each is observed now.
     pub unobserved: u64,
     /// Working files of jobs that are over, removed.

@@ -65,23 +65,9 @@ impl Settings {
     /// Reads the variables through `get`.
     pub fn read(get: &dyn Fn(&str) -> Option<String>) -> Result<Settings, SettingsError> {
         let need = |name: &'static str| needed(name, get(name));
-        let number = |name: &'static str, default: u64| match get(name) {
-            None => Ok(default),
-            Some(text) => {
-                text.parse().map_err(|_| SettingsError { name, problem: "is not a whole number" })
-            }
-        };
-        let defaults = Limits::default();
-        let block_bytes = number("ROWPROOF_BLOCK_BYTES", defaults.block_bytes as u64)?;
-        let limits = Limits {
-            chunk_bytes: number("ROWPROOF_CHUNK_BYTES", defaults.chunk_bytes)?.max(1),
-            chunk_rows: number("ROWPROOF_CHUNK_ROWS", defaults.chunk_rows)?.max(1),
-            block_bytes: usize::try_from(block_bytes).unwrap_or(defaults.block_bytes).max(1),
-            ratio_max: number("ROWPROOF_RATIO_MAX", defaults.ratio_max)?.max(1),
-            ..defaults
-        };
+        let number = |name: &'static str, default: u64| number(get, name, default);
         Ok(Settings {
-            limits,
+            limits: limits(get)?,
             table: need("ROWPROOF_TABLE")?,
             input_bucket: need("ROWPROOF_INPUT_BUCKET")?,
             output_bucket: need("ROWPROOF_OUTPUT_BUCKET")?,
@@ -138,6 +124,37 @@ impl Settings {
         }
         env.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
         env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+/// Sizes and bounds as the environment sets them: the same for a function that loads a file and for a
+/// command that only looks at one.
+///
+/// # Errors
+/// A variable is not a number.
+pub fn limits(get: &dyn Fn(&str) -> Option<String>) -> Result<Limits, SettingsError> {
+    let defaults = Limits::default();
+    let number = |name: &'static str, default: u64| number(get, name, default);
+    let block_bytes = number("ROWPROOF_BLOCK_BYTES", defaults.block_bytes as u64)?;
+    Ok(Limits {
+        chunk_bytes: number("ROWPROOF_CHUNK_BYTES", defaults.chunk_bytes)?.max(1),
+        chunk_rows: number("ROWPROOF_CHUNK_ROWS", defaults.chunk_rows)?.max(1),
+        block_bytes: usize::try_from(block_bytes).unwrap_or(defaults.block_bytes).max(1),
+        ratio_max: number("ROWPROOF_RATIO_MAX", defaults.ratio_max)?.max(1),
+        ..defaults
+    })
+}
+
+fn number(
+    get: &dyn Fn(&str) -> Option<String>,
+    name: &'static str,
+    default: u64,
+) -> Result<u64, SettingsError> {
+    match get(name) {
+        None => Ok(default),
+        Some(text) => {
+            text.parse().map_err(|_| SettingsError { name, problem: "is not a whole number" })
+        }
     }
 }
 

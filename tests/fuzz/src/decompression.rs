@@ -18,7 +18,7 @@ pub fn check(data: &[u8]) {
     let bytes_max = shape.choice(&[0, 100, 5_000, 1 << 20]);
     let ratio_max = shape.choice(&[1, 3, 200]);
     let packed = shape.0;
-    let Ok(codec) = sniff(packed) else { return };
+    let Ok(codec) = sniff(packed, "a.deflate") else { return };
     let wide = Limits {
         decompressed_bytes_max: 4 << 20,
         ratio_max: u64::MAX,

@@ -51,6 +51,8 @@ pub(crate) struct Story {
     pub(crate) visible: Option<Job>,
     pub(crate) visible_manifest: Option<Manifest>,
     pub(crate) today: Today,
+    /// How the file's columns differ from the contract and from the file before it.
+    pub(crate) columns: Option<String>,
     /// A process runs the folder's functions.
     pub(crate) runs: bool,
     pub(crate) dir: String,
@@ -61,6 +63,7 @@ impl Story {
     pub(crate) fn tell(&self) -> Vec<String> {
         let mut lines = vec![self.headline(), self.file(), self.pipeline()];
         lines.extend(self.origin());
+        lines.extend(self.columns.as_ref().map(|text| format!("columns: {text}")));
         lines.extend(self.work());
         lines.extend(self.rows());
         lines.extend(self.hold());
@@ -240,6 +243,8 @@ impl Story {
             let kind = match hold.reason {
                 HoldReason::Rejected => "too many rows were rejected",
                 HoldReason::Missing => "too many rows of the table are missing from the file",
+                HoldReason::Empty => "the file holds nothing",
+                HoldReason::NoRows => "it would take rows away and bring none",
                 HoldReason::Drift => "the file's header differs from the pipeline's columns",
                 HoldReason::Unbalanced => {
                     "the books do not balance, which is a bug of rowproof: it cannot be approved"
@@ -353,10 +358,12 @@ fn meaning(failure: &Failure) -> Option<&'static str> {
         "source_gone" => "the file was removed before all of it was read: store it again",
         "discarded" => "an operator dropped it; nothing of it was loaded",
         "bad_header" => "the header cannot be used, so no row could be read",
-        "codec" => "the file is packed in a way that is not read; unpack it or use gzip or zstd",
+        "codec" => {
+            "the file is of a kind that is not read: CSV and JSON Lines are, plain, gzip or zstd"
+        }
         "encoding" => "the pipeline names a text encoding that does not exist",
         "truncated" => "the packed file ends too early: it was cut off; store it again",
-        "corrupt" => "the packed file is damaged: its checksum is wrong; store it again",
+        "corrupt" => "the packed file is damaged; store it again",
         "too_large" => "the file unpacks to more than is allowed",
         "sink" => "the rows cannot be written as the sink is set up; see [sink.parquet]",
         "block" => "a block of rows could not be built, which is a bug of rowproof",

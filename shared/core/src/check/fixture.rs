@@ -3,7 +3,7 @@
 use crate::block::{Cell, Decoded, Layout, Record};
 use crate::pipeline::{
     ArchivePolicy, ArchiveRaw, Column, ColumnSource, ColumnType, CsvDialect, ErrorPolicy, Format,
-    OnMissingColumn, OnNewColumn, ParquetSink, Pipeline, Reading, Replaces, Sink, Source,
+    OnEmpty, OnMissingColumn, OnNewColumn, ParquetSink, Pipeline, Reading, Replaces, Sink, Source,
 };
 
 /// A required column without rules.
@@ -40,6 +40,7 @@ pub(crate) fn pipeline(columns: Vec<Column>) -> Pipeline {
             timezone: Some("UTC".to_owned()),
             on_new_column: OnNewColumn::Ignore,
             on_missing_column: OnMissingColumn::Hold,
+            empty: OnEmpty::Hold,
         },
         columns,
         sink: Sink::Parquet(ParquetSink {

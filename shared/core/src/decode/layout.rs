@@ -2,9 +2,7 @@
 
 use super::header::Header;
 use crate::block::{Layout, LineEnd};
-use crate::pipeline::{
-    ColumnSource, CsvDialect, Format, OnMissingColumn, OnNewColumn, Pipeline, Ragged, ticked,
-};
+use crate::pipeline::{ColumnSource, CsvDialect, Format, Pipeline, Ragged, ticked};
 
 /// Matches a file's header with the contract. Names are compared exactly, without the spaces and
 /// tabs around them; of a column's `from` list the first that the file has counts.
@@ -182,73 +180,4 @@ fn in_order(pipeline: &Pipeline) -> Layout {
 /// Drops the spaces and tabs around a name.
 pub(super) fn trim(name: &str) -> &str {
     name.trim_matches([' ', '\t'])
-}
-
-/// Why the header needs an operator before any row is read, if it does.
-pub fn drift(pipeline: &Pipeline, layout: &Layout) -> Option<String> {
-    let required = |name: &&String| {
-        let column = pipeline.columns.iter().find(|column| column.name == **name);
-        column.is_some_and(|column| !column.nullable && column.default.is_none())
-    };
-    let missing: Vec<_> = match pipeline.source.on_missing_column {
-        OnMissingColumn::Hold => layout.missing_columns.iter().collect(),
-        OnMissingColumn::Null => layout.missing_columns.iter().filter(required).collect(),
-    };
-    let new: Vec<_> = match pipeline.source.on_new_column {
-        OnNewColumn::Ignore => vec![],
-        OnNewColumn::Hold => layout.new_columns.iter().collect(),
-    };
-    let mut texts = layout.doubts.clone();
-    if !missing.is_empty() {
-        texts.push(format!("the file has no column {}", quoted(&missing)));
-    }
-    if !new.is_empty() {
-        texts.push(format!(
-            "the file has columns that the pipeline does not name: {}",
-            quoted(&new)
-        ));
-    }
-    (!texts.is_empty()).then(|| texts.join("; "))
-}
-
-fn quoted(names: &[&String]) -> String {
-    let shown: Vec<_> = names.iter().take(8).map(|name| ticked(name)).collect();
-    match names.len() {
-        0..=8 => shown.join(", "),
-        more => format!("{} and {} more", shown.join(", "), more - 8),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::check::fixture::{column, pipeline};
-    use crate::pipeline::ColumnType;
-
-    fn drifted(missing: OnMissingColumn, new: OnNewColumn, names: &[&str]) -> Option<String> {
-        let mut note = column("note", ColumnType::String);
-        note.nullable = true;
-        let mut pipeline = pipeline(vec![column("id", ColumnType::Int(64)), note]);
-        pipeline.source.on_missing_column = missing;
-        pipeline.source.on_new_column = new;
-        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-        let header = Header { names: Some(names), ..Header::default() };
-        drift(&pipeline, &layout(&pipeline, &header))
-    }
-
-    #[test]
-    fn a_header_holds_the_object_as_its_policies_say() {
-        use OnMissingColumn::Null;
-        use OnNewColumn::{Hold, Ignore};
-        let missing_hold = OnMissingColumn::Hold;
-        assert_eq!(drifted(missing_hold, Hold, &["id", "note"]), None);
-        let found = drifted(missing_hold, Ignore, &["id", "x"]);
-        assert_eq!(found.as_deref(), Some("the file has no column `note`"));
-        assert_eq!(drifted(Null, Ignore, &["id", "x"]), None);
-        let found = drifted(Null, Ignore, &["note"]);
-        assert_eq!(found.as_deref(), Some("the file has no column `id`"));
-        let found = drifted(Null, Hold, &["id", "x", "y"]);
-        let expected = "the file has columns that the pipeline does not name: `x`, `y`";
-        assert_eq!(found.as_deref(), Some(expected));
-    }
 }

@@ -2,6 +2,7 @@
 //! [`Defect`](crate::block::Defect).
 
 mod csv;
+mod drift;
 mod header;
 mod json;
 mod layout;
@@ -16,9 +17,10 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
+pub use drift::{change, difference, drift};
 pub(crate) use header::line_end;
 pub use header::{FirstRows, Header, HeaderError, HeaderRead, header};
-pub use layout::{drift, layout};
+pub use layout::layout;
 pub(crate) use text::Unescape;
 
 use crate::block::{Decoded, Digest, Layout, Limits, RejectCode};

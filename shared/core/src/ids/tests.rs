@@ -13,6 +13,7 @@ pub(crate) fn pipeline(name: &str, replaces: Replaces) -> Pipeline {
             timezone: None,
             on_new_column: OnNewColumn::Ignore,
             on_missing_column: OnMissingColumn::Hold,
+            empty: OnEmpty::Hold,
         },
         columns: vec![],
         sink: Sink::Parquet(ParquetSink {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::sniff::{SNIFF_BYTES, check_inside};
 use super::stream::{Progress, Stream};
 use super::text::Text;
 use super::{Codec, InputError};
@@ -27,6 +28,8 @@ pub struct Inflate {
     text: Text,
     /// One step's plain bytes in the declared encoding.
     scratch: Vec<u8>,
+    /// First plain bytes, until there are enough to tell what they are.
+    head: Option<Vec<u8>>,
     block_bytes: usize,
     bytes_max: u64,
     ratio_max: u64,
@@ -44,6 +47,7 @@ impl Inflate {
             stream: Stream::new(codec)?,
             text: Text::new(encoding)?,
             scratch: Vec::new(),
+            head: (codec != Codec::None).then(Vec::new),
             block_bytes: limits.block_bytes.max(1),
             bytes_max: limits.decompressed_bytes_max,
             ratio_max: limits.ratio_max,
@@ -80,6 +84,9 @@ impl Inflate {
         if !self.stream.is_complete(self.compressed) {
             return Err(InputError::Truncated { codec: self.codec, at: self.compressed });
         }
+        if let Some(head) = self.head.take() {
+            check_inside(self.codec, &head)?;
+        }
         let start = out.len();
         self.text.push(&[], true, out);
         self.plain += (out.len() - start) as u64;
@@ -109,18 +116,34 @@ impl Inflate {
             let before = out.len();
             out.reserve(room);
             let progress = self.stream.decompress(self.compressed, input, out, room)?;
+            self.look(out.get(before..).unwrap_or(&[]))?;
             self.count(progress.used, out.len() - before)?;
             progress
         } else {
-            self.scratch.clear();
-            self.scratch.reserve(room);
-            let scratch = &mut self.scratch;
-            let progress = self.stream.decompress(self.compressed, input, scratch, room)?;
-            self.text.push(scratch, false, out);
-            self.count(progress.used, self.scratch.len())?;
+            let mut made = std::mem::take(&mut self.scratch);
+            made.clear();
+            made.reserve(room);
+            let progress = self.stream.decompress(self.compressed, input, &mut made, room)?;
+            self.look(&made)?;
+            self.text.push(&made, false, out);
+            self.count(progress.used, made.len())?;
+            self.scratch = made;
             progress
         };
         Ok(progress)
+    }
+
+    /// Looks at the first plain bytes: an archive, or something packed once more, is no text.
+    fn look(&mut self, made: &[u8]) -> Result<(), InputError> {
+        let Some(head) = &mut self.head else { return Ok(()) };
+        let missing = SNIFF_BYTES - head.len();
+        head.extend_from_slice(made.get(..missing).unwrap_or(made));
+        if head.len() < SNIFF_BYTES {
+            return Ok(());
+        }
+        check_inside(self.codec, head)?;
+        self.head = None;
+        Ok(())
     }
 
     /// Counts one step and checks the limits, before the next one makes more.
@@ -135,7 +158,7 @@ impl Inflate {
             && self.decompressed > self.ratio_after_bytes
             && self.decompressed > allowed
         {
-            return Err(InputError::Ratio { max: self.ratio_max });
+            return Err(InputError::Ratio { max: self.ratio_max, after: self.ratio_after_bytes });
         }
         Ok(())
     }

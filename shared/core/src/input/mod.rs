@@ -1,5 +1,6 @@
 //! Bytes of an object to plain UTF-8 bytes: compression by magic bytes, then the text encoding.
 
+mod exotic;
 mod inflate;
 mod sniff;
 mod stream;
@@ -54,6 +55,35 @@ pub enum InputError {
         /// What to do.
         advice: &'static str,
     },
+    /// A format that is not read, behind a compression that is.
+    #[error("the object is {found} inside {codec}, which is not read; {advice}")]
+    Inside {
+        /// Compression of the object.
+        codec: Codec,
+        /// What is in it.
+        found: &'static str,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// Packed once more.
+    #[error("the object is packed twice, {inner} inside {codec}; unpack it once and upload that")]
+    Twice {
+        /// Compression of the object.
+        codec: Codec,
+        /// Compression of what is in it.
+        inner: Codec,
+    },
+    /// Zstandard that asks for more memory than is granted.
+    #[error(
+        "the zstd stream needs a window over 128 MiB, more than is granted; compress the data again \
+         without --long, or with --long=27 at most"
+    )]
+    Window,
+    /// Zstandard that was made with a dictionary.
+    #[error(
+        "the zstd stream needs the dictionary it was made with; compress the data again without one"
+    )]
+    Dictionary,
     /// No such text encoding.
     #[error(
         "`{label}` is no known text encoding; write a WHATWG label such as `utf-8` or `windows-1252`"
@@ -82,20 +112,32 @@ pub enum InputError {
         /// What is wrong.
         reason: &'static str,
     },
+    /// Something stands behind the compressed stream, which is complete.
+    #[error("{what}, at byte {at}: {advice}")]
+    Trailing {
+        /// Its first byte.
+        at: u64,
+        /// What it is.
+        what: &'static str,
+        /// What to do.
+        advice: &'static str,
+    },
     /// More plain bytes than `decompressed_bytes_max`.
     #[error("the object decompresses to more than {max} bytes; split it or raise the limit")]
     TooManyBytes {
         /// The limit.
         max: u64,
     },
-    /// More plain bytes for each compressed one than `ratio_max`.
+    /// More than `ratio_after_bytes` plain bytes, and more for each compressed one than `ratio_max`.
     #[error(
-        "the object decompresses to more than {max} times its size, as decompression bombs do; \
-         if it is none, raise ROWPROOF_RATIO_MAX"
+        "the object decompresses to more than {after} bytes and more than {max} times its size, as \
+         decompression bombs do; if it is none, raise ROWPROOF_RATIO_MAX (RatioMax of the template)"
     )]
     Ratio {
-        /// The limit.
+        /// The limit of the ratio.
         max: u64,
+        /// Bytes that are granted whatever the ratio is.
+        after: u64,
     },
 }
 
@@ -103,10 +145,14 @@ impl InputError {
     /// The code in the job record.
     pub fn code(&self) -> &'static str {
         match self {
-            InputError::Unsupported { .. } => "codec",
+            InputError::Unsupported { .. }
+            | InputError::Inside { .. }
+            | InputError::Twice { .. }
+            | InputError::Window
+            | InputError::Dictionary => "codec",
             InputError::UnknownEncoding { .. } => "encoding",
             InputError::Truncated { .. } => "truncated",
-            InputError::Corrupt { .. } => "corrupt",
+            InputError::Corrupt { .. } | InputError::Trailing { .. } => "corrupt",
             InputError::TooManyBytes { .. } | InputError::Ratio { .. } => "too_large",
         }
     }

@@ -9,6 +9,10 @@ use super::{Codec, InputError};
 const GZIP_WINDOW_LOG: u8 = 15;
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 
+/// What to do about something behind the end.
+const CUT: &str = "cut the object off there, or compress the data again";
+const JOIN: &str = "decompress each part and compress the data again, as one";
+
 /// One compressed stream.
 pub(super) enum Stream {
     Plain,
@@ -87,6 +91,10 @@ fn gunzip(
         (Member::First | Member::Between | Member::Padding, None) => {
             return Ok(Progress { used: 0, pending: false });
         }
+        (Member::Padding, Some(0x1F)) => {
+            let what = "another member follows the zeros behind a gzip member";
+            return Err(InputError::Trailing { at, what, advice: JOIN });
+        }
         (Member::Between, Some(0x1F)) => {
             inflate.reset(true);
             *member = Member::Inside;
@@ -97,7 +105,8 @@ fn gunzip(
             return Ok(Progress { used: zeros, pending: false });
         }
         (Member::Between | Member::Padding, Some(_)) => {
-            return Err(corrupt("bytes follow the last member that are no gzip"));
+            let what = "bytes that are no gzip follow the last member";
+            return Err(InputError::Trailing { at, what, advice: CUT });
         }
         (Member::Inside, _) => {}
     }
@@ -107,7 +116,10 @@ fn gunzip(
         let status = inflate.decompress(input, target, FlushDecompress::None);
         (inflate.total_out() - made, status)
     });
-    let status = status.map_err(|error| corrupt(gzip_reason(error.message())))?;
+    let status = status.map_err(|error| {
+        let at = at + (inflate.total_in() - in_before);
+        InputError::Corrupt { codec: Codec::Gzip, at, reason: gzip_reason(error.message()) }
+    })?;
     if status == Status::StreamEnd {
         *member = Member::Between;
     }
@@ -154,8 +166,16 @@ fn unzstd(
     out: &mut Vec<u8>,
     room: usize,
 ) -> Result<Progress, InputError> {
-    if *at_frame_end && input.is_empty() {
+    let next = input.first();
+    if *at_frame_end && next.is_none() {
         return Ok(Progress { used: 0, pending: false });
+    }
+    if *at_frame_end && !matches!(next, Some(0x28 | 0x50..=0x5F)) {
+        let what = match next {
+            Some(0) => "zeros follow the last frame",
+            Some(_) | None => "bytes that are no zstd follow the last frame",
+        };
+        return Err(InputError::Trailing { at, what, advice: CUT });
     }
     let mut source = InBuffer::around(input);
     let (filled, hint) = with_room(out, room, |target| {
@@ -163,24 +183,23 @@ fn unzstd(
         let hint = decoder.run(&mut source, &mut target);
         (target.pos() as u64, (target.pos() == room, hint))
     });
-    let hint = hint.map_err(|error| {
-        let reason = zstd_reason(&error.to_string());
-        InputError::Corrupt { codec: Codec::Zstd, at, reason }
-    })?;
+    let hint = hint.map_err(|error| zstd_error(&error.to_string(), at))?;
     *at_frame_end = hint == 0;
     Ok(Progress { used: source.pos(), pending: filled && hint != 0 })
 }
 
-fn zstd_reason(message: &str) -> &'static str {
+fn zstd_error(message: &str, at: u64) -> InputError {
+    let corrupt = |reason| InputError::Corrupt { codec: Codec::Zstd, at, reason };
     if message.contains("too much memory") {
-        "it needs a window over 128 MiB"
+        InputError::Window
     } else if message.contains("Dictionary") {
-        "it needs a dictionary"
+        InputError::Dictionary
     } else if message.contains("checksum") {
-        "its checksum does not match"
+        corrupt("its checksum does not match")
     } else if message.contains("Unknown frame") {
-        "bytes follow the last frame that are no zstd"
+        let what = "bytes that are no zstd follow the last frame";
+        InputError::Trailing { at, what, advice: CUT }
     } else {
-        "its data is damaged"
+        corrupt("its data is damaged")
     }
 }

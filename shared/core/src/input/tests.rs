@@ -56,11 +56,11 @@ fn code(result: Result<Vec<u8>, InputError>) -> &'static str {
 
 #[test]
 fn compression_is_told_by_magic_bytes() {
-    assert_eq!(sniff(&gzip(b"a")), Ok(Codec::Gzip));
-    assert_eq!(sniff(&zstd(b"a")), Ok(Codec::Zstd));
-    assert_eq!(sniff(b"\x50\x2A\x4D\x18\0\0\0\0"), Ok(Codec::Zstd));
+    assert_eq!(sniff(&gzip(b"a"), ""), Ok(Codec::Gzip));
+    assert_eq!(sniff(&zstd(b"a"), ""), Ok(Codec::Zstd));
+    assert_eq!(sniff(b"\x50\x2A\x4D\x18\0\0\0\0", ""), Ok(Codec::Zstd));
     for plain in [&b""[..], b"\x1F", b"id,name\n", b"BZh9,a\n", b"PK,a\n", b"PAR\n", b"(\xB5\n"] {
-        assert_eq!(sniff(plain), Ok(Codec::None), "{plain:?}");
+        assert_eq!(sniff(plain, "a.csv.deflate"), Ok(Codec::None), "{plain:?}");
     }
 }
 
@@ -78,10 +78,40 @@ fn formats_that_are_not_read_are_named() {
         (b"\x04\x22\x4D\x18", "lz4"),
         (b"PAR1\x15", "Parquet"),
     ] {
-        let error = sniff(first).unwrap_err();
+        let error = sniff(first, "").unwrap_err();
         assert_eq!(error.code(), "codec");
         assert!(error.to_string().contains(name), "{error}");
     }
+}
+
+#[test]
+fn what_is_packed_once_more_or_an_archive_is_named_wherever_the_input_is_cut() {
+    let mut tar = vec![0; 1024];
+    tar[..5].copy_from_slice(b"a.csv");
+    tar[124..136].copy_from_slice(b"00000000004\0");
+    tar[148..156].fill(b' ');
+    let sum: u64 = tar[..512].iter().map(|byte| u64::from(*byte)).sum();
+    tar[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    tar[512..516].copy_from_slice(b"1,a\n");
+    assert!(sniff(&tar[..SNIFF_BYTES], "").unwrap_err().to_string().contains("a tar archive"));
+    for (packed, named) in [
+        (gzip(&tar), "a tar archive inside gzip"),
+        (zstd(&tar), "a tar archive inside zstd"),
+        (gzip(b"PK\x03\x04\0\0\0\0"), "a zip archive inside gzip"),
+        (gzip(&zstd(b"1,a\n")), "packed twice, zstd inside gzip"),
+        (gzip(&gzip(b"1,a\n")), "packed twice, gzip inside gzip"),
+    ] {
+        let codec = sniff(&packed, "").unwrap();
+        for piece in [1, 7, packed.len()] {
+            let error = inflate(codec, &packed, piece).unwrap_err();
+            assert_eq!(error.code(), "codec");
+            assert!(error.to_string().contains(named), "{error}");
+        }
+    }
+    // Text of an encoding that has zeros is none of it.
+    let utf16: Vec<u8> = "id,name\n".repeat(99).encode_utf16().flat_map(u16::to_be_bytes).collect();
+    assert_eq!(sniff(&utf16[..SNIFF_BYTES], "a.csv.lz4"), Ok(Codec::None));
+    assert!(inflate_as(Codec::Gzip, "utf-16be", &gzip(&utf16), 9, &Limits::default()).is_ok());
 }
 
 #[test]
@@ -169,8 +199,11 @@ fn a_zstd_frame_with_a_huge_window_is_refused() {
 fn a_bomb_stops_at_the_limits_and_is_never_held() {
     let zeros = vec![b'0'; 32 << 20];
     for (codec, bomb) in [(Codec::Gzip, gzip(&zeros)), (Codec::Zstd, zstd(&zeros))] {
-        let ratio = inflate(codec, &bomb, bomb.len());
-        assert_eq!(ratio, Err(InputError::Ratio { max: 200 }));
+        let limits = Limits { ratio_after_bytes: 10 << 20, ..Limits::default() };
+        let ratio = inflate_as(codec, "utf-8", &bomb, bomb.len(), &limits);
+        assert_eq!(ratio, Err(InputError::Ratio { max: 200, after: 10 << 20 }));
+        let small = inflate(codec, &bomb, bomb.len());
+        assert_eq!(small.map(|all| all.len()), Ok(zeros.len()), "by default it is small");
         let max = 1 << 20;
         let limits = Limits { decompressed_bytes_max: max, block_bytes: 1000, ..Limits::default() };
         let total = inflate_as(codec, "utf-8", &bomb, bomb.len(), &limits);

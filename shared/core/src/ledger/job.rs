@@ -122,6 +122,10 @@ pub enum HoldReason {
     Missing,
     /// The header differs from the contract.
     Drift,
+    /// The object holds nothing.
+    Empty,
+    /// No row of it is good, and rows are visible in its place.
+    NoRows,
     /// The books do not balance: a bug of Rowproof; never approved.
     Unbalanced,
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::key_pattern::{KeyPattern, Step};
+use super::marker::skipped_by_name;
 use super::types::Pipeline;
 
 /// Which pipeline takes an object.
@@ -18,6 +19,13 @@ pub enum Route {
     },
     /// None: the object is counted and left alone.
     NoMatch,
+    /// At least one, but the object's name says that it is no data: it is counted and left alone.
+    Skipped {
+        /// Name of the first pipeline.
+        pipeline: String,
+        /// What it is.
+        what: &'static str,
+    },
     /// Several, by name: none of them may take it.
     Ambiguous(Vec<String>),
 }
@@ -39,11 +47,18 @@ impl Router {
 
     /// Which pipeline takes the object with this (decoded) key.
     pub fn route(&self, key: &str) -> Route {
+        let mut skipped = None;
         let mut found = self.0.iter().filter_map(|(pipeline, pattern)| {
-            pattern.captures(key).map(|captures| (pipeline, captures))
+            let captures = pattern.captures(key)?;
+            let Some(what) = skipped_by_name(&pipeline.source.pattern, key) else {
+                return Some((pipeline, captures));
+            };
+            skipped.get_or_insert(Route::Skipped { pipeline: pipeline.name.clone(), what });
+            None
         });
         let Some((pipeline, captures)) = found.next() else {
-            return Route::NoMatch;
+            drop(found);
+            return skipped.unwrap_or(Route::NoMatch);
         };
         let others: Vec<String> = found.map(|(other, _)| other.name.clone()).collect();
         if others.is_empty() {
@@ -73,24 +88,39 @@ pub struct Overlap {
 /// that differ only in which dates exist are reported as well.
 pub fn overlaps(pipelines: &[Arc<Pipeline>]) -> Vec<Overlap> {
     let router = Router::new(pipelines);
-    let automata: Vec<(&str, Automaton)> = router
-        .0
-        .iter()
-        .map(|(pipeline, pattern)| (pipeline.name.as_str(), Automaton::of(&pattern.steps)))
-        .collect();
+    let automata: Vec<_> =
+        router.0.iter().map(|known| (known, Automaton::of(&known.1.steps))).collect();
     let mut found = Vec::new();
     for (i, (first, a)) in automata.iter().enumerate() {
         for (second, b) in automata.iter().skip(i + 1) {
-            if let Some(example) = common_key(a, b) {
-                found.push(Overlap {
-                    first: (*first).to_owned(),
-                    second: (*second).to_owned(),
-                    example,
-                });
+            let key = common_key(a, b);
+            if let Some(example) = key.and_then(|key| data_key(key, [first, second])) {
+                let [first, second] = [first, second].map(|(pipeline, _)| pipeline.name.clone());
+                found.push(Overlap { first, second, example });
             }
         }
     }
     found
+}
+
+/// A key that both match, or one like it whose name does not say that its object is no data.
+fn data_key(key: String, both: [&(Arc<Pipeline>, KeyPattern); 2]) -> Option<String> {
+    let is_data = |key: &str| {
+        let taken = |known: &&(Arc<Pipeline>, KeyPattern)| {
+            skipped_by_name(&known.0.source.pattern, key).is_none()
+        };
+        both.iter().all(taken)
+    };
+    if is_data(&key) {
+        return Some(key);
+    }
+    let visible = key.split('/').map(|part| match part.starts_with('.') {
+        true => format!("x{part}"),
+        false => part.to_owned(),
+    });
+    let visible = visible.collect::<Vec<_>>().join("/");
+    let matched = both.iter().all(|(_, pattern)| pattern.matches(&visible));
+    (matched && is_data(&visible)).then_some(visible)
 }
 
 /// A set of characters.

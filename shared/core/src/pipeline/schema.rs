@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use columns::ColumnEntry;
 
 use super::schema_source::{CsvValue, JsonlTable};
+use super::types::OnEmpty;
 
 /// The JSON Schema (draft 2020-12) of a pipeline file, pretty and with a final line end.
 pub fn json_schema() -> String {
@@ -121,6 +122,8 @@ struct SourceTable {
     on_new_column: Option<OnNewColumnName>,
     /// A contract column that the header lacks: "hold" the job (default), or "null" where it may be.
     on_missing_column: Option<OnMissingColumnName>,
+    /// An object that holds nothing (no bytes, line ends alone): "hold" the job (default) or "accept" it.
+    empty: Option<OnEmpty>,
 }
 
 #[derive(JsonSchema)]

@@ -7,9 +7,9 @@ use super::problem::{At, Report, either, nearest, quoted};
 use super::read_reading::SourceValues;
 use super::section::{Key, Section, key, not_supported, unsupported};
 use super::tree::Value;
-use super::types::{OnMissingColumn, OnNewColumn, Replaces, Source};
+use super::types::{OnEmpty, OnMissingColumn, OnNewColumn, Replaces, Source};
 
-pub(super) const KEYS: [Key; 14] = [
+pub(super) const KEYS: [Key; 15] = [
     key("match"),
     key("replaces"),
     key("format"),
@@ -21,6 +21,7 @@ pub(super) const KEYS: [Key; 14] = [
     key("thousands"),
     key("on_new_column"),
     key("on_missing_column"),
+    key("empty"),
     unsupported("schedule", "scheduled sources are"),
     unsupported("postgres", "scheduled sources are"),
     unsupported("http", "scheduled sources are"),
@@ -44,6 +45,7 @@ pub(super) fn read(section: &Section<'_>, report: &mut Report) -> ReadSource {
     let (format, encoding) = read_format(section, report);
     let on_new = [("ignore", OnNewColumn::Ignore), ("hold", OnNewColumn::Hold)];
     let on_missing = [("hold", OnMissingColumn::Hold), ("null", OnMissingColumn::Null)];
+    let on_empty = [("hold", OnEmpty::Hold), ("accept", OnEmpty::Accept)];
     let source = Source {
         pattern,
         replaces,
@@ -56,6 +58,7 @@ pub(super) fn read(section: &Section<'_>, report: &mut Report) -> ReadSource {
         on_missing_column: section
             .choice("on_missing_column", &on_missing, report)
             .unwrap_or(OnMissingColumn::Hold),
+        empty: section.choice("empty", &on_empty, report).unwrap_or(OnEmpty::Hold),
     };
     ReadSource { source, captures, values: SourceValues::read(section, report) }
 }

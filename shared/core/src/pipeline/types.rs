@@ -40,6 +40,16 @@ pub struct Source {
     pub on_new_column: OnNewColumn,
     /// What a contract column that the header lacks does to the object.
     pub on_missing_column: OnMissingColumn,
+    /// What an object that holds nothing does.
+    #[serde(default, skip_serializing_if = "OnEmpty::is_hold")]
+    pub empty: OnEmpty,
+}
+
+impl Source {
+    /// Whether a file ends before the header that its format has, `names` being what its header named.
+    pub fn is_headless(&self, names: Option<&[String]>) -> bool {
+        names.is_none() && matches!(&self.format, Format::Csv(dialect) if dialect.header)
+    }
 }
 
 /// What a new file takes over: the identity of a slot.
@@ -74,6 +84,26 @@ pub enum OnMissingColumn {
     Hold,
     /// A nullable (or defaulted) column is NULL; a required one still holds.
     Null,
+}
+
+/// What an object that holds nothing does: no byte, no header where one is declared, no record.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum OnEmpty {
+    /// The job is HELD, whatever is visible in its place.
+    #[default]
+    Hold,
+    /// It is a file without rows, and takes the place of the one before it.
+    Accept,
+}
+
+impl OnEmpty {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks in this form")]
+    fn is_hold(&self) -> bool {
+        *self == OnEmpty::Hold
+    }
 }
 
 /// One output column and its rules.

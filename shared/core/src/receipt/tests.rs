@@ -38,6 +38,7 @@ fn plan(kind: PlanKind) -> Plan {
             missing_columns: vec![],
         },
         data_start: 10,
+        headless: false,
         text_bytes: ranges.then_some(100),
         rows: ranges.then_some(8),
         segments: vec![],

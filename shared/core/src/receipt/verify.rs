@@ -23,6 +23,7 @@ impl Manifest {
                 missing_columns: vec![],
             },
             data_start: self.totals.header_bytes,
+            headless: false,
             text_bytes: (self.plan == PlanKind::Ranges).then_some(self.job.object.size),
             rows: Some(self.totals.counts.read),
             segments: vec![],

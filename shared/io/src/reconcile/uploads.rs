@@ -20,6 +20,8 @@ const IN_FLIGHT: usize = 16;
 /// What an object of the bucket is to the ledger.
 enum Seen {
     Unmatched,
+    /// Its name says that it is no data.
+    Skipped,
     Known,
     /// It is observed now.
     New,
@@ -52,6 +54,7 @@ pub(super) async fn look(
         while let Some((key, seen)) = looked.next().await {
             match seen {
                 Ok(Seen::Unmatched) => found.unmatched += 1,
+                Ok(Seen::Skipped) => found.skipped += 1,
                 Ok(Seen::Known) => found.objects += 1,
                 Ok(Seen::New) => {
                     found.objects += 1;
@@ -74,6 +77,7 @@ async fn try_examine(app: &App, object: &ObjectVersion) -> Result<Seen, StepErro
     let (ready, captures) = match app.pipelines.matching(&object.key).await? {
         Matched::One(ready, captures) => (ready, captures),
         Matched::None => return Ok(Seen::Unmatched),
+        Matched::Skipped { .. } => return Ok(Seen::Skipped),
     };
     if is_known(app, &ready, &captures, object).await? {
         return Ok(Seen::Known);

@@ -54,6 +54,7 @@ fn story(job: Job) -> Story {
         visible: None,
         visible_manifest: None,
         today: Today::Same,
+        columns: None,
         runs: false,
         dir: "out".into(),
         job,

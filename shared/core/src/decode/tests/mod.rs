@@ -78,6 +78,7 @@ fn pipeline(format: Format, columns: Vec<Column>) -> Pipeline {
             timezone: None,
             on_new_column: OnNewColumn::Ignore,
             on_missing_column: OnMissingColumn::Hold,
+            empty: OnEmpty::Hold,
         },
         columns,
         sink: Sink::Parquet(ParquetSink {

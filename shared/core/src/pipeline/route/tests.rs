@@ -32,6 +32,17 @@ fn a_key_of_no_or_of_several_pipelines_goes_to_none() {
 }
 
 #[test]
+fn a_name_that_says_no_data_is_skipped_unless_a_pattern_spells_it_out() {
+    let pipelines = pipelines(&["in/*", "in/_S*", "marks/_SUCCESS"]);
+
+    let skipped = |name: &str| matches!(route(&pipelines, name), Route::Skipped { pipeline, .. } if pipeline == "p0");
+    assert!(skipped("in/_SUCCESS") && skipped("in/.a.csv.crc"));
+    assert_eq!(route(&pipelines, "elsewhere/_SUCCESS"), Route::NoMatch);
+    assert!(matches!(route(&pipelines, "marks/_SUCCESS"), Route::One { .. }));
+    assert!(matches!(route(&pipelines, "in/_a.csv"), Route::One { .. }));
+}
+
+#[test]
 fn overlaps_are_found_with_a_key_that_both_match() {
     for (a, b, expected) in [
         ("in/*.csv", "in/a*", true),
