@@ -115,7 +115,7 @@ fn reading(format: Format) -> Pipeline {
             on_missing_column: OnMissingColumn::Hold,
         },
         columns: vec![],
-        sink: Sink::Parquet(ParquetSink { path: "init".into(), partition_by: vec![], add: vec![] }),
+        sink: Sink::Parquet(ParquetSink::new("init")),
         errors: ErrorPolicy { hold_if: None, archive_raw: ArchiveRaw::Full },
     }
 }

@@ -49,11 +49,7 @@ pub(crate) fn pipeline(columns: Vec<Column>) -> Pipeline {
             on_missing_column: OnMissingColumn::Hold,
         },
         columns,
-        sink: Sink::Parquet(ParquetSink {
-            path: "curated/orders".to_owned(),
-            partition_by: vec![],
-            add: vec![],
-        }),
+        sink: Sink::Parquet(ParquetSink::new("curated/orders")),
         errors: ErrorPolicy { hold_if: None, archive_raw: ArchiveRaw::Full },
     }
 }

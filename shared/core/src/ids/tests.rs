@@ -15,11 +15,7 @@ pub(crate) fn pipeline(name: &str, replaces: Replaces) -> Pipeline {
             on_missing_column: OnMissingColumn::Hold,
         },
         columns: vec![],
-        sink: Sink::Parquet(ParquetSink {
-            path: "curated/orders".into(),
-            partition_by: vec![],
-            add: vec![],
-        }),
+        sink: Sink::Parquet(ParquetSink::new("curated/orders")),
         errors: ErrorPolicy { hold_if: None, archive_raw: ArchiveRaw::Full },
     }
 }

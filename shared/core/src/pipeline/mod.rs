@@ -13,11 +13,13 @@ mod key_pattern;
 mod load;
 mod postgres;
 pub(crate) mod problem;
+mod readers;
 mod route;
 mod row_sql;
 mod schema;
 pub(crate) mod section;
 mod sink;
+mod sink_options;
 mod sink_types;
 mod source;
 pub(crate) mod tree;
@@ -59,6 +61,8 @@ pub struct Parsed {
     pub pipeline: Pipeline,
     /// What works but was hardly meant.
     pub warnings: Vec<Problem>,
+    /// What is meant, but read differently by one engine or another.
+    pub notes: Vec<Problem>,
 }
 
 /// Reads a pipeline file. `name` is how messages call it; `load` reads an `extends` base by its path

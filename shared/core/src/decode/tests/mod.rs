@@ -87,11 +87,7 @@ fn pipeline(format: Format, columns: Vec<Column>) -> Pipeline {
             on_missing_column: OnMissingColumn::Hold,
         },
         columns,
-        sink: Sink::Parquet(ParquetSink {
-            path: "out".to_owned(),
-            partition_by: Vec::new(),
-            add: Vec::new(),
-        }),
+        sink: Sink::Parquet(ParquetSink::new("out")),
         errors: ErrorPolicy { hold_if: None, archive_raw: ArchiveRaw::Full },
     }
 }
