@@ -25,7 +25,7 @@ use rowproof_core::decode::{self, Budget, Decoder, HeaderRead};
 use rowproof_core::digest;
 use rowproof_core::pipeline::{self, Pipeline};
 use rowproof_core::split::ChunkScanner;
-use rowproof_core::table::TableWriter;
+use rowproof_core::table::{Origin, TableWriter};
 
 const ORDERS: &str = include_str!("../../infra/pipelines/orders.toml");
 const ROUNDS: usize = 7;
@@ -106,7 +106,8 @@ fn round(bench: &Bench) -> (u64, [Duration; 6]) {
 
     let mut decoder = Decoder::new(&bench.pipeline, bench.layout.clone(), &bench.limits);
     let sink = bench.pipeline.sink.parquet().unwrap();
-    let mut table = TableWriter::new(&bench.contract, sink, &bench.limits).unwrap();
+    let mut table =
+        TableWriter::new(&bench.contract, sink, &bench.limits, &Origin::default()).unwrap();
     let mut archive = ArchiveWriter::new(&bench.contract, &bench.layout, archive_context());
     let (mut at, mut rows, mut spare) = (0, 0, Vec::new());
     while at < data.len() {

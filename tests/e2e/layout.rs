@@ -62,17 +62,46 @@ fn partitions_by_month_hold_the_rows_of_that_month() {
     assert_eq!(folders(&world), counted(oracle::good(&file).into_iter().map(month)));
 }
 
+/// Error texts of all rejected rows.
+fn errors(world: &World) -> Vec<String> {
+    let files = table::files(&world.path("out/failures"));
+    let rows = files.iter().flat_map(|path| table::read(path));
+    rows.map(|row| row["error"].clone().unwrap()).collect()
+}
+
 #[test]
-fn more_than_256_partitions_fail_clearly_and_show_nothing() {
+fn a_257th_partition_costs_its_rows_and_not_the_file() {
     let world = World::with_orders();
     with_sink(&world, "partition_by = [\"id\"]");
-    world.write("a.csv", Orders::clean(257).csv().0);
-    let ended = world.run(&["a.csv"]).end();
-    let error = ended.is("FAILED", 1)["error"].as_str().unwrap();
-    assert!(error.contains("256") && error.contains("partition_by"), "{error}");
-    assert!(folders(&world).is_empty());
-    world.write("a.csv", Orders::clean(256).csv().0);
-    assert_eq!(world.run(&["a.csv"]).line()["rows_loaded"], 256);
+    let (file, _) = Orders::clean(258).csv();
+    world.write("a.csv", &file);
+    let line = world.run(&["a.csv"]).line();
+    assert_eq!((&line["rows_loaded"], &line["rows_rejected"]), (&256.into(), &2.into()), "{line}");
+    assert_eq!(line["balanced"], true);
+    let early = |row: &oracle::Row| row[0].as_ref().unwrap().parse::<u64>().unwrap() <= 256;
+    let first: Vec<_> = oracle::good(&file).into_iter().filter(early).collect();
+    assert!(world.loaded() == first, "the first 256 partitions are there");
+    for error in errors(&world) {
+        assert!(error.starts_with("id: ") && error.contains("256"), "{error}");
+    }
+    let job = line["job"].as_str().unwrap();
+    let verify = ["verify", job, "--out", "out", "--json"].map(str::to_owned).to_vec();
+    assert_eq!(world.command(verify).end().code, Some(0));
+}
+
+#[test]
+fn a_value_that_names_no_folder_costs_its_row_and_no_replay_lands_it() {
+    let world = World::with_orders();
+    with_sink(&world, "partition_by = [\"status\"]");
+    let long: &str = "x".repeat(300).leak();
+    let (file, _) = Orders { status: Some(long), ..Orders::clean(3) }.csv();
+    world.write("a.csv", &file);
+    let line = world.run(&["a.csv"]).line();
+    assert_eq!((&line["rows_loaded"], &line["rows_rejected"]), (&0.into(), &3.into()), "{line}");
+    for error in errors(&world) {
+        assert!(error.starts_with("status: ") && error.contains("200 bytes"), "{error}");
+        assert!(!error.contains("xxx"), "no value: {error}");
+    }
 }
 
 #[test]

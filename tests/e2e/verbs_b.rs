@@ -268,6 +268,55 @@ fn a_data_file_that_was_removed_by_hand_is_named_and_loaded_again_by_rerun() {
     assert_eq!(folder.table().0, 3);
 }
 
+#[test]
+fn a_view_has_the_columns_and_types_of_today_also_without_rows() {
+    let folder = Folder::new(PIPELINE);
+    folder.orders("a.csv", 2, 0);
+    folder.load("a.csv", 0);
+    let wider = PIPELINE.replace("amount = \"decimal(12,2)\"", "amount = \"decimal(18,4)\"");
+    fs::write(folder.path("orders.toml"), &wider).unwrap();
+    let moved = folder.rowproof(&["files", "orders.toml", "--sql"]);
+    folder.orders("b.csv", 1, 0);
+    folder.load("b.csv", 0);
+
+    let both = folder.rowproof(&["files", "orders", "--sql"]);
+    for ended in [&moved, &both] {
+        assert_eq!(ended.code, 0, "{}", ended.err);
+        let cast = "CAST(\"amount\" AS DECIMAL(18, 4)) AS \"amount\"";
+        assert!(ended.out.contains(cast), "{}", ended.out);
+    }
+    assert!(both.out.contains("UNION ALL\nSELECT \"id\""), "{}", both.out);
+    let spark = folder.rowproof(&["files", "orders", "--sql", "--engine", "spark"]);
+    assert!(spark.out.starts_with("CREATE OR REPLACE TEMPORARY VIEW `orders`"), "{}", spark.out);
+
+    fs::write(folder.path("none.toml"), wider.replace("name = \"orders\"", "name = \"none\""))
+        .unwrap();
+    let none = folder.rowproof(&["files", "none.toml", "--sql"]);
+    assert_eq!(none.code, 0, "{}", none.err);
+    assert!(none.out.contains("CAST(NULL AS DECIMAL(18, 4)) AS \"amount\""), "{}", none.out);
+    assert!(none.out.ends_with("WHERE false;\n"), "{}", none.out);
+    assert_eq!(folder.rowproof(&["files", "none.toml"]).code, 2);
+    assert_eq!(folder.rowproof(&["files", "orders", "--engine", "spark"]).code, 2);
+}
+
+#[test]
+fn check_says_where_readers_differ_and_run_does_not_repeat_it() {
+    let path = "path = \"curated/orders\"";
+    let pipeline = PIPELINE.replace(path, &format!("{path}\npartition_by = [\"name\"]"));
+    let folder = Folder::new(&pipeline);
+    folder.orders("a.csv", 2, 0);
+
+    let output = Command::new(PROGRAM)
+        .args(["check", "orders.toml"])
+        .current_dir(folder.0.path())
+        .output()
+        .unwrap();
+    let warned = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && warned.contains("text(name)"), "{warned}");
+    let ran = folder.rowproof(&["run", "orders.toml", "a.csv"]);
+    assert!(ran.code == 0 && !ran.err.contains("text(name)"), "{}", ran.err);
+}
+
 /// A running `rowproof dev`; ended when dropped.
 struct Dev {
     child: Child,

@@ -249,3 +249,71 @@ fn text_that_means_something_elsewhere_is_kept_to_the_letter() {
     let raw: Vec<Option<String>> = (0..).zip(texts).map(|row| Some(quoted(row))).collect();
     assert_eq!(archived(&feed, &bad), raw);
 }
+
+#[test]
+fn numbers_and_words_are_read_as_their_column_declares_them() {
+    reads(
+        "decimal_separator = \",\"\nthousands = \".\"",
+        "\"decimal(12,2)\"",
+        &[
+            ("\"1.234,56\"", Some("1234.56")),
+            ("\"1234,5\"", Some("1234.50")),
+            ("1.234", Some("1234.00")),
+            ("1.5", None),
+            ("12.34.567", None),
+            ("\"1,234.56\"", None),
+        ],
+    );
+    reads(
+        "",
+        "{ type = \"decimal(12,2)\", thousands = \",\", affix = [\"$\", \"EUR\"], \
+         negative = [\"trailing\", \"parentheses\", \"unicode\"] }",
+        &[
+            ("5.00-", Some("-5.00")),
+            ("-5.00", Some("-5.00")),
+            ("(50.00)", Some("-50.00")),
+            ("\"1,234.56-\"", Some("-1234.56")),
+            ("−100.00", Some("-100.00")),
+            ("\"-$1,000\"", Some("-1000.00")),
+            ("7 EUR", Some("7.00")),
+            ("'-75.63", None),
+            ("- 3.00", None),
+            ("-", None),
+            ("12.00 CR", None),
+            ("12.00DR", None),
+            ("+5.00", Some("5.00")),
+        ],
+    );
+    reads(
+        "",
+        "{ type = \"bool\", true = [\"ja\", \"J\"], false = [\"nein\"] }",
+        &[("ja", Some("true")), ("J", Some("true")), ("nein", Some("false")), ("true", None)],
+    );
+}
+
+#[test]
+fn moments_are_read_as_their_column_declares_them() {
+    reads(
+        "timezone = \"America/Los_Angeles\"\nlocal_time = \"later\"",
+        "{ type = \"timestamp\", subsecond = \"truncate\", \
+         format = [\"rfc3339\", \"%d/%m/%Y %H:%M\", \"epoch_ns\"] }",
+        &[
+            ("2010-03-14 02:30:00", Some("2010-03-14 10:30:00")),
+            ("2010-11-07 01:30:00", Some("2010-11-07 09:30:00")),
+            ("2025-11-03 10:15:00.123456789 UTC", Some("2025-11-03 10:15:00.123456")),
+            ("31/12/2024 16:00", Some("2025-01-01 00:00:00")),
+            ("1735689600000001999", Some("2025-01-01 00:00:00.000001")),
+            ("12/31/2024 16:00", None),
+        ],
+    );
+    reads(
+        "",
+        "{ type = \"date\", time_of_day = \"drop\", format = [\"iso\", \"epoch_ms\"] }",
+        &[
+            ("2024-01-02T23:59:59+13", Some("2024-01-02")),
+            ("1704240000123", Some("2024-01-03")),
+            ("2024-01-02T25:00:00", None),
+        ],
+    );
+    reads("", "{ type = \"date\", format = \"epoch_days\" }", &[("19724", Some("2024-01-02"))]);
+}

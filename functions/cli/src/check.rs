@@ -54,11 +54,12 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
         Usage(texts.join("\n"))
     })?;
     let contract = Arc::new(contract);
+    let warnings: Vec<_> = parsed.warnings.into_iter().chain(parsed.notes).collect();
     if args.json {
-        let object = pipeline_json(&args.pipeline, Some(&pipeline), &[], &parsed.warnings);
+        let object = pipeline_json(&args.pipeline, Some(&pipeline), &[], &warnings);
         line(&object.to_string());
     } else {
-        for warning in &parsed.warnings {
+        for warning in &warnings {
             eprintln!("warning: {warning}");
         }
         line(&format!("{}: ok", args.pipeline.display()));

@@ -1,18 +1,22 @@
 //! `rowproof files`: the data files that make up a table now.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::Args as ClapArgs;
+use clap::ValueEnum;
 use rowproof_core::receipt::Manifest;
+use rowproof_core::view::{self, Engine, Source, Table, ViewFile};
 use rowproof_io::app::App;
 use rowproof_io::current::current_manifests;
+use rowproof_io::pipelines::Ready;
 use serde::Serialize;
 
 use crate::args::Out;
 use crate::inputs::read_pipeline;
 use crate::report::{counted, grouped, line};
 use crate::world::World;
-use crate::{FAILED, OK, Usage};
+use crate::{OK, Usage};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Args {
@@ -20,12 +24,39 @@ pub(crate) struct Args {
     pub(crate) pipeline: String,
     #[command(flatten)]
     pub(crate) out: Out,
-    /// Print a CREATE VIEW over exactly these files for DuckDB
+    /// Print SQL that lets an engine read exactly these files, with the contract's columns and types
     #[arg(long, conflicts_with = "json")]
     pub(crate) sql: bool,
+    /// The engine that is to run the SQL
+    #[arg(long, value_enum, default_value_t = EngineName::Duckdb, requires = "sql")]
+    pub(crate) engine: EngineName,
     /// Print one JSON object a line for each file
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// An engine by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EngineName {
+    /// A view
+    Duckdb,
+    /// A temporary view
+    Spark,
+    /// A view; a server reads files below its user_files_path only
+    Clickhouse,
+    /// An external table over the table's folder
+    Athena,
+}
+
+impl EngineName {
+    fn engine(self) -> Engine {
+        match self {
+            EngineName::Duckdb => Engine::Duckdb,
+            EngineName::Spark => Engine::Spark,
+            EngineName::Clickhouse => Engine::Clickhouse,
+            EngineName::Athena => Engine::Athena,
+        }
+    }
 }
 
 /// One data file. The keys are a contract: more may come, none is renamed.
@@ -41,31 +72,43 @@ struct DataFile {
     source: String,
 }
 
+/// What is known of a table.
+struct Found {
+    manifests: Vec<Manifest>,
+    /// The pipeline of each manifest.
+    written_by: Vec<Arc<Ready>>,
+    /// The pipeline as it is today.
+    today: Option<Arc<Ready>>,
+    bucket: String,
+}
+
 /// Runs the verb.
 pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
-    let name = name_of(&args.pipeline)?;
+    let given = given(&args.pipeline)?;
+    let name = match &given {
+        Some(ready) => ready.pipeline.name.clone(),
+        None => args.pipeline.clone(),
+    };
     let world = World::open(&args.out.dir).await?;
-    let found = current_manifests(&world.app, &name).await;
+    let found = find(&world.app, &name, args.sql).await;
     let known = known_pipelines(&world.app, &name).await;
     let dir = world.dir.clone();
     world.shutdown().await;
-    let manifests = found?;
-    if manifests.is_empty() {
+    let mut found = found?;
+    if found.manifests.is_empty() && !(args.sql && given.is_some()) {
         known?;
     }
+    if args.sql {
+        found.today = given.or(found.today);
+        line(&sql(&name, &dir, args.engine.engine(), &found)?);
+        return Ok(OK);
+    }
+    let manifests = found.manifests;
     let files: Vec<DataFile> = manifests.iter().flat_map(data_files).collect();
     if args.json {
         for file in &files {
             line(&serde_json::to_string(file)?);
         }
-        return Ok(OK);
-    }
-    if args.sql {
-        if files.is_empty() {
-            eprintln!("error: {name} has no data files yet, so there is nothing to make a view of");
-            return Ok(FAILED);
-        }
-        line(&view(&name, &dir, &files));
         return Ok(OK);
     }
     for file in &files {
@@ -88,13 +131,52 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
     Ok(OK)
 }
 
-/// The name in a pipeline file, or the text itself.
-fn name_of(text: &str) -> anyhow::Result<String> {
+/// The pipeline of a file; `None` when the text is a name.
+fn given(text: &str) -> anyhow::Result<Option<Arc<Ready>>> {
     let path = Path::new(text);
-    match path.is_file() || text.ends_with(".toml") {
-        true => Ok(read_pipeline(path)?.name),
-        false => Ok(text.to_owned()),
+    if !path.is_file() && !text.ends_with(".toml") {
+        return Ok(None);
     }
+    Ok(Some(Arc::new(Ready::compile(read_pipeline(path)?)?)))
+}
+
+/// `layouts`: also under which pipelines the files were written.
+async fn find(app: &App, name: &str, layouts: bool) -> anyhow::Result<Found> {
+    let manifests = current_manifests(app, name).await?;
+    let mut written_by = vec![];
+    if layouts {
+        for manifest in &manifests {
+            written_by.push(app.pipelines.frozen(&manifest.job.pipeline_sha).await?);
+        }
+    }
+    let stored = app.pipelines.stored().await?;
+    let today = stored.into_iter().find(|ready| ready.pipeline.name == name);
+    let bucket = app.settings.output_bucket.clone();
+    Ok(Found { manifests, written_by, today, bucket })
+}
+
+/// The statement for an engine; without a data file, one for a table without rows.
+fn sql(name: &str, dir: &Path, engine: Engine, found: &Found) -> anyhow::Result<String> {
+    let Some(today) = found.today.as_ref().or(found.written_by.last()) else {
+        return Err(Usage(format!("the columns of {name} are not known: give its file")).into());
+    };
+    let table = table(today)?;
+    let mut sources = vec![];
+    for (manifest, ready) in found.manifests.iter().zip(&found.written_by) {
+        let file = |(path, partition)| ViewFile { path, partition };
+        let path = |key: &str| dir.join(format!("output/{key}")).display().to_string();
+        let files = manifest.files.iter().map(|f| (path(&f.key), f.partition.clone()));
+        sources.push(Source { table: self::table(ready)?, files: files.map(file).collect() });
+    }
+    Ok(view::sql(engine, name, table, &sources, &found.bucket))
+}
+
+fn table(ready: &Ready) -> anyhow::Result<Table<'_>> {
+    let Some(sink) = ready.pipeline.sink.parquet() else {
+        let name = &ready.pipeline.name;
+        return Err(Usage(format!("the rows of {name} are in a database, not in files")).into());
+    };
+    Ok(Table { contract: &ready.contract, sink })
 }
 
 /// An error that names the pipelines there are, when this is none of them.
@@ -123,41 +205,13 @@ fn data_files(manifest: &Manifest) -> impl Iterator<Item = DataFile> {
     })
 }
 
-/// A view for DuckDB; partition columns come from the paths.
-fn view(name: &str, dir: &Path, files: &[DataFile]) -> String {
-    let quoted = |file: &DataFile| {
-        let path = dir.join(&file.path).display().to_string();
-        format!("  '{}'", path.replace('\'', "''"))
-    };
-    let paths: Vec<_> = files.iter().map(quoted).collect();
-    let paths = paths.join(",\n");
-    format!(
-        "CREATE OR REPLACE VIEW \"{name}\" AS SELECT * FROM read_parquet([\n{paths}\n], hive_partitioning = true);"
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_view_quotes_its_paths() {
-        let file = DataFile {
-            path: "output/curated/a=1/x.parquet".into(),
-            rows: 1,
-            bytes: 2,
-            sha256: String::new(),
-            job: "j".into(),
-            source: "s3://input/a".into(),
-        };
-        let text = view("orders", Path::new("it's"), &[file]);
-        assert!(text.contains("'it''s/output/curated/a=1/x.parquet'"), "{text}");
-        assert!(text.starts_with("CREATE OR REPLACE VIEW \"orders\" AS SELECT"), "{text}");
-    }
-
-    #[test]
     fn a_name_that_is_no_file_stands_for_itself() {
-        assert_eq!(name_of("orders").unwrap(), "orders");
-        assert!(name_of("missing.toml").is_err());
+        assert!(given("orders").unwrap().is_none());
+        assert!(given("missing.toml").is_err());
     }
 }

@@ -154,7 +154,7 @@ fn reading(format: Format) -> Pipeline {
             empty: OnEmpty::Hold,
         },
         columns: vec![],
-        sink: Sink::Parquet(ParquetSink { path: "init".into(), partition_by: vec![], add: vec![] }),
+        sink: Sink::Parquet(ParquetSink::new("init")),
         errors: ErrorPolicy { hold_if: None, archive_raw: ArchiveRaw::Full },
     }
 }

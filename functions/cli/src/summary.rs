@@ -1,8 +1,8 @@
 //! A pipeline in words.
 
 use rowproof_core::pipeline::{
-    AddedColumn, Column, ColumnType, CommitUnit, DatePart, Format, HoldIf, OnEmpty, ParquetSink,
-    PartitionBy, Pipeline, PostgresSink, Rejected, Replaces, Sink, WriteMode,
+    Column, ColumnType, CommitUnit, Format, HoldIf, OnEmpty, ParquetSink, Pipeline, PostgresSink,
+    Rejected, Replaces, Sink, WriteMode,
 };
 
 use crate::report::grouped;
@@ -78,12 +78,7 @@ fn sink(pipeline: &Pipeline) -> String {
         Sink::Parquet(sink) => parquet(sink),
         Sink::Postgres(sink) => postgres(sink),
     };
-    let added = |added: &AddedColumn| match added {
-        AddedColumn::SourceFile => "_source_file",
-        AddedColumn::SourceRow => "_source_row",
-        AddedColumn::LoadedAt => "_loaded_at",
-    };
-    let added: Vec<_> = pipeline.sink.added().iter().map(added).collect();
+    let added: Vec<_> = pipeline.sink.added().iter().map(|added| added.name()).collect();
     if !added.is_empty() {
         text.push_str(&format!(", with {}", added.join(", ")));
     }
@@ -105,19 +100,7 @@ fn postgres(sink: &PostgresSink) -> String {
 
 fn parquet(sink: &ParquetSink) -> String {
     let mut text = format!("good rows go to Parquet files under {}", sink.path);
-    let level = |by: &PartitionBy| match by {
-        PartitionBy::Column(name) => name.clone(),
-        PartitionBy::Part { part, column } => {
-            let part = match part {
-                DatePart::Year => "year",
-                DatePart::Month => "month",
-                DatePart::Day => "day",
-                DatePart::Hour => "hour",
-            };
-            format!("{part}({column})")
-        }
-    };
-    let levels: Vec<_> = sink.partition_by.iter().map(level).collect();
+    let levels: Vec<_> = sink.partition_by.iter().map(ToString::to_string).collect();
     if !levels.is_empty() {
         text.push_str(&format!(", a folder for each {}", levels.join(", ")));
     }

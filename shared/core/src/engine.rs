@@ -15,7 +15,7 @@ use crate::pipeline::Pipeline;
 use crate::plan::PlannedChunk;
 use crate::receipt::{Counts, Reason};
 use crate::sink::{Refusal, RowSink};
-use crate::table::{TableError, TableFile};
+use crate::table::{Origin, TableError, TableFile};
 
 /// Why a chunk cannot go on; the object fails as a whole.
 #[derive(Debug, Error)]
@@ -122,6 +122,18 @@ pub(crate) fn archive_context(setup: &ChunkSetup) -> ArchiveContext {
     }
 }
 
+/// What every file of a chunk says of where it comes from.
+pub(crate) fn origin(setup: &ChunkSetup) -> Origin {
+    let facts = &setup.facts;
+    Origin {
+        pipeline: facts.pipeline.clone(),
+        pipeline_sha: facts.pipeline_sha.clone(),
+        job: facts.job.0.clone(),
+        chunk: setup.chunk.clone(),
+        fix: setup.fix,
+    }
+}
+
 impl ChunkEngine {
     /// A chunk that takes what `budget` allows.
     pub fn new(
@@ -131,6 +143,7 @@ impl ChunkEngine {
         budget: Budget,
     ) -> Result<ChunkEngine, EngineError> {
         let archive = archive_context(&setup);
+        let origin = origin(&setup);
         let ChunkSetup { facts, start, first_row, layout, limits, .. } = setup;
         let context = RowContext {
             captures: facts.captures.clone(),
@@ -138,7 +151,7 @@ impl ChunkEngine {
             loaded_at: archive.created_at,
         };
         Ok(ChunkEngine {
-            sink: RowSink::new(pipeline, contract, &limits)?,
+            sink: RowSink::new(pipeline, contract, &limits, &origin)?,
             archive: ArchiveWriter::new(contract, &layout, archive),
             decoder: Decoder::new(pipeline, layout, &limits),
             contract: contract.clone(),

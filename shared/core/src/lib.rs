@@ -26,3 +26,4 @@ pub mod sink;
 pub mod split;
 pub mod table;
 pub mod time;
+pub mod view;

@@ -15,7 +15,7 @@ use crate::block::Digest;
 use crate::check::{Contract, RowContext, check};
 use crate::copy::CopyRows;
 use crate::decode::{Budget, Decoder};
-use crate::engine::{ChunkSetup, EngineError, archive_context};
+use crate::engine::{ChunkSetup, EngineError, archive_context, origin};
 use crate::ids::JobId;
 use crate::ledger::{OutcomeRef, PlanRef};
 use crate::pipeline::Pipeline;
@@ -241,7 +241,7 @@ impl Replayer {
         };
         Ok(Replayer {
             decoder: Decoder::new(pipeline, setup.layout.clone(), &setup.limits),
-            sink: RowSink::new(pipeline, contract, &setup.limits)?,
+            sink: RowSink::new(pipeline, contract, &setup.limits, &origin(setup))?,
             archive: ArchiveWriter::new(contract, &setup.layout, archive),
             contract: contract.clone(),
             context,
@@ -290,8 +290,8 @@ impl Replayer {
         let decoded = self.decoder.decode(record, true, Budget::UNLIMITED);
         let whole = decoded.counts.records == 1 && decoded.counts.bytes == length;
         let mut checked = check(&self.contract, &self.context, &decoded, number)?;
-        if whole && matches!(self.sink, RowSink::Table(..)) && checked.batch.num_rows() == 1 {
-            self.sink.take(&mut checked, &decoded, number)?;
+        if whole && checked.batch.num_rows() == 1 {
+            self.sink.judge(&mut checked, &decoded, number)?;
         }
         let refused = match checked.rejects.first() {
             Some(reject) => {

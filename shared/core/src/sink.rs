@@ -1,6 +1,6 @@
 //! Where a chunk's good rows go: into files, or into the form that a table takes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use arrow_array::{BooleanArray, RecordBatch};
@@ -12,7 +12,7 @@ use crate::check::{Checked, Contract, Reject};
 use crate::copy::{CopyPlan, CopyRows, CopyWriter};
 use crate::engine::EngineError;
 use crate::pipeline::{Pipeline, Sink};
-use crate::table::{TableFile, TableWriter};
+use crate::table::{Origin, Refused, TableFile, TableWriter};
 
 /// Why a sink refuses a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,10 +41,11 @@ impl RowSink {
         pipeline: &Pipeline,
         contract: &Arc<Contract>,
         limits: &Limits,
+        origin: &Origin,
     ) -> Result<RowSink, EngineError> {
         Ok(match &pipeline.sink {
             Sink::Parquet(sink) => {
-                RowSink::Files(Box::new(TableWriter::new(contract, sink, limits)?))
+                RowSink::Files(Box::new(TableWriter::new(contract, sink, limits, origin)?))
             }
             Sink::Postgres(_) => {
                 let plan = CopyPlan::new(pipeline, contract.schema());
@@ -78,7 +79,10 @@ impl RowSink {
             return Ok(());
         }
         match self {
-            RowSink::Files(table) => table.append(&checked.batch)?,
+            RowSink::Files(table) => {
+                let refused = table.append(&checked.batch)?;
+                remove_from_files(table, checked, refused, decoded, first_row)?;
+            }
             RowSink::Table(writer, refusals) => {
                 let mut found: BTreeMap<usize, Refusal> = BTreeMap::new();
                 for refused in writer.refused(&checked.batch) {
@@ -100,13 +104,38 @@ impl RowSink {
         Ok(())
     }
 
+    /// Turns good rows into rejects that the sink refuses; a table takes the others at once, files take
+    /// them by [`append`](RowSink::append).
+    ///
+    /// # Errors
+    /// When the rows cannot be written.
+    pub(crate) fn judge(
+        &mut self,
+        checked: &mut Checked,
+        decoded: &Decoded,
+        first_row: u64,
+    ) -> Result<(), EngineError> {
+        match self {
+            RowSink::Files(table) => {
+                let refused = table.refusals(&checked.batch);
+                Ok(remove_from_files(table, checked, refused, decoded, first_row)?)
+            }
+            RowSink::Table(..) => self.take(checked, decoded, first_row),
+        }
+    }
+
     /// Takes rows that are known to be good: only for files.
     ///
     /// # Errors
     /// When the rows cannot be written.
     pub(crate) fn append(&mut self, batch: &RecordBatch) -> Result<(), EngineError> {
         match self {
-            RowSink::Files(table) => Ok(table.append(batch)?),
+            RowSink::Files(table) => match table.append(batch)?.is_empty() {
+                true => Ok(()),
+                false => {
+                    Err(ArrowError::InvalidArgumentError("rows that no folder takes".into()).into())
+                }
+            },
             RowSink::Table(..) => {
                 Err(ArrowError::InvalidArgumentError("rows without numbers".into()).into())
             }
@@ -123,6 +152,26 @@ impl RowSink {
             RowSink::Table(writer, _) => (vec![], Some(writer.finish())),
         })
     }
+}
+
+/// As [`remove`], for files: their good rows have neither numbers nor hashes until one is refused.
+fn remove_from_files(
+    table: &TableWriter,
+    checked: &mut Checked,
+    refused: Refused,
+    decoded: &Decoded,
+    first_row: u64,
+) -> Result<(), ArrowError> {
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let bad: HashSet<_> = checked.rejects.iter().filter_map(|reject| reject.row).collect();
+    let good = decoded.records.iter().enumerate().filter(|(row, _)| !bad.contains(row));
+    let numbers = good.map(|(_, record)| first_row.saturating_add(u64::from(record.ordinal)));
+    checked.rows = numbers.zip(table.hashes(&checked.batch)?).collect();
+    remove(checked, refused, decoded, first_row)?;
+    checked.rows.clear();
+    Ok(())
 }
 
 /// Takes rows out of the good ones, by their place there, and puts them among the rejects.

@@ -5,11 +5,10 @@ use std::io::{self, Write};
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
 
 use super::rows::Rows;
 use super::{ArchiveContext, ArchiveError, ArchivedRow, read, rows};
-use crate::table::TableError;
+use crate::table::{TableError, options};
 
 /// Why an export stopped.
 #[derive(Debug, thiserror::Error)]
@@ -53,9 +52,7 @@ impl<W: Write + Send> Export<W> {
     /// # Errors
     /// When `to` cannot be written.
     pub fn parquet(to: W) -> Result<Export<W>, ExportError> {
-        let options = ArrowWriterOptions::new()
-            .with_properties(rows::properties())
-            .with_skip_arrow_metadata(true);
+        let options = options(rows::properties(None));
         let writer = ArrowWriter::try_new_with_options(to, schema()?, options);
         let writer = writer.map_err(ArchiveError::Parquet)?;
         Ok(Export { format: Format::Parquet(Box::new(writer)) })

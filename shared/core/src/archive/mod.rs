@@ -13,7 +13,8 @@
 //! | `byte_start`, `byte_end` | int64 | `[start, end)` in the uncompressed object, line end excluded |
 //! | `job`, `chunk` | text | who read it |
 //! | `fix` | int64 | 0, then one more for each replay |
-//! | `pipeline`, `pipeline_sha` | text | by which pipeline file |
+//! | `pipeline` | text | only in the name of the folder, and in the file's metadata |
+//! | `pipeline_sha` | text | by which pipeline file |
 //! | `source_bucket`, `source_key`, `source_version` | text | the object |
 //!
 //! `raw_data` is the record's text, up to 1 MiB. For `encoding` every byte that is not UTF-8 stands as
@@ -22,6 +23,10 @@
 //! stays as it is. Where such columns exist, a record that could not be cut into fields has no
 //! `raw_data`: nobody can tell where their values are. With `archive_raw = "masked"` every value is
 //! `***`, with `"pointer"` there is no `raw_data`, and in both `source_id` is `row <row_number>`.
+//!
+//! Files are in folders `pipeline=<name>/dt=<day>`, and engines make columns of these. A column that stood
+//! in the files as well would be there twice, which pandas, DataFusion and Delta refuse. Files of earlier
+//! versions have it; [`read()`] gives it for all.
 //!
 //! The same rejects give the same bytes.
 
@@ -44,7 +49,6 @@ use std::fmt;
 use arrow_schema::ArrowError;
 use data_encoding::HEXLOWER;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::errors::ParquetError;
 use sha2::{Digest as _, Sha256};
 
@@ -59,6 +63,7 @@ pub(crate) use self::raw::{Fields, RAW_BYTES_MAX};
 use self::rows::Rows;
 use crate::block::{Decoded, Layout, RejectCode};
 use crate::check::{Contract, Reject};
+use crate::table::{Origin, options};
 
 /// The columns, in order.
 pub(crate) const COLUMNS: [&str; 19] = [
@@ -82,6 +87,9 @@ pub(crate) const COLUMNS: [&str; 19] = [
     "source_key",
     "source_version",
 ];
+
+/// The column that is in the folder's name instead of the files.
+pub(crate) const FOLDER: &str = "pipeline";
 
 /// Rows that are encoded together.
 const BATCH_ROWS: usize = 8 << 10;
@@ -111,6 +119,18 @@ pub struct ArchiveContext {
     pub captures: BTreeMap<String, String>,
     /// Creation time of the job, microseconds since 1970 UTC.
     pub created_at: i64,
+}
+
+impl ArchiveContext {
+    fn origin(&self) -> Origin {
+        Origin {
+            pipeline: self.pipeline.clone(),
+            pipeline_sha: self.pipeline_sha.clone(),
+            job: self.job.clone(),
+            chunk: self.chunk.clone(),
+            fix: self.fix,
+        }
+    }
 }
 
 /// The finished file.
@@ -279,14 +299,17 @@ impl ArchiveWriter {
             return Ok(());
         }
         let batch = std::mem::take(&mut self.pending).batch(&self.context)?;
+        let in_file = (0..COLUMNS.len()).filter(|index| COLUMNS.get(*index) != Some(&FOLDER));
+        let batch = batch.project(&in_file.collect::<Vec<_>>())?;
         let writer = match &mut self.writer {
             Some(writer) => writer,
             none => {
-                let options = ArrowWriterOptions::new()
-                    .with_properties(rows::properties())
-                    .with_skip_arrow_metadata(true);
-                let writer =
-                    ArrowWriter::try_new_with_options(Vec::new(), batch.schema(), options)?;
+                let properties = rows::properties(Some(&self.context.origin()));
+                let writer = ArrowWriter::try_new_with_options(
+                    Vec::new(),
+                    batch.schema(),
+                    options(properties),
+                )?;
                 none.insert(writer)
             }
         };

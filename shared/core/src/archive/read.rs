@@ -1,15 +1,18 @@
 //! Archive files back to rejected records.
 
+use std::sync::Arc;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{
     Array, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
+use arrow_schema::{DataType, Field, Schema};
 use arrow_select::filter::filter_record_batch;
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::Predicate;
+use super::{COLUMNS, FOLDER, Predicate};
 use crate::table::{self, TableError};
 
 /// A rejected record as the archive has it; the fields are the columns.
@@ -89,9 +92,26 @@ pub fn read(
     wanted: &Wanted,
 ) -> Result<impl Iterator<Item = Result<RecordBatch, TableError>> + use<>, TableError> {
     let wanted = wanted.clone();
-    let batches = table::read(bytes)?.map(move |batch| select(&batch?, &wanted));
+    let pipeline = table::pipeline_of(&bytes)?;
+    let batches = table::read(bytes)?;
+    let batches =
+        batches.map(move |batch| select(&with_folder(batch?, pipeline.as_deref())?, &wanted));
     Ok(batches
         .filter(|batch| batch.as_ref().is_ok_and(|batch| batch.num_rows() > 0) || batch.is_err()))
+}
+
+/// The batch with the column that only the folder's name has.
+fn with_folder(batch: RecordBatch, pipeline: Option<&str>) -> Result<RecordBatch, TableError> {
+    let Some(pipeline) = pipeline.filter(|_| batch.column_by_name(FOLDER).is_none()) else {
+        return Ok(batch);
+    };
+    let (schema, mut columns, rows) = batch.into_parts();
+    let at = COLUMNS.iter().position(|name| *name == FOLDER).unwrap_or(columns.len());
+    let mut fields = schema.fields().to_vec();
+    let texts = StringArray::from_iter_values(std::iter::repeat_n(pipeline, rows));
+    fields.insert(at.min(fields.len()), Arc::new(Field::new(FOLDER, DataType::Utf8, false)));
+    columns.insert(at.min(columns.len()), Arc::new(texts));
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }
 
 fn select(batch: &RecordBatch, wanted: &Wanted) -> Result<RecordBatch, TableError> {

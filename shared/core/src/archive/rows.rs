@@ -12,7 +12,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 
 use super::ArchiveContext;
-use crate::table::base_properties;
+use crate::table::{Origin, base_properties};
 
 /// Encoded bytes of a row group.
 const ROW_GROUP_BYTES: usize = 8 << 20;
@@ -105,9 +105,10 @@ impl Rows {
 }
 
 /// Dictionaries everywhere but in the columns whose values differ in every row.
-pub(super) fn properties() -> WriterProperties {
+pub(super) fn properties(origin: Option<&Origin>) -> WriterProperties {
     let path = |name: &str| ColumnPath::new(vec![name.to_owned()]);
     let properties = base_properties()
+        .set_key_value_metadata(origin.map(Origin::key_values))
         .set_dictionary_enabled(true)
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES));
     let properties = ["source_id", "raw_data"].iter().fold(properties, |properties, name| {

@@ -82,7 +82,8 @@ fn every_reject_says_what_failed_and_where() {
 
     let batch = rows_of(&file);
     let names: Vec<_> = batch.schema().fields().iter().map(|f| f.name().clone()).collect();
-    assert_eq!(names, COLUMNS);
+    let in_file: Vec<_> = COLUMNS.into_iter().filter(|name| *name != FOLDER).collect();
+    assert_eq!(names, in_file, "the folder's name has the pipeline");
     assert_eq!(file.rows, 4);
     let ids = [r#"{"id":7}"#, r#"{"id":"y"}"#, "row 104", "row 105"].map(Some);
     assert_eq!(texts(&batch, "source_id"), ids);
@@ -299,6 +300,7 @@ fn wanted_records_come_back_as_they_were_written_and_can_be_exported() {
     assert_eq!(numbers(&Wanted { column: Some("amount".into()), ..both }), [104; 0]);
     assert_eq!(numbers(&Wanted { code: Some("range".into()), ..Wanted::default() }), [0_i64; 0]);
     assert_eq!(all[0].raw_data.as_deref(), Some("007,a@b,x"));
+    assert_eq!((all[0].pipeline.as_str(), all[0].pipeline_sha.as_str()), ("orders", "abc"));
     assert_eq!((all[0].job.as_str(), all[0].timestamp.as_str()), ("j1", "2026-11-23T12:00:00Z"));
 
     let mut csv = Export::csv(Vec::new()).unwrap();

@@ -123,11 +123,10 @@ impl Contract {
 
 /// Name and type of an added column.
 fn added_field(added: &AddedColumn) -> Field {
-    match added {
-        AddedColumn::SourceFile => Field::new("_source_file", DataType::Utf8, false),
-        AddedColumn::SourceRow => Field::new("_source_row", DataType::Int64, false),
-        AddedColumn::LoadedAt => {
-            Field::new("_loaded_at", DataType::Timestamp(TimeUnit::Microsecond, utc()), false)
-        }
-    }
+    let data_type = match added {
+        AddedColumn::SourceFile => DataType::Utf8,
+        AddedColumn::SourceRow => DataType::Int64,
+        AddedColumn::LoadedAt => DataType::Timestamp(TimeUnit::Microsecond, utc()),
+    };
+    Field::new(added.name(), data_type, false)
 }

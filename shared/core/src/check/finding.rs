@@ -50,10 +50,11 @@ impl Finding {
             Finding::Blanks => "blanks around it (trim = true drops them)".to_owned(),
             Finding::Fraction => "it has a fraction".to_owned(),
             Finding::Exponent => "it has an exponent".to_owned(),
-            Finding::Scale => match column.data_type {
-                ColumnType::Decimal { scale: 0, .. } => "it has a fraction".to_owned(),
-                _ => "finer than the scale".to_owned(),
-            },
+            Finding::Scale => {
+                let whole = matches!(column.data_type, ColumnType::Decimal { scale: 0, .. });
+                let text = if whole { "it has a fraction" } else { "finer than the scale" };
+                text.to_owned()
+            }
             Finding::Range => "outside the range of the type".to_owned(),
             Finding::TooSmall => "so small that it would become 0".to_owned(),
             Finding::Separators => {

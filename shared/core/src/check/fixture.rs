@@ -43,11 +43,7 @@ pub(crate) fn pipeline(columns: Vec<Column>) -> Pipeline {
             empty: OnEmpty::Hold,
         },
         columns,
-        sink: Sink::Parquet(ParquetSink {
-            path: "curated/orders".to_owned(),
-            partition_by: vec![],
-            add: vec![],
-        }),
+        sink: Sink::Parquet(ParquetSink::new("curated/orders")),
         errors: ErrorPolicy { hold_if: None, archive_raw: ArchiveRaw::Full },
     }
 }

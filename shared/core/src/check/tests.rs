@@ -324,12 +324,12 @@ fn nan_is_in_no_range() {
 
 /// The row's reason, or nothing for a good row.
 fn reasons(column: Column, texts: &[&str]) -> Vec<String> {
-    let width = column.name.len();
+    let name = format!("{}: ", column.name);
     let (contract, checked) = run(vec![column], texts);
     let mut reasons = vec![String::new(); texts.len()];
     for reject in &checked.rejects {
         let reason = contract.reason(reject, &layout(1));
-        reasons[reject.row.unwrap()] = reason[width + 2..].to_owned();
+        reasons[reject.row.unwrap()] = reason.strip_prefix(&name).unwrap().to_owned();
     }
     reasons
 }

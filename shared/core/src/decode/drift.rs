@@ -124,7 +124,7 @@ fn listed(names: &[String]) -> String {
 mod tests {
     use super::*;
     use crate::check::fixture::{column, pipeline};
-    use crate::decode::layout;
+    use crate::decode::{Header, layout};
     use crate::pipeline::ColumnType;
 
     fn drifted(missing: OnMissingColumn, new: OnNewColumn, names: &[&str]) -> Option<String> {
@@ -134,7 +134,7 @@ mod tests {
         pipeline.source.on_missing_column = missing;
         pipeline.source.on_new_column = new;
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-        drift(&pipeline, &layout(&pipeline, Some(&names)))
+        drift(&pipeline, &layout(&pipeline, &Header { names: Some(names), ..Header::default() }))
     }
 
     #[test]
@@ -165,7 +165,11 @@ mod tests {
         let pipeline = pipeline(vec![order, column("amount", ColumnType::Int(64))]);
         let told = |names: &[&str]| {
             let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-            drift(&pipeline, &layout(&pipeline, Some(&names))).unwrap()
+            drift(
+                &pipeline,
+                &layout(&pipeline, &Header { names: Some(names), ..Header::default() }),
+            )
+            .unwrap()
         };
         let text = told(&["Order ID", "amuont"]);
         for part in [
@@ -183,7 +187,7 @@ mod tests {
         let pipeline = pipeline(vec![column("id", ColumnType::Int(64))]);
         let layout = |names: &[&str]| {
             let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-            layout(&pipeline, Some(&names))
+            layout(&pipeline, &Header { names: Some(names), ..Header::default() })
         };
         let changed = |before: &[&str], now: &[&str]| change(&layout(before), &layout(now));
         assert_eq!(changed(&["id", "x"], &["x", "id"]), None);

@@ -16,11 +16,7 @@ pub(crate) fn pipeline(name: &str, replaces: Replaces) -> Pipeline {
             empty: OnEmpty::Hold,
         },
         columns: vec![],
-        sink: Sink::Parquet(ParquetSink {
-            path: "curated/orders".into(),
-            partition_by: vec![],
-            add: vec![],
-        }),
+        sink: Sink::Parquet(ParquetSink::new("curated/orders")),
         errors: ErrorPolicy { hold_if: None, archive_raw: ArchiveRaw::Full },
     }
 }

@@ -115,7 +115,7 @@ fn as_read(
             let nanos = wall.nanosecond();
             let micros = wall.and_utc().timestamp() * 1_000_000 + i64::from(nanos / 1000);
             let micros = match offset {
-                _ if nanos % 1000 != 0 => return None,
+                _ if !nanos.is_multiple_of(1000) => return None,
                 Some(east) => micros - i64::from(east) * 1_000_000,
                 None => {
                     let zone = zone.and_then(|zone| Tz::from_str(zone).ok());

@@ -18,6 +18,7 @@ mod postgres;
 pub(crate) mod problem;
 mod read_format;
 mod read_reading;
+mod readers;
 mod reading;
 mod route;
 mod row_sql;
@@ -25,6 +26,7 @@ mod schema;
 mod schema_source;
 pub(crate) mod section;
 mod sink;
+mod sink_options;
 mod sink_types;
 mod source;
 pub(crate) mod tree;
@@ -70,6 +72,8 @@ pub struct Parsed {
     pub pipeline: Pipeline,
     /// What works but was hardly meant.
     pub warnings: Vec<Problem>,
+    /// What is meant, but read differently by one engine or another.
+    pub notes: Vec<Problem>,
 }
 
 /// Reads a pipeline file. `name` is how messages call it; `load` reads an `extends` base by its path

@@ -67,6 +67,7 @@ pub(crate) struct Report {
     pub(crate) files: Vec<String>,
     problems: Vec<(At, Problem)>,
     warnings: Vec<(At, Problem)>,
+    notes: Vec<(At, Problem)>,
 }
 
 impl Report {
@@ -92,6 +93,17 @@ impl Report {
         self.warnings.push((at, problem));
     }
 
+    pub(crate) fn note(
+        &mut self,
+        at: At,
+        name: &str,
+        what: impl Into<String>,
+        write: impl Into<String>,
+    ) {
+        let problem = self.entry(at, name, what.into(), write.into());
+        self.notes.push((at, problem));
+    }
+
     /// Whether something is wrong with this key already.
     pub(crate) fn names(&self, name: &str) -> bool {
         self.problems.iter().any(|(_, problem)| problem.name == name)
@@ -111,7 +123,8 @@ impl Report {
     pub(crate) fn finish(self, pipeline: Option<Pipeline>) -> Result<Parsed, Problems> {
         match pipeline {
             Some(pipeline) if self.problems.is_empty() => {
-                Ok(Parsed { pipeline, warnings: sorted(self.warnings) })
+                let (warnings, notes) = (sorted(self.warnings), sorted(self.notes));
+                Ok(Parsed { pipeline, warnings, notes })
             }
             _ => Err(Problems(sorted(self.problems))),
         }

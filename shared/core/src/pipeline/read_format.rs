@@ -64,9 +64,10 @@ fn read_formats(
 ) -> Option<Formats> {
     let node = section.get("format")?;
     let name = section.full("format");
-    let texts: Vec<(At, &str)> = match &node.value {
-        Value::List(_) => section.texts("format", example, report)?,
-        _ => vec![(node.at, text_of(node, &name, example, report)?)],
+    let texts: Vec<(At, &str)> = if matches!(node.value, Value::List(_)) {
+        section.texts("format", example, report)?
+    } else {
+        vec![(node.at, text_of(node, &name, example, report)?)]
     };
     if texts.is_empty() {
         report.problem(node.at, &name, "names no format", example);

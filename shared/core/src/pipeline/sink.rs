@@ -3,13 +3,22 @@
 use super::columns::ReadColumn;
 use super::postgres;
 use super::problem::{At, Report, nearest, quoted};
+use super::readers;
 use super::section::{Key, Section, key, shown};
+use super::sink_options;
 use super::sink_types::{AddedColumn, DatePart, ParquetSink, PartitionBy, Sink};
 use super::tree::Value;
 use super::types::{ArchiveRaw, ColumnType, ErrorPolicy, HoldIf, Rejected};
 
 pub(super) const KEYS: [Key; 2] = [key("parquet"), key("postgres")];
-pub(super) const PARQUET_KEYS: [Key; 3] = [key("path"), key("partition_by"), key("add")];
+pub(super) const PARQUET_KEYS: [Key; 6] = [
+    key("path"),
+    key("partition_by"),
+    key("add"),
+    key("time"),
+    key("bloom_filter"),
+    key("field_ids"),
+];
 pub(super) const ERROR_KEYS: [Key; 2] = [key("hold_if"), key("archive_raw")];
 pub(super) const HOLD_KEYS: [Key; 2] = [key("rejected"), key("min_rows")];
 
@@ -18,12 +27,9 @@ const PATH_BYTES_MAX: usize = 400;
 /// Folders of the output bucket that hold the books.
 const OWN_FOLDERS: [&str; 2] = ["manifests", "current"];
 
-const PARTS: [(&str, DatePart); 4] = [
-    ("year", DatePart::Year),
-    ("month", DatePart::Month),
-    ("day", DatePart::Day),
-    ("hour", DatePart::Hour),
-];
+const PARTS: [DatePart; 4] = [DatePart::Year, DatePart::Month, DatePart::Day, DatePart::Hour];
+/// The function of [`PartitionBy::Text`].
+const TEXT: &str = "text";
 
 /// `columns` is `None` when they could not all be read.
 pub(super) fn read(
@@ -44,11 +50,15 @@ pub(super) fn read(
     let parquet = section.section("parquet", &PARQUET_KEYS, report)?;
     let path = read_path(&parquet, report);
     let levels = parquet.texts("partition_by", "[\"day(created_at)\"]", report);
-    let partition_by = match columns {
-        Some(columns) => read_partitions(&parquet, &levels.unwrap_or_default(), columns, report),
-        None => Vec::new(),
-    };
-    Some(Sink::Parquet(ParquetSink { path, partition_by, add: read_added(&parquet, report) }))
+    let levels = levels.unwrap_or_default();
+    let mut sink = ParquetSink::new(&path);
+    sink.add = read_added(&parquet, report);
+    if let Some(columns) = columns {
+        sink.partition_by = read_partitions(&parquet, &levels, columns, report);
+    }
+    sink_options::read(&parquet, &mut sink, columns, report);
+    readers::note(&parquet, &sink, &levels, columns.unwrap_or_default(), report);
+    Some(Sink::Parquet(sink))
 }
 
 fn read_partitions(
@@ -117,7 +127,7 @@ fn read_path(parquet: &Section<'_>, report: &mut Report) -> String {
     path.to_owned()
 }
 
-/// `status` or `day(created_at)`.
+/// `status`, `day(created_at)` or `text(status)`.
 fn read_partition(
     at: At,
     text: &str,
@@ -128,18 +138,21 @@ fn read_partition(
     let call = text.strip_suffix(')').and_then(|rest| rest.split_once('('));
     // A column may be named like a call.
     let is_column = columns.iter().any(|(_, column)| column.name == text);
-    let (part, name) = match call {
-        Some((function, name)) if !is_column => {
-            let Some((_, part)) = PARTS.iter().find(|(word, _)| *word == function) else {
-                let near = nearest(function, PARTS.map(|(word, _)| word)).unwrap_or("day");
+    let level = match call.filter(|_| !is_column) {
+        None => PartitionBy::Column(text.to_owned()),
+        Some((TEXT, name)) => PartitionBy::Text(name.trim().to_owned()),
+        Some((function, name)) => {
+            let Some(part) = PARTS.into_iter().find(|part| part.word() == function) else {
+                let words = PARTS.map(DatePart::word).into_iter().chain([TEXT]);
+                let near = nearest(function, words).unwrap_or("day");
                 let what = format!("{} is not a part of a date", quoted(function));
                 report.problem(at, NAME, what, quoted(&format!("{near}({name})")));
                 return None;
             };
-            (Some(*part), name.trim())
+            PartitionBy::Part { part, column: name.trim().to_owned() }
         }
-        _ => (None, text),
     };
+    let name = level.column();
     let Some((_, column)) = columns.iter().find(|(_, column)| column.name == name) else {
         let known = columns.iter().map(|(_, column)| column.name.as_str());
         let what = format!("{} is not a column of this pipeline", quoted(name));
@@ -147,29 +160,26 @@ fn read_partition(
         report.problem(at, NAME, what, write);
         return None;
     };
+    let part = match &level {
+        PartitionBy::Part { part, .. } => Some(*part),
+        PartitionBy::Column(_) | PartitionBy::Text(_) => None,
+    };
     if let Some(write) = unfit(part, name, &column.data_type) {
         let what = format!("{} does not fit the column's type", quoted(text));
         report.problem(at, NAME, what, write);
     }
-    let folder = match part {
-        Some(_) => format!("{name}_{}", text.split('(').next().unwrap_or_default()),
-        None => name.to_owned(),
-    };
+    let folder = level.folder();
     if folder.chars().any(|c| "=/\\%*?[]{}".contains(c)) || folder.starts_with(['_', '.']) {
         let what = format!("{} cannot name a folder that engines read", quoted(&folder));
         report.problem(at, NAME, what, "a column of letters, digits and _");
     }
-    if part.is_some()
+    if folder != name
         && columns.iter().any(|(_, column)| column.name.to_lowercase() == folder.to_lowercase())
     {
         let what = format!("the folders would be named {} like a column", quoted(&folder));
         report.problem(at, NAME, what, "another name for that column");
     }
-    let column = name.to_owned();
-    Some(match part {
-        Some(part) => PartitionBy::Part { part, column },
-        None => PartitionBy::Column(column),
-    })
+    Some(level)
 }
 
 /// What to write when a column of this type cannot be partitioned by in this way.
@@ -196,16 +206,12 @@ fn unfit(part: Option<DatePart>, name: &str, data_type: &ColumnType) -> Option<S
 
 pub(super) fn read_added(parquet: &Section<'_>, report: &mut Report) -> Vec<AddedColumn> {
     const EXAMPLE: &str = "[\"_source_file\", \"_source_row\", \"_loaded_at\"]";
-    let known = [
-        ("_source_file", AddedColumn::SourceFile),
-        ("_source_row", AddedColumn::SourceRow),
-        ("_loaded_at", AddedColumn::LoadedAt),
-    ];
+    let known = [AddedColumn::SourceFile, AddedColumn::SourceRow, AddedColumn::LoadedAt];
     let mut added = Vec::new();
     for (at, text) in parquet.texts("add", EXAMPLE, report).unwrap_or_default() {
         let name = parquet.full("add");
-        let Some((_, column)) = known.iter().find(|(word, _)| *word == text) else {
-            let write = nearest(text, known.map(|(word, _)| word))
+        let Some(column) = known.iter().find(|column| column.name() == text) else {
+            let write = nearest(text, known.map(AddedColumn::name))
                 .map_or_else(|| format!("any of {EXAMPLE}"), quoted);
             report.problem(at, &name, format!("{} cannot be added", quoted(text)), write);
             continue;

@@ -1,5 +1,7 @@
 //! Where good rows go.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// Where good rows go. Without a tag, so that the canonical JSON of a Parquet pipeline is what it was
@@ -119,6 +121,48 @@ pub struct ParquetSink {
     pub partition_by: Vec<PartitionBy>,
     /// Columns added after the contract's.
     pub add: Vec<AddedColumn>,
+    /// How `time` columns are stored.
+    #[serde(default, skip_serializing_if = "TimeForm::is_time")]
+    pub time: TimeForm,
+    /// Columns with a bloom filter.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bloom_filter: Vec<String>,
+    /// Field ids of columns, for readers that find columns by them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub field_ids: BTreeMap<String, u32>,
+}
+
+impl ParquetSink {
+    /// Files under `path`, and nothing else asked for.
+    pub fn new(path: &str) -> ParquetSink {
+        ParquetSink {
+            path: path.to_owned(),
+            partition_by: vec![],
+            add: vec![],
+            time: TimeForm::default(),
+            bloom_filter: vec![],
+            field_ids: BTreeMap::new(),
+        }
+    }
+}
+
+/// How a `time` column is stored in files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimeForm {
+    /// Parquet's own TIME, in microseconds.
+    #[default]
+    Time,
+    /// Microseconds since midnight.
+    Int64,
+    /// `10:11:12.000001`, always 15 characters.
+    String,
+}
+
+impl TimeForm {
+    fn is_time(&self) -> bool {
+        *self == TimeForm::Time
+    }
 }
 
 /// One level of partition folders.
@@ -134,6 +178,39 @@ pub enum PartitionBy {
         /// Of which column.
         column: String,
     },
+    /// A contract column as a text that no reader can take for a number, a date or a NULL; the column
+    /// itself stays in the files. Folder names: `site_text=v-007`, `site_text=none` for NULL.
+    Text(String),
+}
+
+impl PartitionBy {
+    /// The column that it comes from.
+    pub fn column(&self) -> &str {
+        match self {
+            PartitionBy::Column(column)
+            | PartitionBy::Part { column, .. }
+            | PartitionBy::Text(column) => column,
+        }
+    }
+
+    /// What its folders are called, before the `=`.
+    pub fn folder(&self) -> String {
+        match self {
+            PartitionBy::Column(column) => column.clone(),
+            PartitionBy::Part { part, column } => format!("{column}_{}", part.word()),
+            PartitionBy::Text(column) => format!("{column}_text"),
+        }
+    }
+}
+
+impl std::fmt::Display for PartitionBy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            PartitionBy::Column(column) => f.write_str(column),
+            PartitionBy::Part { part, column } => write!(f, "{}({column})", part.word()),
+            PartitionBy::Text(column) => write!(f, "text({column})"),
+        }
+    }
 }
 
 /// Part of a date or timestamp (UTC).
@@ -150,6 +227,18 @@ pub enum DatePart {
     Hour,
 }
 
+impl DatePart {
+    /// As a pipeline file has it.
+    pub fn word(self) -> &'static str {
+        match self {
+            DatePart::Year => "year",
+            DatePart::Month => "month",
+            DatePart::Day => "day",
+            DatePart::Hour => "hour",
+        }
+    }
+}
+
 /// A column that Rowproof adds to each row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AddedColumn {
@@ -162,4 +251,15 @@ pub enum AddedColumn {
     /// Creation time of the job, timestamp in microseconds UTC.
     #[serde(rename = "_loaded_at")]
     LoadedAt,
+}
+
+impl AddedColumn {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            AddedColumn::SourceFile => "_source_file",
+            AddedColumn::SourceRow => "_source_row",
+            AddedColumn::LoadedAt => "_loaded_at",
+        }
+    }
 }

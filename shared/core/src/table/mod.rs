@@ -4,13 +4,17 @@
 //! one (`created_at_day=2026-11-23`). A partition column of the contract is not repeated in the file.
 //! Values are percent-encoded where a path or a reader could mistake them; NULL is
 //! `__HIVE_DEFAULT_PARTITION__` and empty text is an empty value (`country=`), so that every value has
-//! a folder of its own and can be read back.
+//! a folder of its own and can be read back. A `text()` level is `<column>_text=v-<value>`, or `none` for
+//! NULL; its column stays in the files.
 //!
 //! The same batches give the same bytes: nothing here depends on time, order of hashing or machine.
 
 mod encoding;
+mod file;
+mod origin;
 mod partition;
 mod read;
+mod stored;
 mod value;
 mod writer;
 
@@ -21,8 +25,13 @@ use arrow_schema::ArrowError;
 use parquet::errors::ParquetError;
 
 pub(crate) use self::encoding::base_properties;
+pub(crate) use self::file::options;
+pub use self::origin::Origin;
+pub(crate) use self::read::pipeline_of;
 pub use self::read::{read, with_partition};
-pub use self::writer::TableWriter;
+pub(crate) use self::stored::{file_schema, stored_type};
+pub(crate) use self::value::folder_text;
+pub use self::writer::{Refused, TableWriter};
 
 /// One finished Parquet file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,31 +56,6 @@ pub enum TableError {
         column: String,
         /// What is wrong.
         message: String,
-    },
-    /// More partitions than one chunk may write.
-    #[error(
-        "partition_by {columns}: {count} partitions or more in one chunk, {max} are allowed: \
-         partition by a coarser part such as month, or by a column with fewer values"
-    )]
-    TooManyPartitions {
-        /// The partition columns.
-        columns: String,
-        /// Partitions seen when the limit was passed.
-        count: usize,
-        /// The limit.
-        max: usize,
-    },
-    /// A value too long for a folder name.
-    #[error(
-        "partition_by {column}: a value needs {bytes} bytes in its folder name, {max} are allowed"
-    )]
-    ValueTooLong {
-        /// The folder.
-        column: String,
-        /// Bytes after encoding.
-        bytes: usize,
-        /// The limit.
-        max: usize,
     },
     /// A file or partition that does not have the contract's columns.
     #[error("column {column}: {message}")]

@@ -7,6 +7,8 @@ use arrow_schema::{Field, SchemaRef};
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use super::origin::PIPELINE_KEY;
+use super::stored::restored;
 use super::{TableError, value};
 
 /// Rows of a batch read.
@@ -22,6 +24,14 @@ pub fn read(
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
     let batches = reader.with_batch_size(BATCH_ROWS).build()?;
     Ok(batches.map(|batch| batch.map_err(TableError::from)))
+}
+
+/// The pipeline that a file says it is of; `None` for one of an earlier version.
+pub(crate) fn pipeline_of(bytes: &Bytes) -> Result<Option<String>, TableError> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes.clone())?;
+    let entries = reader.metadata().file_metadata().key_value_metadata();
+    let found = entries.into_iter().flatten().find(|entry| entry.key == PIPELINE_KEY);
+    Ok(found.and_then(|entry| entry.value.clone()))
 }
 
 /// The batch in the contract's `schema`: columns that the file lacks come from its partition.
@@ -49,11 +59,9 @@ fn column(
 ) -> Result<ArrayRef, TableError> {
     let refuse = |message: String| TableError::Column { column: field.name().clone(), message };
     if let Some(column) = batch.column_by_name(field.name()) {
-        if column.data_type() != field.data_type() {
-            let (found, expected) = (column.data_type(), field.data_type());
-            return Err(refuse(format!("the file has {found}, expected {expected}")));
-        }
-        return Ok(column.clone());
+        let (found, expected) = (column.data_type(), field.data_type());
+        return restored(column, expected)
+            .ok_or_else(|| refuse(format!("the file has {found}, expected {expected}")));
     }
     let Some((_, folder)) = partition.iter().find(|(name, _)| name == field.name()) else {
         return Err(refuse("neither in the file nor in its folder".to_owned()));

@@ -15,6 +15,10 @@ use crate::pipeline::{
     AddedColumn, Column, ColumnType, DatePart, ParquetSink, PartitionBy, TimestampFormat,
 };
 
+mod bounds;
+mod forms;
+mod refused;
+
 const TIMESTAMP: ColumnType = ColumnType::Timestamp { format: TimestampFormat::Rfc3339 };
 
 fn part(part: DatePart, column: &str) -> PartitionBy {
@@ -23,6 +27,12 @@ fn part(part: DatePart, column: &str) -> PartitionBy {
 
 fn by_column(name: &str) -> PartitionBy {
     PartitionBy::Column(name.to_owned())
+}
+
+fn origin() -> Origin {
+    let text = |text: &str| text.to_owned();
+    let (pipeline, pipeline_sha) = (text("orders"), text("aa"));
+    Origin { pipeline, pipeline_sha, job: text("job1"), chunk: text("0"), fix: 0 }
 }
 
 struct Table {
@@ -44,7 +54,7 @@ fn table(columns: Vec<Column>, partition_by: Vec<PartitionBy>, lines: &[&str]) -
 
 impl Table {
     fn writer(&self, limits: &Limits) -> Result<TableWriter, TableError> {
-        TableWriter::new(&self.contract, &self.sink, limits)
+        TableWriter::new(&self.contract, &self.sink, limits, &origin())
     }
 
     fn files(&self) -> Vec<TableFile> {
@@ -232,32 +242,6 @@ fn days_of_a_month_share_its_file_and_keep_their_order() {
 }
 
 #[test]
-fn too_many_partitions_are_refused_by_name_and_count() {
-    let columns = vec![column("id", ColumnType::Int(64)), column("x", ColumnType::Int(64))];
-    let lines: Vec<_> = (0..5).map(|row| format!("{row},1")).collect();
-    let lines: Vec<_> = lines.iter().map(String::as_str).collect();
-    let table = table(columns, vec![by_column("id")], &lines);
-    let limits = |partitions_max| Limits { partitions_max, ..Limits::default() };
-
-    let error = table.writer(&limits(4)).unwrap().append(&table.batch).unwrap_err();
-
-    assert!(matches!(error, TableError::TooManyPartitions { count: 5, max: 4, .. }), "{error}");
-    assert!(error.to_string().starts_with("partition_by id: 5 partitions"));
-    assert!(table.writer(&limits(5)).unwrap().append(&table.batch).is_ok());
-}
-
-#[test]
-fn a_value_too_long_for_a_folder_is_refused() {
-    let columns = vec![column("c", ColumnType::String), column("id", ColumnType::Int(64))];
-    let line = format!("{},1", "/".repeat(67));
-    let table = table(columns, vec![by_column("c")], &[&line]);
-
-    let error = table.writer(&Limits::default()).unwrap().append(&table.batch).unwrap_err();
-
-    assert!(matches!(error, TableError::ValueTooLong { bytes: 201, .. }), "{error}");
-}
-
-#[test]
 fn partitions_that_do_not_fit_the_contract_are_refused() {
     let columns = || {
         vec![
@@ -366,7 +350,7 @@ fn added_columns_are_stored_after_the_contract() {
     pipeline.sink = crate::pipeline::Sink::Parquet(sink.clone());
     let contract = Contract::compile(&pipeline).unwrap();
     let checked = check(&contract, &RowContext::default(), &decoded(&["5"]), 9).unwrap();
-    let mut writer = TableWriter::new(&contract, &sink, &Limits::default()).unwrap();
+    let mut writer = TableWriter::new(&contract, &sink, &Limits::default(), &origin()).unwrap();
     writer.append(&checked.batch).unwrap();
 
     let files = writer.finish().unwrap();

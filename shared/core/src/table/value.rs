@@ -124,6 +124,11 @@ pub(super) fn encode(value: Option<&str>) -> String {
     encoded
 }
 
+/// The value of a folder as text; `None` for NULL.
+pub(crate) fn folder_text(folder: &str) -> Option<String> {
+    decode(folder).ok().flatten().map(Cow::into_owned)
+}
+
 /// The inverse of [`encode`]; `Err` when it is not a folder's value.
 fn decode(folder: &str) -> Result<Option<Cow<'_, str>>, ()> {
     if folder == NULL_FOLDER {

@@ -179,7 +179,8 @@ proptest::proptest! {
         // The same number with the point moved by hand.
         let digits = format!("{}{whole}{fraction}{}", "0".repeat(15), "0".repeat(15));
         let point = usize::try_from(15 + i32::try_from(whole.len()).unwrap() + power).unwrap();
-        let moved = format!("{sign}{}.{}", &digits[..point], &digits[point..]);
+        let (before, behind) = digits.split_at(point);
+        let moved = format!("{sign}{before}.{behind}");
         let expected = plain_decimal(moved.as_bytes(), 38, 9);
         proptest::prop_assert_eq!(decimal(written.as_bytes(), 38, 9), expected, "{}", moved);
     }

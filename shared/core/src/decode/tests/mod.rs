@@ -81,11 +81,7 @@ fn pipeline(format: Format, columns: Vec<Column>) -> Pipeline {
             empty: OnEmpty::Hold,
         },
         columns,
-        sink: Sink::Parquet(ParquetSink {
-            path: "out".to_owned(),
-            partition_by: Vec::new(),
-            add: Vec::new(),
-        }),
+        sink: Sink::Parquet(ParquetSink::new("out")),
         errors: ErrorPolicy { hold_if: None, archive_raw: ArchiveRaw::Full },
     }
 }

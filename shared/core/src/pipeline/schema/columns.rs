@@ -30,8 +30,8 @@ pub(super) struct ColumnTable {
     /// Output type.
     #[schemars(rename = "type")]
     data_type: TypeName,
-    /// The field it reads (default: its own name), a list of names of which the file has one, or
-    /// "{capture}" of source.match.
+    /// The field it reads (default: its own name), a list of names of which the file has one, its place
+    /// from 1 on, or "{capture}" of source.match.
     from: Option<FieldOf>,
     /// Part of the row's key. Default false.
     key: Option<bool>,
@@ -112,6 +112,14 @@ enum SubsecondName {
 enum TimeOfDayName {
     Reject,
     Drop,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum FieldOf {
+    Place(#[schemars(range(min = 1, max = 10_000))] u32),
+    One(String),
+    Many(#[schemars(length(min = 1))] Vec<String>),
 }
 
 #[derive(JsonSchema)]

@@ -13,7 +13,7 @@ fn folder() -> PathBuf {
 fn example(file: &str) -> Pipeline {
     let text = std::fs::read_to_string(folder().join(file)).expect("the example is there");
     let parsed = parse(file, &text, &no_file, &no_env).unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!(parsed.warnings, [], "{file}");
+    assert_eq!((&parsed.warnings, &parsed.notes), (&vec![], &vec![]), "{file}");
     parsed.pipeline
 }
 

@@ -58,7 +58,8 @@ archive_raw = "pointer"
 
 #[test]
 fn every_option_is_read() {
-    let Parsed { pipeline, warnings } = parse_text(EVERY_OPTION).unwrap_or_else(|e| panic!("{e}"));
+    let Parsed { pipeline, warnings, .. } =
+        parse_text(EVERY_OPTION).unwrap_or_else(|e| panic!("{e}"));
 
     assert_eq!(warnings, []);
     let source = &pipeline.source;
@@ -263,4 +264,63 @@ fn keys_that_came_later_do_not_change_the_hash_of_a_pipeline_without_them() {
     assert_eq!(text, expected);
     let text = serde_json::to_string(&JsonlOptions::default()).unwrap();
     assert_eq!(text, r#"{"unknown_fields":"ignore"}"#);
+}
+/// What `check` says of readers when the sink is this and `status` is this.
+fn notes(status: &str, sink: &str) -> Vec<String> {
+    let text = MINIMAL.replace("status = \"string\"", &format!("status = {status}"));
+    let text = format!("{text}{sink}\n");
+    let parsed = parse_text(&text).unwrap_or_else(|problems| panic!("{problems}"));
+    parsed.notes.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn folders_whose_values_readers_guess_are_noted() {
+    const BY_STATUS: &str = "partition_by = [\"status\"]";
+    for (status, expected) in [
+        ("\"string\"", vec!["\"007\"", "empty text", "text(status)"]),
+        ("{ type = \"string\", min_length = 1, pattern = '^[A-Z]{2}$' }", vec![]),
+        ("{ type = \"string\", one_of = [\"paid\", \"open\"] }", vec![]),
+        ("{ type = \"string\", one_of = [\"true\", \"no\"] }", vec!["\"true\""]),
+        ("{ type = \"int64\", nullable = true }", vec!["NULL", "pandas"]),
+        ("\"int64\"", vec![]),
+        ("\"uint64\"", vec!["DuckDB"]),
+        ("\"bool\"", vec!["Spark"]),
+        ("\"date\"", vec![]),
+    ] {
+        let notes = notes(status, BY_STATUS);
+        assert_eq!(notes.len(), usize::from(!expected.is_empty()), "{status}: {notes:?}");
+        for part in expected {
+            assert!(notes[0].contains(part), "{status}: {notes:?}");
+        }
+    }
+    assert_eq!(notes("\"string\"", "partition_by = [\"text(status)\"]"), [""; 0]);
+}
+
+#[test]
+fn times_are_noted_unless_they_are_stored_in_another_form() {
+    let time = "{ type = \"time\" }";
+    let noted = notes(time, "");
+    assert!(noted[0].contains("Spark") && noted[0].contains("int64"), "{noted:?}");
+    assert_eq!(notes(time, "time = \"string\""), [""; 0]);
+}
+
+#[test]
+fn what_a_parquet_sink_is_told_about_columns_is_read_and_kept() {
+    let text = format!(
+        "{MINIMAL}partition_by = [\"text(status)\"]\nadd = [\"_source_row\"]\ntime = \"int64\"\n\
+         bloom_filter = [\"id\", \"_source_row\"]\nfield_ids = {{ id = 1, _source_row = 9 }}\n"
+    );
+
+    let pipeline = parse_text(&text).unwrap_or_else(|problems| panic!("{problems}")).pipeline;
+
+    let sink = pipeline.sink.parquet().unwrap();
+    assert_eq!(sink.partition_by, [PartitionBy::Text("status".into())]);
+    assert_eq!(sink.time, TimeForm::Int64);
+    assert_eq!(sink.bloom_filter, ["id", "_source_row"]);
+    assert_eq!(sink.field_ids.get("_source_row"), Some(&9));
+    assert_eq!(Pipeline::from_json(&pipeline.to_json()).unwrap(), pipeline);
+    let plain = minimal().to_json();
+    for key in ["\"time\":", "bloom_filter", "field_ids"] {
+        assert!(!plain.contains(key), "stored pipelines are what they were: {plain}");
+    }
 }
