@@ -32,6 +32,7 @@ use arrow_array::{
 };
 use arrow_schema::ArrowError;
 
+pub(crate) use self::contract::compiled;
 pub use self::contract::{ColumnProblem, Contract};
 
 use self::cell::Verdict;

@@ -25,10 +25,11 @@ const PARTS: [(&str, DatePart); 4] = [
     ("hour", DatePart::Hour),
 ];
 
-/// `columns` is `None` when they could not all be read.
+/// `columns` is `None` when they could not all be read; `names` are those of all.
 pub(super) fn read(
     section: &Section<'_>,
     columns: Option<&[ReadColumn]>,
+    names: &[&str],
     report: &mut Report,
 ) -> Option<Sink> {
     let named = |sink: &str| section.get(sink).is_some();
@@ -46,7 +47,10 @@ pub(super) fn read(
     let levels = parquet.texts("partition_by", "[\"day(created_at)\"]", report);
     let partition_by = match columns {
         Some(columns) => read_partitions(&parquet, &levels.unwrap_or_default(), columns, report),
-        None => Vec::new(),
+        None => {
+            check_names(&levels.unwrap_or_default(), names, report);
+            Vec::new()
+        }
     };
     Some(Sink::Parquet(ParquetSink { path, partition_by, add: read_added(&parquet, report) }))
 }
@@ -76,6 +80,28 @@ fn read_partitions(
         parquet.wrong("partition_by", what, "fewer columns", report);
     }
     partition_by
+}
+
+/// Partitions by columns that the file does not even name.
+fn check_names(levels: &[(At, &str)], names: &[&str], report: &mut Report) {
+    for (at, text) in levels {
+        let call = text.strip_suffix(')').and_then(|rest| rest.split_once('('));
+        let name = call.map_or(*text, |(_, name)| name.trim());
+        if !names.contains(text) && !names.contains(&name) {
+            unknown_column(*at, name, names.iter().copied(), report);
+        }
+    }
+}
+
+fn unknown_column<'a>(
+    at: At,
+    name: &str,
+    known: impl Iterator<Item = &'a str>,
+    report: &mut Report,
+) {
+    let what = format!("{} is not a column of this pipeline", quoted(name));
+    let write = nearest(name, known).map_or_else(|| "a name from [columns]".to_owned(), quoted);
+    report.problem(at, "sink.parquet.partition_by", what, write);
 }
 
 fn read_path(parquet: &Section<'_>, report: &mut Report) -> String {
@@ -142,9 +168,7 @@ fn read_partition(
     };
     let Some((_, column)) = columns.iter().find(|(_, column)| column.name == name) else {
         let known = columns.iter().map(|(_, column)| column.name.as_str());
-        let what = format!("{} is not a column of this pipeline", quoted(name));
-        let write = nearest(name, known).map_or_else(|| "a name from [columns]".to_owned(), quoted);
-        report.problem(at, NAME, what, write);
+        unknown_column(at, name, known, report);
         return None;
     };
     if let Some(write) = unfit(part, name, &column.data_type) {
