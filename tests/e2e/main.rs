@@ -16,6 +16,7 @@ mod bad_inputs;
 mod crash;
 mod faults;
 mod fixing;
+mod interrupt;
 mod kills;
 mod layout;
 mod ops;

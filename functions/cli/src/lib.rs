@@ -69,7 +69,13 @@ pub fn main() -> ExitCode {
     let args = Args::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let result = match runtime {
-        Ok(runtime) => runtime.block_on(dispatch(args)),
+        Ok(runtime) => {
+            let result = runtime.block_on(dispatch(args));
+            // After Ctrl-C a worker's thread may wait for bytes, and a runtime that ends under it makes it
+            // panic. Nothing needs to be torn down that a kill would not: the process ends with both.
+            std::mem::forget(runtime);
+            result
+        }
         Err(error) => Err(error.into()),
     };
     match result {
