@@ -15,6 +15,7 @@ mod again;
 mod bad_inputs;
 mod crash;
 mod faults;
+mod first_use;
 mod fixing;
 mod interrupt;
 mod kills;

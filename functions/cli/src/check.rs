@@ -8,6 +8,7 @@ use rowproof_core::pipeline::{Pipeline, Problem};
 use serde_json::{Value, json};
 
 use crate::dry_run::{DryRun, Rejection, Verdict, dry_run};
+use crate::failures::told;
 use crate::inputs::{Input, parse_pipeline, place_inputs};
 use crate::report::{grouped, line, printable};
 use crate::{FAILED, HELD, OK, USAGE, Usage, summary};
@@ -160,7 +161,8 @@ fn print_rejection(rejection: &Rejection) {
         let (start, end) = (example.byte_start, example.byte_end);
         line(&format!(
             "            row {}, bytes {start} to {end}: {}",
-            example.row_number, example.error
+            example.row_number,
+            told(&example.error, example.value.as_deref())
         ));
         if let Some(raw) = &example.raw_data {
             line(&format!("              {}", printable(raw, RAW_CHARS_MAX)));

@@ -15,7 +15,7 @@ use crate::pipeline::{ArchivePolicy, ArchiveRaw, ColumnSource, CsvDialect, Forma
 
 /// Longest `raw_data`, bytes.
 pub(crate) const RAW_BYTES_MAX: usize = 1 << 20;
-const MASK: &str = "***";
+pub(super) const MASK: &str = "***";
 
 /// The record's text, or `None` where it must not or cannot be shown.
 pub(super) fn raw_data(
