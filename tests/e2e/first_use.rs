@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::support::world::{Ended, World};
+use super::support::world::{Ended, ORDERS, World};
 
 const HEADER: &str = "id,customer_id,name,amount,currency,status,created_at,updated_at,email,note";
 
@@ -77,4 +77,50 @@ fn the_value_at_fault_is_shown_wherever_a_row_is_and_the_record_by_its_fields() 
     assert_eq!((&done[0]["loaded"], &done[0]["rows_rejected"]), (&2.into(), &0.into()), "{done:?}");
     let amounts: Vec<_> = world.loaded().into_iter().map(|row| row[3].clone().unwrap()).collect();
     assert_eq!(amounts, ["1.50", "1500.00", "2.00"]);
+}
+
+#[test]
+fn a_word_for_no_value_in_many_columns_is_one_line_of_advice_that_amend_writes() {
+    let world = World::with_orders();
+    let nullable = ORDERS
+        .replace(
+            "amount = \"decimal(12,2)\"",
+            "amount = { type = \"decimal(12,2)\", nullable = true } # euros",
+        )
+        .replace(
+            "created_at = \"timestamp\"",
+            "created_at = { type = \"timestamp\", nullable = true }",
+        );
+    world.write("orders.toml", &nullable);
+    let text = file(&["NA", "1.50", "NA", "2", "3"]).replacen(
+        "3,EUR,paid,2024-01-01T00:00:00Z",
+        "3,EUR,paid,NA",
+        1,
+    );
+    world.write("a.csv", text);
+    world.run(&["a.csv"]).line();
+    let top = ok(&world, &["failures", "top"]).out;
+    says(
+        &top,
+        &[
+            "2  A             such as \"NA\"",
+            "shapes: 9 is digits",
+            "advice: NA stands for no value in 2 columns (3 rows): write csv.null = [\"\", \"NA\"]",
+        ],
+    );
+    assert!(!top.contains("set_null"), "{top}");
+
+    ok(&world, &["failures", "top", "--write-patch", "fix.toml"]);
+    let amend = |args: &[&str]| {
+        let args = ["amend", "orders.toml", "fix.toml"].iter().chain(args);
+        world.command(args.map(|arg| (*arg).to_owned()).collect()).end()
+    };
+    let dry = amend(&["--dry-run"]);
+    says(&dry.out, &["source.csv.null = [\"\", \"NA\"]", "nothing was"]);
+    assert_eq!(fs::read_to_string(world.path("orders.toml")).unwrap(), nullable);
+    says(&amend(&[]).out, &["is there already", "next: rowproof check orders.toml"]);
+    let amended = fs::read_to_string(world.path("orders.toml")).unwrap();
+    says(&amended, &["null = [\"\", \"NA\"]", "nullable = true } # euros"]);
+    let line = world.run(&["a.csv"]).line();
+    assert_eq!((&line["rows_loaded"], &line["rows_rejected"]), (&5.into(), &0.into()), "{line}");
 }

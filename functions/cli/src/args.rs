@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Discard(crate::discard::Args),
     /// Load failed rows again after a correction: a patch, or an export corrected by hand
     Replay(crate::replay::Args),
+    /// Write the fixes of a patch into the pipeline file, so that the next file needs no patch
+    Amend(crate::amend::Args),
     /// Load files again under the pipeline file that is stored now
     Rerun(crate::rerun::Args),
     /// Bring back jobs and chunks that failed for good

@@ -33,12 +33,17 @@ pub(crate) fn read_pipeline(path: &Path) -> anyhow::Result<Pipeline> {
 pub(crate) fn parse_pipeline(path: &Path) -> anyhow::Result<Result<Parsed, Problems>> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Usage(format!("{}: {error}; give a pipeline file", path.display())))?;
+    Ok(parse_text(path, &text))
+}
+
+/// As [`parse_pipeline`], for another text of the file.
+pub(crate) fn parse_text(path: &Path, text: &str) -> Result<Parsed, Problems> {
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let load = |name: &str| {
         let base = folder.join(name);
         std::fs::read_to_string(&base).map_err(|error| format!("{}: {error}", base.display()))
     };
-    Ok(pipeline::parse(&path.display().to_string(), &text, &load, &read_env))
+    pipeline::parse(&path.display().to_string(), text, &load, &read_env)
 }
 
 /// Where each file goes; every file is there, is a file, and has a name of its own.

@@ -3,6 +3,7 @@
 //! Its verbs work on a folder that holds a local AWS (`--out DIR`); the functions it runs there are the
 //! very ones that run on Lambda.
 
+mod amend;
 mod approve;
 mod args;
 mod check;
@@ -106,6 +107,7 @@ async fn dispatch(args: Args) -> anyhow::Result<u8> {
         Command::Approve(args) => approve::run(args).await,
         Command::Discard(args) => discard::run(args).await,
         Command::Replay(args) => replay::run(args).await,
+        Command::Amend(args) => amend::run(args).await,
         Command::Rerun(args) => rerun::run(args).await,
         Command::Redrive(args) => redrive::run(args).await,
         Command::Revert(args) => revert::run(args).await,

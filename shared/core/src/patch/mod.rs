@@ -40,6 +40,7 @@
 //! [`Fixed`] is the other way to correct records: an export of the archive, edited by hand. [`Judge`] tells
 //! what became of corrected records, and [`Survey`] proposes patches.
 
+mod amend;
 mod apply;
 mod candidates;
 mod check;
@@ -64,6 +65,7 @@ mod shape;
 mod tests;
 mod text;
 
+pub use self::amend::{Amended, Fate, amend};
 pub use self::apply::PatchError;
 pub use self::fields::{NamedField, column_texts, named_fields};
 pub use self::fixed::Fixed;

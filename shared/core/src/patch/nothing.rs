@@ -1,4 +1,5 @@
-//! Words that files write for "no value": which there are, in how many columns, and as a pattern of a fix.
+//! Words that files write for "no value": which there are, in how many columns, as a pattern of a fix and
+//! back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -55,6 +56,33 @@ pub(super) fn pattern_of(words: &BTreeSet<&str>) -> String {
     format!("{BEFORE}{}{BEHIND}", words.join("|"))
 }
 
+/// The words of a pattern that is nothing but a list of them, such as `^(NA|nil)$`.
+pub(super) fn words_of(pattern: &str) -> Option<Vec<String>> {
+    let inside = pattern.strip_prefix('^')?.strip_suffix('$')?;
+    let inside = inside.strip_prefix(r"\s*").unwrap_or(inside);
+    let inside = inside.strip_suffix(r"\s*").unwrap_or(inside);
+    let group = inside.strip_prefix("(?:").or_else(|| inside.strip_prefix('('));
+    let inside = match group {
+        Some(group) => group.strip_suffix(')')?,
+        None if inside.contains('|') => return None,
+        None => inside,
+    };
+    let mut words = vec![String::new()];
+    let mut chars = inside.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '|' => words.push(String::new()),
+            '\\' => {
+                let escaped = chars.next().filter(|c| !c.is_alphanumeric())?;
+                words.last_mut()?.push(escaped);
+            }
+            '.' | '+' | '*' | '?' | '(' | ')' | '[' | ']' | '{' | '}' | '^' | '$' => return None,
+            c => words.last_mut()?.push(c),
+        }
+    }
+    Some(words)
+}
+
 /// What would read a word as NULL in every column, instead of a fix for each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NullWords {
@@ -103,4 +131,27 @@ impl NullWords {
 /// Whether NULL is a value that the column takes.
 pub(super) fn can_be_null(column: &Column) -> bool {
     column.nullable || column.default.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_words_is_a_pattern_and_a_pattern_a_list_of_words() {
+        for words in [&["NA"][..], &["", "-", "n.a.", "?"], &["NA", "nil"]] {
+            let pattern = pattern_of(&words.iter().copied().collect());
+            let mut expected = words.to_vec();
+            expected.sort_unstable();
+            assert_eq!(words_of(&pattern).unwrap(), expected, "{pattern}");
+            let regex = Regex::new(&pattern).unwrap();
+            assert!(words.iter().all(|word| regex.is_match(&format!(" {word} "))), "{pattern}");
+            assert!(!regex.is_match("x"), "{pattern}");
+        }
+        assert_eq!(words_of("^NA$").unwrap(), ["NA"]);
+        assert_eq!(words_of("^(NA|-)$").unwrap(), ["NA", "-"]);
+        for pattern in ["NA", "^NA", "^NA|x$", "^n.a$", r"^\d$", "^(?i:na)$", "^(a)|(b)$"] {
+            assert_eq!(words_of(pattern), None, "{pattern}");
+        }
+    }
 }
