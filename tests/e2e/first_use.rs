@@ -80,6 +80,92 @@ fn the_value_at_fault_is_shown_wherever_a_row_is_and_the_record_by_its_fields() 
 }
 
 #[test]
+fn a_file_that_is_there_already_says_so_and_a_replaced_one_does_not_look_current() {
+    let world = World::with_orders();
+    world.write("a.csv", file(&["1.50", "2.50"]));
+    let plain = |world: &World| ok(world, &["run", "orders.toml", "a.csv"]).out;
+    assert!(!plain(&world).contains("already loaded"));
+    says(&plain(&world), &["already loaded, nothing written", "2 rows read = 2 loaded"]);
+    assert_eq!(world.run(&["a.csv"]).line()["already_loaded"], true);
+    world.write("a.csv", file(&["1.50"]));
+    let line = world.run(&["a.csv"]).line();
+    assert_eq!((&line["already_loaded"], &line["rows_loaded"]), (&false.into(), &1.into()));
+    let status = ok(&world, &["status"]).out;
+    says(&status, &[" current ", " replaced "]);
+    let job = line["job"].as_str().unwrap();
+    let rerun = ok(&world, &["rerun", job]);
+    says(
+        &rerun.err,
+        &["the pipeline file that is stored", "the one of the last run", "rowproof run"],
+    );
+    fs::remove_file(world.path("out/input/incoming/a.csv")).unwrap();
+    says(&ok(&world, &["why", job]).out, &["rows that it loaded stay"]);
+}
+
+#[test]
+fn a_held_file_claims_no_loaded_row_and_says_what_approving_would_do() {
+    let world = World::with_orders();
+    let held = "[errors]\nhold_if = { rejected = \"10%\" }\n";
+    world.write("orders.toml", format!("{ORDERS}{held}"));
+    world.write("a.csv", file(&["1.50", "2.50", "3.50", "x"]));
+    world.write("b.csv", file(&["x", "y"]));
+    world.write("c.csv", "id,note\n1,n\n");
+    let ended = command(&world, &["run", "orders.toml", "a.csv"]);
+    assert_eq!(ended.code, Some(3));
+    assert!(!ended.out.contains("3 loaded"), "{}", ended.out);
+    says(
+        &ended.out,
+        &[
+            "4 rows read = 3 good + 1 rejected; none of them is visible",
+            "approved, 3 rows would be loaded; 1 (25.00 %) would stay in the failure archive",
+            "next: rowproof approve ",
+            " --out out --reason \"",
+        ],
+    );
+    let ended = command(&world, &["run", "orders.toml", "b.csv"]);
+    says(&ended.out, &["approved, no row would be loaded", "next: rowproof discard "]);
+    let ended = command(&world, &["run", "orders.toml", "c.csv"]);
+    says(&ended.out, &["approved, every row would be rejected", "next: rowproof discard "]);
+}
+
+#[test]
+fn files_of_one_name_are_told_apart_by_a_key() {
+    let world = World::with_orders();
+    world.write("a/x.csv", file(&["1.50"]));
+    world.write("b/x.csv", file(&["2.50", "3.50"]).replace("\n0,", "\n7,").replace("\n1,", "\n8,"));
+    let ended = world.run(&["a/x.csv", "b/x.csv"]).end();
+    ended.refused("--key incoming/b-x.csv");
+    world.run(&["a/x.csv"]).line();
+    let line = world.run(&["b/x.csv"]).with("--key").with("incoming/b-x.csv").line();
+    assert_eq!(line["rows_loaded"], 2);
+    assert_eq!(world.loaded().len(), 3);
+    assert!(world.path("out/input/incoming/b-x.csv").is_file());
+    for (key, told) in [
+        ("elsewhere/x.csv", "fits neither source.match nor its folder"),
+        ("incoming/", "without a / at its ends"),
+        ("", "without a / at its ends"),
+    ] {
+        world.run(&["a/x.csv"]).with("--key").with(key).end().refused(told);
+    }
+    world.run(&["a/x.csv", "b/x.csv"]).with("--key").with("incoming/k").end().refused("one file");
+}
+
+#[test]
+fn a_run_says_which_columns_it_does_not_read_and_which_argument_is_which() {
+    let world = World::with_orders();
+    let text =
+        file(&["1.50"]).replace(",note\n", ",note,tax\n").replace("example,\n", "example,,7\n");
+    world.write("a.csv", text);
+    let ran = ok(&world, &["run", "orders.toml", "a.csv"]);
+    says(&ran.out, &["columns of the file that are not read: tax"]);
+    assert_eq!(world.run(&["a.csv"]).line()["columns_not_read"][0], "tax");
+    for verb in ["run", "check"] {
+        let args = [verb, "a.csv", "orders.toml"].map(str::to_owned).to_vec();
+        world.command(args).end().refused(&format!("rowproof {verb} orders.toml a.csv"));
+    }
+}
+
+#[test]
 fn a_word_for_no_value_in_many_columns_is_one_line_of_advice_that_amend_writes() {
     let world = World::with_orders();
     let nullable = ORDERS

@@ -82,6 +82,10 @@ pub(crate) struct Run {
     pub(crate) inputs: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) out: Out,
+    /// Object key to store the only file under, instead of its name in the folder of source.match: files of
+    /// one name are told apart by it
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
     /// Print one JSON object a line for each input, last
     #[arg(long)]
     pub(crate) json: bool,

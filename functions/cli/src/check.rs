@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::dry_run::{DryRun, Rejection, Verdict, dry_run};
 use crate::failures::told;
-use crate::inputs::{Input, parse_pipeline, place_inputs};
+use crate::inputs::{Input, check_order, parse_pipeline, place_inputs};
 use crate::report::{grouped, line, printable};
 use crate::{FAILED, HELD, OK, USAGE, Usage, summary};
 
@@ -40,6 +40,7 @@ pub(crate) struct Args {
 
 /// Runs the verb.
 pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
+    check_order("check", &args.pipeline, &args.inputs)?;
     let parsed = match parse_pipeline(&args.pipeline)? {
         Ok(parsed) => parsed,
         Err(problems) if args.json => {
@@ -69,7 +70,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
     if let Some(dsn) = &args.dsn {
         codes.push(table_check::run(&pipeline, dsn, args.json).await?);
     }
-    for input in place_inputs(&pipeline, &args.inputs)? {
+    for input in place_inputs(&pipeline, &args.inputs, None)? {
         let (pipeline, contract, tried) = (pipeline.clone(), contract.clone(), input.clone());
         let tried = tokio::task::spawn_blocking(move || dry_run(&pipeline, &contract, &tried));
         let tried = tried.await??;

@@ -4,6 +4,7 @@ mod story;
 
 use clap::Args as ClapArgs;
 use rowproof_core::ledger::{ChunkState, Job};
+use rowproof_core::pipeline::WriteMode;
 use rowproof_io::app::App;
 use serde_json::json;
 
@@ -14,7 +15,7 @@ use crate::report::line;
 use crate::world::World;
 use crate::{OK, jobs};
 
-use story::{GivenUp, Story, Today};
+use story::{GivenUp, Story, Table, Today};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Args {
@@ -67,6 +68,14 @@ async fn gather(world: &World, args: &Args) -> anyhow::Result<Story> {
     let mut others = app.ledger.all_jobs().await?;
     others.retain(|other| other.facts.slot == job.facts.slot && other.facts.job != job.facts.job);
     others.sort_by_key(|other| (other.facts.generation, other.facts.created_at));
+    let ready = app.pipelines.frozen(&job.facts.pipeline_sha).await.ok();
+    let sink = ready.as_ref().and_then(|ready| ready.pipeline.sink.postgres());
+    let table = sink.map(|sink| Table {
+        name: format!("{}.{}", sink.schema, sink.table),
+        goes_back: sink.mode == WriteMode::DeleteInsert,
+    });
+    let object = &job.facts.object;
+    let is_stored = app.store.head(&object.bucket, &object.key).await?.is_some();
     let reverted = slot.as_ref().filter(|slot| slot.was_reverted(&job.facts.object));
     Ok(Story {
         tally: Tally::count(job.chunk_count, chunks.iter().map(|(_, chunk)| chunk)),
@@ -78,6 +87,8 @@ async fn gather(world: &World, args: &Args) -> anyhow::Result<Story> {
         visible,
         visible_manifest,
         today: today(app, &job).await?,
+        table,
+        is_stored,
         runs: !world.is_own(),
         dir: args.out.dir.display().to_string(),
         job,
@@ -123,6 +134,7 @@ fn to_json(story: &Story, told: &[String], next: &[String]) -> serde_json::Value
         "hold": hold.map(|hold| json!({ "reason": hold.reason, "message": hold.message })),
         "approval": job.approval,
         "failure": job.failure,
+        "object_is_stored": story.is_stored,
         "visible_job": story.visible.as_ref().map(|visible| &visible.facts.job),
         "story": told,
         "next": next,

@@ -79,6 +79,9 @@ pub(super) fn trim(name: &str) -> &str {
     name.trim_matches([' ', '\t'])
 }
 
+/// What approving a file would do that lacks a column without which no row is good.
+pub const REJECTS_ALL: &str = "every row would be rejected";
+
 /// Why the header needs an operator before any row is read, if it does.
 pub fn drift(pipeline: &Pipeline, layout: &Layout) -> Option<String> {
     let required = |name: &&String| {
@@ -96,6 +99,11 @@ pub fn drift(pipeline: &Pipeline, layout: &Layout) -> Option<String> {
     let mut texts = vec![];
     if !missing.is_empty() {
         texts.push(format!("the file has no column {}", quoted(&missing)));
+        let needed: Vec<_> = missing.iter().copied().filter(required).collect();
+        texts.push(match needed.as_slice() {
+            [] => "approved, the rows would have NULL or the default there".to_owned(),
+            needed => format!("approved, {REJECTS_ALL}, for want of {}", quoted(needed)),
+        });
     }
     if !new.is_empty() {
         texts.push(format!(
@@ -137,10 +145,17 @@ mod tests {
         let missing_hold = OnMissingColumn::Hold;
         assert_eq!(drifted(missing_hold, Hold, &["id", "note"]), None);
         let found = drifted(missing_hold, Ignore, &["id", "x"]);
-        assert_eq!(found.as_deref(), Some("the file has no column `note`"));
+        assert_eq!(
+            found.as_deref(),
+            Some(
+                "the file has no column `note`; approved, the rows would have NULL or the default there"
+            )
+        );
         assert_eq!(drifted(Null, Ignore, &["id", "x"]), None);
         let found = drifted(Null, Ignore, &["note"]);
-        assert_eq!(found.as_deref(), Some("the file has no column `id`"));
+        let expected =
+            "the file has no column `id`; approved, every row would be rejected, for want of `id`";
+        assert_eq!(found.as_deref(), Some(expected));
         let found = drifted(Null, Hold, &["id", "x", "y"]);
         let expected = "the file has columns that the pipeline does not name: `x`, `y`";
         assert_eq!(found.as_deref(), Some(expected));

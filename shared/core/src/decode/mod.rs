@@ -17,7 +17,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 pub(crate) use csv::unescape;
 pub use header::{HeaderError, HeaderRead, header};
-pub use layout::{drift, layout};
+pub use layout::{REJECTS_ALL, drift, layout};
 
 use crate::block::{Decoded, Layout, Limits, RejectCode};
 use crate::pipeline::{Format, Pipeline};
