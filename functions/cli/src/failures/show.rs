@@ -75,7 +75,9 @@ fn print(args: &Args, row: &ArchivedRow, fields: Option<Vec<NamedField>>) -> any
     if args.json {
         let mut object = serde_json::to_value(row)?;
         let fields = fields.map(|fields| {
-            let field = |field: NamedField| json!({ "name": field.name, "text": field.text, "at_fault": field.at_fault });
+            let field = |NamedField { name, text, at_fault }: NamedField| {
+                json!({ "name": name, "text": text, "at_fault": at_fault })
+            };
             fields.into_iter().map(field).collect::<Vec<_>>()
         });
         if let Some(object) = object.as_object_mut() {
