@@ -253,7 +253,10 @@ fn a_file_with_other_columns_is_held_before_any_row_or_loaded_as_declared() {
     world.write("a.csv", &without_note);
     let ended = world.run(&["a.csv"]).end();
     let line = ended.is("HELD", 3);
-    assert_eq!(line["error"], "the file has no column `note`");
+    assert_eq!(
+        line["error"],
+        "the file has no column `note`; approved, the rows would have NULL or the default there"
+    );
     assert_eq!((&line["rows_read"], world.loaded().len()), (&Value::from(0), 0));
     world.orders_with("format = \"csv\"", "format = \"csv\"\non_missing_column = \"null\"");
     let line = world.run(&["a.csv"]).line();

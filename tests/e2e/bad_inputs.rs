@@ -36,7 +36,7 @@ fn a_missing_file_and_a_folder_are_bad_usage() {
     world.run(&["folder"]).end().refused("folder is not a file; name the files in it");
     world.write("a.csv", "");
     world.write("b/a.csv", "");
-    world.run(&["a.csv", "b/a.csv"]).end().refused("have one name");
+    world.run(&["a.csv", "b/a.csv"]).end().refused("would both be stored as incoming/a.csv");
     assert!(!world.path("out").exists(), "nothing was started");
 }
 

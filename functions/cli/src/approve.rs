@@ -11,7 +11,7 @@ use rowproof_io::app::App;
 use crate::args::Out;
 use crate::outcome::{Outcome, load_manifest};
 use crate::progress::Progress;
-use crate::report::{counted, grouped};
+use crate::report::{approval_of, counted, grouped};
 use crate::wait::{Awaited, or_interrupted, settle, take_on};
 use crate::world::World;
 use crate::{FAILED, INTERRUPTED, jobs, report};
@@ -104,6 +104,7 @@ pub(crate) async fn show(app: &App, job: &Job) -> anyhow::Result<()> {
             let column = reason.column.as_ref().map(|c| format!(" in {c}")).unwrap_or_default();
             eprintln!("  {:>9} rejected: {}{column}", grouped(reason.rows), reason.code);
         }
+        eprintln!("  {}", approval_of(counts.read, counts.loaded, counts.rejected));
     }
     Ok(())
 }

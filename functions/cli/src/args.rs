@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Discard(crate::discard::Args),
     /// Load failed rows again after a correction: a patch, or an export corrected by hand
     Replay(crate::replay::Args),
+    /// Write the fixes of a patch into the pipeline file, so that the next file needs no patch
+    Amend(crate::amend::Args),
     /// Load files again under the pipeline file that is stored now
     Rerun(crate::rerun::Args),
     /// Bring back jobs and chunks that failed for good
@@ -80,6 +82,10 @@ pub(crate) struct Run {
     pub(crate) inputs: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) out: Out,
+    /// Object key to store the only file under, instead of its name in the folder of source.match: files of
+    /// one name are told apart by it
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
     /// Print one JSON object a line for each input, last
     #[arg(long)]
     pub(crate) json: bool,

@@ -8,7 +8,8 @@ use rowproof_core::pipeline::{Pipeline, Problem};
 use serde_json::{Value, json};
 
 use crate::dry_run::{DryRun, Rejection, Verdict, dry_run};
-use crate::inputs::{Input, parse_pipeline, place_inputs};
+use crate::failures::told;
+use crate::inputs::{Input, check_order, parse_pipeline, place_inputs};
 use crate::report::{grouped, line, printable};
 use crate::{FAILED, HELD, OK, USAGE, Usage, summary};
 
@@ -39,6 +40,7 @@ pub(crate) struct Args {
 
 /// Runs the verb.
 pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
+    check_order("check", &args.pipeline, &args.inputs)?;
     let parsed = match parse_pipeline(&args.pipeline)? {
         Ok(parsed) => parsed,
         Err(problems) if args.json => {
@@ -69,7 +71,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
     if let Some(dsn) = &args.dsn {
         codes.push(table_check::run(&pipeline, dsn, args.json).await?);
     }
-    for input in place_inputs(&pipeline, &args.inputs)? {
+    for input in place_inputs(&pipeline, &args.inputs, None)? {
         if let Some(what) = input.skipped {
             print_skipped(&input, what, args.json);
             continue;
@@ -178,7 +180,8 @@ fn print_rejection(rejection: &Rejection) {
         let (start, end) = (example.byte_start, example.byte_end);
         line(&format!(
             "            row {}, bytes {start} to {end}: {}",
-            example.row_number, example.error
+            example.row_number,
+            told(&example.error, example.value.as_deref())
         ));
         if let Some(raw) = &example.raw_data {
             line(&format!("              {}", printable(raw, RAW_CHARS_MAX)));

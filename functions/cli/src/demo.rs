@@ -281,7 +281,7 @@ impl Demo {
         step(7, "S3 may report an upload twice: the same event again changes nothing");
         let before = folder::files(&self.out.join("output"))?;
         let pipeline = std::sync::Arc::new(read_pipeline(&self.pipeline)?);
-        let inputs = place_inputs(&pipeline, std::slice::from_ref(&self.file))?;
+        let inputs = place_inputs(&pipeline, std::slice::from_ref(&self.file), None)?;
         let Some(input) = inputs.into_iter().next() else { bail!("the file has no key") };
         let world = World::resume(&self.out).await?;
         let restart = Restart::No;

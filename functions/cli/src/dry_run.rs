@@ -53,6 +53,7 @@ pub(crate) struct Example {
     pub(crate) byte_start: i64,
     pub(crate) byte_end: i64,
     pub(crate) error: String,
+    pub(crate) value: Option<String>,
     pub(crate) raw_data: Option<String>,
 }
 
@@ -246,6 +247,7 @@ fn example(row: ArchivedRow) -> Example {
         byte_start: row.byte_start,
         byte_end: row.byte_end,
         error: row.error,
+        value: row.value,
         raw_data: row.raw_data,
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use rowproof_core::pipeline::{self, KeyPattern, Parsed, Pipeline, Problems, skipped_by_name};
+use rowproof_core::pipeline::{
+    self, KEY_BYTES_MAX, KeyPattern, Parsed, Pipeline, Problems, skipped_by_name,
+};
 use rowproof_io::settings::read_env;
 
 use crate::Usage;
@@ -22,6 +24,21 @@ pub(crate) struct Input {
     pub(crate) skipped: Option<&'static str>,
 }
 
+/// Names the mistake when a file to load stands where the pipeline file belongs.
+pub(crate) fn check_order(verb: &str, pipeline: &Path, inputs: &[PathBuf]) -> anyhow::Result<()> {
+    let is_toml =
+        |path: &Path| path.extension().is_some_and(|end| end.eq_ignore_ascii_case("toml"));
+    let Some(swapped) = inputs.iter().find(|input| is_toml(input) && !is_toml(pipeline)) else {
+        return Ok(());
+    };
+    let (swapped, first) = (swapped.display(), pipeline.display());
+    Err(Usage(format!(
+        "{first} stands where the pipeline file belongs, and {swapped} among the files to load: give \
+         rowproof {verb} {swapped} {first}"
+    ))
+    .into())
+}
+
 /// Reads a pipeline file with everything it extends. Warnings go to standard error.
 pub(crate) fn read_pipeline(path: &Path) -> anyhow::Result<Pipeline> {
     let parsed = parse_pipeline(path)?.map_err(|problems| Usage(problems.to_string()))?;
@@ -35,18 +52,31 @@ pub(crate) fn read_pipeline(path: &Path) -> anyhow::Result<Pipeline> {
 pub(crate) fn parse_pipeline(path: &Path) -> anyhow::Result<Result<Parsed, Problems>> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Usage(format!("{}: {error}; give a pipeline file", path.display())))?;
+    Ok(parse_text(path, &text))
+}
+
+/// As [`parse_pipeline`], for another text of the file.
+pub(crate) fn parse_text(path: &Path, text: &str) -> Result<Parsed, Problems> {
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let load = |name: &str| {
         let base = folder.join(name);
         std::fs::read_to_string(&base).map_err(|error| format!("{}: {error}", base.display()))
     };
-    Ok(pipeline::parse(&path.display().to_string(), &text, &load, &read_env))
+    pipeline::parse(&path.display().to_string(), text, &load, &read_env)
 }
 
-/// Where each file goes; every file is there, is a file, and has a name of its own.
-pub(crate) fn place_inputs(pipeline: &Pipeline, paths: &[PathBuf]) -> anyhow::Result<Vec<Input>> {
+/// Where each file goes; every file is there, is a file, and has a name of its own. `key` is that of the
+/// only file, where it is not made of its name.
+pub(crate) fn place_inputs(
+    pipeline: &Pipeline,
+    paths: &[PathBuf],
+    key: Option<&str>,
+) -> anyhow::Result<Vec<Input>> {
     let pattern = KeyPattern::compile(&pipeline.source.pattern)
         .map_err(|problem| Usage(format!("source.match: {problem}")))?;
+    if let Some(key) = key {
+        check_key(&pattern, key, paths)?;
+    }
     let mut inputs: Vec<Input> = vec![];
     for path in paths {
         let metadata = std::fs::metadata(path)
@@ -58,17 +88,15 @@ pub(crate) fn place_inputs(pipeline: &Pipeline, paths: &[PathBuf]) -> anyhow::Re
         }
         let name = path.file_name().and_then(|name| name.to_str());
         let name = name.with_context(|| format!("{}: the name is not UTF-8", path.display()))?;
-        let key = format!("{}{name}", pattern.literal_directory());
+        let own = format!("{}{name}", pattern.literal_directory());
+        let key = key.map_or(own, str::to_owned);
         if let Some(other) = inputs.iter().find(|other| other.key == key) {
-            let (a, b) = (other.path.display(), path.display());
-            return Err(
-                Usage(format!("{a} and {b} have one name: run them one after the other")).into()
-            );
+            return Err(same_key(&pattern, &key, &other.path, path).into());
         }
         let skipped = skipped_by_name(&pipeline.source.pattern, &key);
         let captures = pattern.captures(&key);
         if captures.is_none() && skipped.is_none() {
-            check_unfit(pipeline, path)?;
+            check_unfit(pipeline, path, &key)?;
         }
         let captures = captures.unwrap_or_default();
         inputs.push(Input { path: path.clone(), key, captures, skipped });
@@ -76,19 +104,52 @@ pub(crate) fn place_inputs(pipeline: &Pipeline, paths: &[PathBuf]) -> anyhow::Re
     Ok(inputs)
 }
 
+/// A key that is given takes one file, and is one that the pipeline could read.
+fn check_key(pattern: &KeyPattern, key: &str, paths: &[PathBuf]) -> Result<(), Usage> {
+    let directory = key.rfind('/').and_then(|slash| key.get(..=slash)).unwrap_or("");
+    let folder = pattern.literal_directory();
+    let wrong = if paths.len() > 1 {
+        "is for one file: run the others by themselves".to_owned()
+    } else if key.is_empty()
+        || key.ends_with('/')
+        || key.starts_with('/')
+        || key.len() > KEY_BYTES_MAX
+    {
+        format!("is the name of an object: 1 to {KEY_BYTES_MAX} bytes, without a / at its ends")
+    } else if pattern.captures(key).is_none() && directory != folder {
+        format!("fits neither source.match nor its folder: give one such as {folder}NAME")
+    } else {
+        return Ok(());
+    };
+    Err(Usage(format!("--key {key}: {wrong}")))
+}
+
+/// Two files that would replace each other's rows, and how to load both.
+fn same_key(pattern: &KeyPattern, key: &str, one: &Path, other: &Path) -> Usage {
+    let (a, b) = (one.display(), other.display());
+    let parent = other.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+    let name = key.rsplit('/').next().unwrap_or(key);
+    let own = format!("{}{}-{name}", pattern.literal_directory(), parent.unwrap_or("second"));
+    let example = if pattern.captures(&own).is_some() { own } else { "KEY".to_owned() };
+    Usage(format!(
+        "{a} and {b} would both be stored as {key}, and the second would replace the first one's rows: run \
+         one of them by itself with a key of its own, such as --key {example}"
+    ))
+}
+
 /// A name that does not fit `match` is loaded all the same here, unless its captures are needed.
-fn check_unfit(pipeline: &Pipeline, path: &Path) -> anyhow::Result<()> {
+fn check_unfit(pipeline: &Pipeline, path: &Path, key: &str) -> anyhow::Result<()> {
     let pattern = &pipeline.source.pattern;
     if pattern.contains('{') {
         return Err(Usage(format!(
-            "{}: the name does not fit source.match = \"{pattern}\", whose captures are needed; \
-             rename the file or widen the pattern",
+            "{}: the key {key} does not fit source.match = \"{pattern}\", whose captures are needed; \
+             rename the file, give a --key that fits, or widen the pattern",
             path.display()
         ))
         .into());
     }
     eprintln!(
-        "warning: {}: the name does not fit source.match = \"{pattern}\"; deployed, it would start nothing",
+        "warning: {}: the key {key} does not fit source.match = \"{pattern}\"; deployed, it would start nothing",
         path.display()
     );
     Ok(())

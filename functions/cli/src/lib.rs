@@ -3,6 +3,7 @@
 //! Its verbs work on a folder that holds a local AWS (`--out DIR`); the functions it runs there are the
 //! very ones that run on Lambda.
 
+mod amend;
 mod approve;
 mod args;
 mod check;
@@ -70,7 +71,13 @@ pub fn main() -> ExitCode {
     let args = Args::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let result = match runtime {
-        Ok(runtime) => runtime.block_on(dispatch(args)),
+        Ok(runtime) => {
+            let result = runtime.block_on(dispatch(args));
+            // After Ctrl-C a worker's thread may wait for bytes, and a runtime that ends under it makes it
+            // panic. Nothing needs to be torn down that a kill would not: the process ends with both.
+            std::mem::forget(runtime);
+            result
+        }
         Err(error) => Err(error.into()),
     };
     match result {
@@ -101,6 +108,7 @@ async fn dispatch(args: Args) -> anyhow::Result<u8> {
         Command::Approve(args) => approve::run(args).await,
         Command::Discard(args) => discard::run(args).await,
         Command::Replay(args) => replay::run(args).await,
+        Command::Amend(args) => amend::run(args).await,
         Command::Rerun(args) => rerun::run(args).await,
         Command::Redrive(args) => redrive::run(args).await,
         Command::Revert(args) => revert::run(args).await,

@@ -3,6 +3,7 @@
 use rowproof_core::ledger::{Job, JobState};
 use rowproof_core::receipt::{Counts, Manifest};
 use rowproof_io::app::App;
+use rowproof_io::commit::layout_of;
 use serde::Serialize;
 
 use crate::{FAILED, HELD, OK};
@@ -34,6 +35,10 @@ pub(crate) struct Outcome {
     /// Relative to the folder.
     pub(crate) manifest: Option<String>,
     pub(crate) balanced: bool,
+    /// This very file had been loaded before, under this very pipeline: nothing was written.
+    pub(crate) already_loaded: bool,
+    /// Columns of the file that the pipeline does not read.
+    pub(crate) columns_not_read: Vec<String>,
     pub(crate) error: Option<String>,
     /// Reasons for rejection, most rows first.
     pub(crate) reasons: Vec<rowproof_core::receipt::Reason>,
@@ -69,6 +74,8 @@ impl Outcome {
             failures: vec![],
             manifest: None,
             balanced: false,
+            already_loaded: false,
+            columns_not_read: vec![],
             error,
             reasons: vec![],
         }
@@ -83,6 +90,10 @@ impl Outcome {
             if job.state == JobState::Committed {
                 outcome.data = prefixed("output", manifest.files.iter().map(|file| &file.key));
                 outcome.manifest = job.manifest.as_ref().map(|key| format!("output/{key}"));
+            }
+            // The figures stand without the plan, whose file somebody may have removed.
+            if let Ok(layout) = layout_of(app, job).await {
+                outcome.columns_not_read = layout.new_columns;
             }
         } else if let Some(key) = &job.manifest {
             outcome.error = Some(format!(

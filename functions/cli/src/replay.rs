@@ -274,6 +274,10 @@ async fn report(app: &App, args: &Args, parent: &Job, replay: &Job) -> anyhow::R
         print_tally(&tally, "loaded now");
         line(&format!("job {id}: {}", equation_of(&counts, balanced)));
         line(&format!("next: rowproof verify {id} --out {}", args.out.dir.display()));
+        if let Some(patch) = args.patch.as_ref().filter(|_| tally.loaded > 0) {
+            let patch = patch.display();
+            line(&format!("for files to come: rowproof amend PIPELINE.toml {patch}"));
+        }
     }
     Ok(match (replay.state, after.state) {
         (JobState::Committed, JobState::Held) => HELD,

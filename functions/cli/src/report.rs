@@ -3,10 +3,14 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use rowproof_core::decode::REJECTS_ALL;
 use rowproof_core::pipeline::Pipeline;
 use rowproof_core::receipt::Counts;
 
 use crate::outcome::Outcome;
+
+/// Characters of a list of names.
+const NAMES_CHARS_MAX: usize = 200;
 
 /// Prints a line to standard output; a reader that went away is no error.
 pub(crate) fn line(text: &str) {
@@ -57,8 +61,17 @@ pub(crate) fn outcome(dir: &Path, pipeline_file: &Path, pipeline: &Pipeline, out
     if let Some(error) = &outcome.error {
         line(&format!("  {error}"));
     }
-    if outcome.chunks > 0 || outcome.state == "COMMITTED" {
+    if outcome.already_loaded {
+        line("  already loaded, nothing written");
+    }
+    if outcome.state == "HELD" {
+        held(outcome);
+    } else if outcome.chunks > 0 || outcome.state == "COMMITTED" {
         line(&format!("  {}", equation(outcome)));
+    }
+    if !outcome.columns_not_read.is_empty() {
+        let names = printable(&outcome.columns_not_read.join(", "), NAMES_CHARS_MAX);
+        line(&format!("  columns of the file that are not read: {names}"));
     }
     for reason in outcome.reasons.iter().take(5) {
         let column = reason.column.as_ref().map(|name| format!(" in {name}")).unwrap_or_default();
@@ -76,8 +89,13 @@ pub(crate) fn outcome(dir: &Path, pipeline_file: &Path, pipeline: &Pipeline, out
         }
         "HELD" => {
             let job = outcome.job.as_deref().unwrap_or_default();
-            line(&format!("  next: rowproof approve {job} --out {dir} --reason \"...\""));
-            line(&format!("    or: rowproof discard {job} --out {dir} --reason \"...\""));
+            let decide = |verb: &str| format!("rowproof {verb} {job} --out {dir} --reason \"...\"");
+            let (approve, discard) = (decide("approve"), decide("discard"));
+            // What would load nothing is not what to do first.
+            let (first, other) =
+                if loads_nothing(outcome) { (discard, approve) } else { (approve, discard) };
+            line(&format!("  next: {first}"));
+            line(&format!("    or: {other}"));
         }
         _ => {
             if let Some(job) = &outcome.job {
@@ -91,6 +109,45 @@ pub(crate) fn outcome(dir: &Path, pipeline_file: &Path, pipeline: &Pipeline, out
             pipeline_file.display()
         ));
     }
+}
+
+/// Whether approving a held job would show no row.
+fn loads_nothing(outcome: &Outcome) -> bool {
+    let told = outcome.error.as_deref().is_some_and(|error| error.contains(REJECTS_ALL));
+    told || (outcome.rows_read > 0 && outcome.rows_loaded == 0)
+}
+
+/// What a held job has read, and what its approval would do.
+fn held(outcome: &Outcome) {
+    if outcome.chunks == 0 {
+        line("  no row was read yet, and nothing of it is visible");
+        return;
+    }
+    let [read, good, rejected] =
+        [outcome.rows_read, outcome.rows_loaded, outcome.rows_rejected].map(grouped);
+    line(&format!(
+        "  {read} rows read = {good} good + {rejected} rejected; none of them is visible"
+    ));
+    line(&format!(
+        "  {}",
+        approval_of(outcome.rows_read, outcome.rows_loaded, outcome.rows_rejected)
+    ));
+}
+
+/// `approved, 990 rows would be loaded; 10 (1 %) would stay in the failure archive`.
+pub(crate) fn approval_of(read: u64, good: u64, rejected: u64) -> String {
+    if good == 0 {
+        return "approved, no row would be loaded".to_owned();
+    }
+    let loaded = counted(good, "row");
+    // In hundredths of a percent, so that few of many do not look like none.
+    let share = u128::from(rejected) * 10_000 / u128::from(read.max(1));
+    let share = format!("{}.{:02} %", share / 100, share % 100);
+    let rest = match rejected {
+        0 => String::new(),
+        _ => format!("; {} ({share}) would stay in the failure archive", grouped(rejected)),
+    };
+    format!("approved, {loaded} would be loaded{rest}")
 }
 
 /// `1,000 read = 990 loaded + 10 rejected`, with the classes that have rows.
@@ -126,7 +183,16 @@ pub(crate) fn equation_of(counts: &Counts, balanced: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{grouped, printable};
+    use super::{approval_of, grouped, printable};
+
+    #[test]
+    fn an_approval_is_told_by_its_figures() {
+        let told =
+            "approved, 1 row would be loaded; 1,999 (99.95 %) would stay in the failure archive";
+        assert_eq!(approval_of(2_000, 1, 1_999), told);
+        assert_eq!(approval_of(9, 9, 0), "approved, 9 rows would be loaded");
+        assert_eq!(approval_of(9, 0, 9), "approved, no row would be loaded");
+    }
 
     #[test]
     fn a_terminal_gets_no_control_characters_of_a_file() {

@@ -111,6 +111,7 @@ async fn rerun(world: &World, args: &Args, since: Option<EpochSeconds>) -> anyho
     for refused in &refused {
         eprintln!("{}: not run: {}", refused.key, refused.why);
     }
+    name_pipelines(&targets);
     let code = match args.dry_run {
         true => list(args, &targets, &refused)?,
         false => load(world, args, &targets).await?,
@@ -192,6 +193,25 @@ async fn previous(app: &App, slot: Option<&Slot>) -> anyhow::Result<Option<Job>>
 
 fn is_changed(before: Option<&Job>, ready: &Ready) -> bool {
     before.is_some_and(|job| job.facts.pipeline_sha != ready.sha256)
+}
+
+/// Which pipeline file is used: one that was only edited on this machine is not it.
+fn name_pipelines(targets: &[Target]) {
+    let pipelines: BTreeMap<&str, &Arc<Pipeline>> =
+        targets.iter().map(|target| (target.pipeline.name.as_str(), &target.pipeline)).collect();
+    for (name, pipeline) in pipelines {
+        let sha256 = pipeline.sha256();
+        let short = sha256.get(..12).unwrap_or(&sha256);
+        let mut own = targets.iter().filter(|target| target.pipeline.name == name);
+        let known = match own.any(|target| target.changed) {
+            true => "not the one of the last run",
+            false => "the one of the last run",
+        };
+        eprintln!(
+            "{name}: by the pipeline file that is stored, {short}, {known}; an edited one is stored by \
+             `rowproof run FILE.toml INPUT`, which loads INPUT under it"
+        );
+    }
 }
 
 /// Two files forced into one place would race for it.

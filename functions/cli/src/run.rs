@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use anyhow::Context;
 use bytes::Bytes;
-use rowproof_core::ledger::JobState;
+use rowproof_core::ids::JobId;
+use rowproof_core::ledger::{Job, JobState};
 use rowproof_core::message::Restart;
 use rowproof_core::names;
 use rowproof_core::pipeline::{Pipeline, Replaces};
@@ -14,7 +15,7 @@ use rowproof_io::app::App;
 use rowproof_io::observe::job_of;
 
 use crate::args;
-use crate::inputs::{Input, place_inputs, read_pipeline};
+use crate::inputs::{Input, check_order, place_inputs, read_pipeline};
 use crate::outcome::Outcome;
 use crate::progress::Progress;
 use crate::torture::{plan_of, table};
@@ -28,8 +29,9 @@ const LOADED_ALREADY: &str = "it was loaded under an earlier pipeline file, and 
 
 /// Runs the verb.
 pub(crate) async fn run(args: args::Run) -> anyhow::Result<u8> {
+    check_order("run", &args.pipeline, &args.inputs)?;
     let pipeline = Arc::new(read_pipeline(&args.pipeline)?);
-    let inputs = place_inputs(&pipeline, &args.inputs)?;
+    let inputs = place_inputs(&pipeline, &args.inputs, args.key.as_deref())?;
     let workers = Workers::of(args.workers, args.processes, &[&pipeline]);
     let faults = args.faults.map(plan_of);
     let world = World::start_for(&args.out.dir, &workers, &pipeline.name, faults.clone()).await?;
@@ -69,56 +71,72 @@ pub(crate) async fn load(
     let app = &world.app;
     let key = format!("{}{}.json", names::PIPELINES, pipeline.name);
     app.store.put(&app.settings.output_bucket, &key, Bytes::from(pipeline.to_json())).await?;
-    let mut refusals = vec![];
+    let mut sent = vec![];
     let taken = || inputs.iter().filter(|input| input.skipped.is_none());
     for input in taken() {
-        refusals.push(send(app, pipeline, input).await?);
+        sent.push(send(app, pipeline, input).await?);
     }
     let awaited: Vec<_> = taken().map(|input| awaited(pipeline, input)).collect();
     let mut progress = Progress::new(std::io::stderr().is_terminal());
     let jobs = settle(world, &awaited, &mut progress).await?;
     progress.finish();
     let mut outcomes = vec![];
-    let mut settled = jobs.into_iter().zip(refusals);
+    let mut settled = jobs.into_iter().zip(sent);
     for input in inputs {
         let name = input.path.display().to_string();
         if let Some(what) = input.skipped {
             outcomes.push(Outcome::skipped(&name, what));
             continue;
         }
-        let Some((job, refusal)) = settled.next() else { break };
-        let mut outcome = match job {
-            Some(job) => Outcome::of(app, &name, &job).await?,
+        let Some((job, Sent { refusal, shown })) = settled.next() else { break };
+        let mut outcome = match &job {
+            Some(job) => Outcome::of(app, &name, job).await?,
             None => Outcome::without_job(&name, "no job began; see the messages above"),
         };
         outcome.error = outcome.error.or(refusal);
+        // A job that moved on in the meantime was written for.
+        let same = |job: &Job| shown == Some((job.facts.job.clone(), job.rev));
+        outcome.already_loaded = job.as_ref().is_some_and(same);
         outcome.seconds = started.elapsed().as_secs_f64();
         outcomes.push(outcome);
     }
     Ok(outcomes)
 }
 
-/// Uploads a file, unless these very bytes are stored: then they are observed again. The text says why
-/// they may not be.
-async fn send(app: &App, pipeline: &Pipeline, input: &Input) -> anyhow::Result<Option<String>> {
+/// What became of a file that was sent.
+#[derive(Default)]
+struct Sent {
+    /// Why it may not be loaded.
+    refusal: Option<String>,
+    /// The job that has loaded these very bytes under this very pipeline already, and its revision.
+    shown: Option<(JobId, i64)>,
+}
+
+/// Uploads a file, unless these very bytes are stored: then they are observed again.
+async fn send(app: &App, pipeline: &Pipeline, input: &Input) -> anyhow::Result<Sent> {
     let bucket = &app.settings.input_bucket;
     let path = input.path.clone();
     let local = tokio::task::spawn_blocking(move || crate::inputs::crc64(&path)).await??;
     if app.store.checksum(bucket, &input.key).await?.as_ref() == Some(&local) {
-        if let Some(job) = job_of(app, pipeline, &input.captures, &input.key).await?
-            && job.facts.pipeline_sha != pipeline.sha256()
-        {
-            if pipeline.source.replaces == Replaces::Nothing && job.state == JobState::Committed {
-                return Ok(Some(LOADED_ALREADY.to_owned()));
+        let mut sent = Sent::default();
+        if let Some(job) = job_of(app, pipeline, &input.captures, &input.key).await? {
+            let changed = job.facts.pipeline_sha != pipeline.sha256();
+            let committed = job.state == JobState::Committed;
+            if changed && committed && pipeline.source.replaces == Replaces::Nothing {
+                return Ok(Sent { refusal: Some(LOADED_ALREADY.to_owned()), shown: None });
             }
-            eprintln!("{}: the pipeline file has changed: starting anew", input.path.display());
+            if changed {
+                eprintln!("{}: the pipeline file has changed: starting anew", input.path.display());
+            } else if committed {
+                sent.shown = Some((job.facts.job, job.rev));
+            }
         }
         observe(app, &input.key, Restart::IfChanged).await?;
-        return Ok(None);
+        return Ok(sent);
     }
     let upload = app.store.upload(bucket, &input.key, &input.path, &local.1).await;
     upload.with_context(|| format!("{}", input.path.display()))?;
-    Ok(None)
+    Ok(Sent::default())
 }
 
 fn awaited(pipeline: &Arc<Pipeline>, input: &Input) -> Awaited {

@@ -46,6 +46,8 @@ struct Row {
     rows_read: Option<u64>,
     rows_loaded: Option<u64>,
     rows_rejected: Option<u64>,
+    /// Whether its rows are in their place now, or those of a later file; `None` when it published none.
+    current: Option<bool>,
     chunks_done: u32,
     chunks: Option<u32>,
     created_at: String,
@@ -126,6 +128,11 @@ async fn row(app: &App, job: &Job) -> anyhow::Result<Row> {
     };
     let counts = totals.map(|totals| totals.counts);
     let facts = &job.facts;
+    let mut current = None;
+    if job.state == JobState::Committed && facts.replay.is_none() {
+        let slot = app.ledger.slot(&facts.slot).await?;
+        current = slot.map(|slot| slot.committed_job.as_ref() == Some(&facts.job));
+    }
     Ok(Row {
         job: facts.job.0.clone(),
         state: job.state,
@@ -139,6 +146,7 @@ async fn row(app: &App, job: &Job) -> anyhow::Result<Row> {
         rows_read: counts.map(|counts| counts.read).or((tally.done > 0).then_some(tally.rows)),
         rows_loaded: counts.map(|counts| counts.loaded),
         rows_rejected: counts.map(|counts| counts.rejected),
+        current,
         chunks_done: tally.done,
         chunks: tally.total,
         created_at: facts.created_at.rfc3339(),
@@ -182,7 +190,8 @@ fn table(dir: &Path, rows: &[Row], now: EpochSeconds) -> String {
         let dir = dir.display();
         return format!("no jobs in {dir} yet; next: rowproof run PIPELINE FILE --out {dir}");
     }
-    let heads = ["JOB", "STATE", "PIPELINE", "FILE", "READ", "LOADED", "REJECTED", "CHUNKS", "AGE"];
+    let heads =
+        ["JOB", "STATE", "PIPELINE", "FILE", "NOW", "READ", "LOADED", "REJECTED", "CHUNKS", "AGE"];
     let number = |rows: Option<u64>| rows.map_or("-".to_owned(), grouped);
     let mut cells = vec![heads.map(str::to_owned)];
     for row in rows {
@@ -192,6 +201,11 @@ fn table(dir: &Path, rows: &[Row], now: EpochSeconds) -> String {
             row.state.as_str().to_owned(),
             row.pipeline.clone(),
             row.file.clone(),
+            match row.current {
+                Some(true) => "current".to_owned(),
+                Some(false) => "replaced".to_owned(),
+                None => "-".to_owned(),
+            },
             number(row.rows_read),
             number(row.rows_loaded),
             number(row.rows_rejected),
@@ -215,7 +229,7 @@ fn aligned(row: &[String], widths: &[usize]) -> String {
         .zip(widths)
         .enumerate()
         .map(|(column, (text, width))| match column {
-            4.. => format!("{text:>width$}"),
+            5.. => format!("{text:>width$}"),
             _ => format!("{text:<width$}"),
         })
         .collect();
@@ -246,6 +260,7 @@ mod tests {
             rows_read: Some(1_000),
             rows_loaded: None,
             rows_rejected: None,
+            current: (state == JobState::Committed).then_some(false),
             chunks_done: 1,
             chunks: None,
             created_at: created.rfc3339(),
@@ -276,6 +291,15 @@ mod tests {
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0].len(), lines[1].len());
         assert!(lines[1].ends_with("1,000       -         -     1/?  2 min"), "{text}");
+    }
+
+    #[test]
+    fn a_job_whose_rows_were_replaced_does_not_look_like_one_that_shows_them() {
+        let mut rows = [row("a", JobState::Committed, 0), row("b", JobState::Committed, 0)];
+        rows[0].current = Some(true);
+        let text = table(Path::new("out"), &rows, EpochSeconds(120));
+        let now: Vec<_> = text.lines().map(|line| line.split_whitespace().nth(4)).collect();
+        assert_eq!(now, [Some("NOW"), Some("current"), Some("replaced")], "{text}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use rowproof_core::pipeline::Pipeline;
 use rowproof_local::faults::{Class, Faults, Rates};
 use serde_json::json;
 
-use crate::inputs::{Input, place_inputs, read_pipeline};
+use crate::inputs::{Input, check_order, place_inputs, read_pipeline};
 use crate::run::load;
 use crate::wait::or_interrupted;
 use crate::world::{Workers, World};
@@ -63,8 +63,9 @@ pub(crate) fn table(runs: &[&Faults]) -> String {
 
 /// Runs the verb.
 pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
+    check_order("torture", &args.pipeline, &args.inputs)?;
     let pipeline = Arc::new(read_pipeline(&args.pipeline)?);
-    let inputs = place_inputs(&pipeline, &args.inputs)?;
+    let inputs = place_inputs(&pipeline, &args.inputs, None)?;
     let work = Box::pin(torture(&args, &pipeline, &inputs));
     match or_interrupted(work).await? {
         Some(code) => Ok(code),
@@ -155,7 +156,7 @@ mod tests {
         fs::write(&toml, PIPELINE).unwrap();
         fs::write(&csv, "id\n1\n2\nno number\n3\n").unwrap();
         let pipeline = Arc::new(read_pipeline(&toml).unwrap());
-        let inputs = place_inputs(&pipeline, &[csv]).unwrap();
+        let inputs = place_inputs(&pipeline, &[csv], None).unwrap();
         let run = Box::pin(one_run(&pipeline, &inputs, None)).await.unwrap();
         let states = vec!["COMMITTED".to_owned()];
         let again = || Books::read(run.dir.path(), states.clone()).unwrap();

@@ -6,6 +6,7 @@ use clap::Args as ClapArgs;
 use rowproof_core::block::Layout;
 use rowproof_core::decode;
 use rowproof_core::ledger::{ChunkState, Job, JobState};
+use rowproof_core::pipeline::WriteMode;
 use rowproof_io::app::App;
 use rowproof_io::commit::layout_of;
 use rowproof_io::error::StepError;
@@ -18,7 +19,7 @@ use crate::report::line;
 use crate::world::World;
 use crate::{OK, jobs};
 
-use story::{GivenUp, Story, Today};
+use story::{GivenUp, Story, Table, Today};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Args {
@@ -72,6 +73,14 @@ async fn gather(world: &World, args: &Args) -> anyhow::Result<Story> {
     others.retain(|other| other.facts.slot == job.facts.slot && other.facts.job != job.facts.job);
     others.sort_by_key(|other| (other.facts.generation, other.facts.created_at));
     let columns = columns(app, &job, &others).await?;
+    let ready = app.pipelines.frozen(&job.facts.pipeline_sha).await.ok();
+    let sink = ready.as_ref().and_then(|ready| ready.pipeline.sink.postgres());
+    let table = sink.map(|sink| Table {
+        name: format!("{}.{}", sink.schema, sink.table),
+        goes_back: sink.mode == WriteMode::DeleteInsert,
+    });
+    let object = &job.facts.object;
+    let is_stored = app.store.head(&object.bucket, &object.key).await?.is_some();
     let reverted = slot.as_ref().filter(|slot| slot.was_reverted(&job.facts.object));
     Ok(Story {
         tally: Tally::count(job.chunk_count, chunks.iter().map(|(_, chunk)| chunk)),
@@ -84,6 +93,8 @@ async fn gather(world: &World, args: &Args) -> anyhow::Result<Story> {
         visible_manifest,
         today: today(app, &job).await?,
         columns,
+        table,
+        is_stored,
         runs: !world.is_own(),
         dir: args.out.dir.display().to_string(),
         job,
@@ -160,6 +171,7 @@ fn to_json(story: &Story, told: &[String], next: &[String]) -> serde_json::Value
         "hold": hold.map(|hold| json!({ "reason": hold.reason, "message": hold.message })),
         "approval": job.approval,
         "failure": job.failure,
+        "object_is_stored": story.is_stored,
         "visible_job": story.visible.as_ref().map(|visible| &visible.facts.job),
         "story": told,
         "next": next,

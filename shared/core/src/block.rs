@@ -290,6 +290,28 @@ pub enum RejectCode {
 }
 
 impl RejectCode {
+    /// Every code.
+    pub const ALL: [RejectCode; 18] = [
+        RejectCode::FieldCount,
+        RejectCode::BadQuote,
+        RejectCode::UnterminatedQuote,
+        RejectCode::BadJson,
+        RejectCode::Encoding,
+        RejectCode::Type,
+        RejectCode::NotNull,
+        RejectCode::Range,
+        RejectCode::Length,
+        RejectCode::Pattern,
+        RejectCode::OneOf,
+        RejectCode::Rule,
+        RejectCode::Derive,
+        RejectCode::UnknownField,
+        RejectCode::TooLarge,
+        RejectCode::DuplicateKey,
+        RejectCode::SinkRejected,
+        RejectCode::Poison,
+    ];
+
     /// The name in the archive.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use rowproof_core::archive::{self, ArchivedRow, Wanted};
-use rowproof_core::patch::{Feed, Measure, Measured, ShapeCount, Survey};
+use rowproof_core::patch::{Feed, Measure, Measured, NullWords, ShapeCount, Survey};
 use rowproof_io::app::App;
 use rowproof_io::commit::layout_of;
 
@@ -18,6 +18,8 @@ pub(super) struct Analysis {
     pub(super) pipeline: String,
     survey: Survey,
     pub(super) measured: Measured,
+    /// Words that one line of the pipeline file would read as NULL.
+    pub(super) null_words: Option<NullWords>,
 }
 
 impl Analysis {
@@ -40,6 +42,13 @@ impl Analysis {
     }
 }
 
+impl Analysis {
+    /// Whether a shape of any value is known.
+    pub(super) fn has_shapes(&self) -> bool {
+        self.survey.has_shapes()
+    }
+}
+
 async fn one(app: &App, pipeline: &str, sources: &[&Source]) -> anyhow::Result<Analysis> {
     let mut feeds = vec![];
     for source in sources {
@@ -54,7 +63,8 @@ async fn one(app: &App, pipeline: &str, sources: &[&Source]) -> anyhow::Result<A
     let mut measure = Measure::new(survey.propose(&feeds)?);
     let apply = |_, feed: &Feed, rows: Vec<ArchivedRow>| Ok(measure.add(feed, &rows)?);
     each_batch(app, sources, &feeds, apply).await?;
-    Ok(Analysis { pipeline: pipeline.to_owned(), survey, measured: measure.finish() })
+    let null_words = survey.null_words(&feeds);
+    Ok(Analysis { pipeline: pipeline.to_owned(), survey, measured: measure.finish(), null_words })
 }
 
 async fn feed(app: &App, source: &Source) -> anyhow::Result<Feed> {

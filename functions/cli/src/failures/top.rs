@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use rowproof_core::patch::{Coverage, Fix, Proposal};
+use rowproof_core::patch::{Coverage, Fix, NullWords, Operation, Proposal, ShapeCount};
 use rowproof_io::app::App;
 use serde_json::{Value, json};
 
@@ -34,9 +34,13 @@ pub(super) struct Args {
     json: bool,
 }
 
-const AFTER_HELP: &str = "Under each reason stand the shapes of the values: 9 for digits, A and a for \
-                          letters, everything else as it is, each once: 1.234,56 is 9.9,9. What a fix covers is \
-                          measured by applying it to the rows; columns that the archive masks are taken as good.";
+const AFTER_HELP: &str = "Under each reason stand the shapes of the values, each with one of them: 9 for \
+                          digits, A and a for letters, everything else as it is, each once: 1.234,56 is 9.9,9. What \
+                          a fix covers is measured by applying it to the rows; columns that the archive masks are \
+                          taken as good.";
+/// What a shape means, once under a list that shows some.
+const LEGEND: &str = "shapes: 9 is digits, A and a are letters, every other character is itself, each once \
+                      however often it follows itself";
 
 /// Rows and jobs by code and column.
 type Counts<'a> = BTreeMap<(&'a str, Option<&'a str>), (u64, u64)>;
@@ -91,27 +95,38 @@ impl Reason<'_> {
         })
     }
 
-    /// Shapes of all pipelines, most rows first; `None` is the rows whose value is not shown.
-    fn shapes(&self, analyses: &[Analysis]) -> (Vec<(Option<String>, u64)>, u64) {
-        let mut all: BTreeMap<Option<String>, u64> = BTreeMap::new();
+    /// Shapes of all pipelines, most rows first; one without a shape is the rows whose value is not shown.
+    fn shapes(&self, analyses: &[Analysis]) -> (Vec<ShapeCount>, u64) {
+        let mut all: Vec<ShapeCount> = vec![];
         let mut others = 0;
         for analysis in analyses {
             let (shapes, more) = analysis.shapes(self.code, self.column);
             for count in shapes {
-                *all.entry(count.shape).or_default() += count.rows;
+                match all.iter_mut().find(|other| other.shape == count.shape) {
+                    Some(other) => other.rows += count.rows,
+                    None => all.push(count),
+                }
             }
             others += more;
         }
-        let mut all: Vec<_> = all.into_iter().collect();
-        all.sort_by_key(|(_, rows)| std::cmp::Reverse(*rows));
+        all.sort_by(|a, b| b.rows.cmp(&a.rows).then_with(|| a.shape.cmp(&b.shape)));
         (all, others)
+    }
+
+    /// The line for the pipeline file that would do what this proposal does, in every column.
+    fn advice<'a>(&self, analysis: &'a Analysis, proposal: &Proposal) -> Option<&'a NullWords> {
+        let words = analysis.null_words.as_ref()?;
+        let only_words =
+            proposal.fixes.iter().all(|fix| matches!(fix.operation, Operation::SetNull));
+        let is_covered = self.column.is_some_and(|column| words.columns.contains(column));
+        (only_words && is_covered).then_some(words)
     }
 
     fn json(&self, analyses: &[Analysis], all: u64) -> Value {
         let (shapes, other_shapes) = self.shapes(analyses);
         let shapes: Vec<_> = shapes
             .into_iter()
-            .map(|(shape, rows)| json!({ "shape": shape, "rows": rows }))
+            .map(|count| json!({ "shape": count.shape, "rows": count.rows, "example": count.example }))
             .collect();
         let fixes = self.proposals(analyses).map(|(analysis, proposal, coverage)| {
             let fix: Vec<_> = proposal.fixes.iter().map(Fix::to_toml).collect();
@@ -123,6 +138,7 @@ impl Reason<'_> {
                 "ambiguous": coverage.ambiguous,
                 "doubt": proposal.doubt(coverage),
                 "fix": fix,
+                "pipeline_file": self.advice(analysis, proposal).map(NullWords::toml),
             })
         });
         let fixes: Vec<_> = fixes.collect();
@@ -142,18 +158,13 @@ impl Reason<'_> {
         let jobs = counted(self.jobs, "job");
         line(&format!("{:>9} {}{column}, {jobs}", grouped(self.rows), self.code));
         let (shapes, mut others) = self.shapes(analyses);
-        if shapes.iter().any(|(shape, _)| shape.is_some()) {
-            for (index, (shape, rows)) in shapes.iter().enumerate() {
+        if shapes.iter().any(|count| count.shape.is_some()) {
+            for (index, count) in shapes.iter().enumerate() {
                 if index >= SHAPES_SHOWN {
-                    others += rows;
+                    others += count.rows;
                     continue;
                 }
-                let shape = match shape.as_deref() {
-                    Some("") => "(empty)".to_owned(),
-                    Some(shape) => printable(shape, usize::MAX),
-                    None => "(no value, or not shown)".to_owned(),
-                };
-                line(&format!("{:>19}  {shape}", grouped(*rows)));
+                line(&format!("{:>19}  {}", grouped(count.rows), shown(count)));
             }
             if others > 0 {
                 line(&format!("{:>19}  of other shapes", grouped(others)));
@@ -166,6 +177,10 @@ impl Reason<'_> {
             };
             let share = covered(coverage.gained, all);
             line(&format!("          fix{pipeline}: {}: covers {share}", proposal.about));
+            if let Some(words) = self.advice(analysis, proposal) {
+                line(&format!("               in the pipeline file: {}, see below", words.toml()));
+                continue;
+            }
             for fix in &proposal.fixes {
                 let column = fix.column.as_deref().unwrap_or("the record");
                 let what = printable(&fix.operation.to_toml(), 200);
@@ -175,6 +190,19 @@ impl Reason<'_> {
                 line(&format!("               look twice: {doubt}"));
             }
         }
+    }
+}
+
+/// `9a9    such as "1e3"`.
+fn shown(count: &ShapeCount) -> String {
+    let shape = match count.shape.as_deref() {
+        Some("") => return "(empty)".to_owned(),
+        Some(shape) => printable(shape, usize::MAX),
+        None => return "(no value, or not shown)".to_owned(),
+    };
+    match &count.example {
+        Some(example) => format!("{shape:<12}  such as \"{}\"", printable(example, usize::MAX)),
+        None => shape,
     }
 }
 
@@ -197,6 +225,12 @@ fn print_end(
     if seen < all {
         line(&format!("shapes and fixes are those of the first {} rows", grouped(seen)));
     }
+    if analyses.iter().any(Analysis::has_shapes) {
+        line(LEGEND);
+    }
+    for analysis in analyses {
+        print_advice(analysis);
+    }
     let fixes: usize = analyses.iter().map(|analysis| analysis.measured.proposals.len()).sum();
     if fixes == 0 {
         return Ok(());
@@ -210,6 +244,21 @@ fn print_end(
         line(&format!("next: rowproof failures top --write-patch fixes.toml{job} --out {dir}"));
     }
     Ok(())
+}
+
+/// One line for the pipeline file instead of a fix for each column.
+fn print_advice(analysis: &Analysis) {
+    let Some(words) = &analysis.null_words else { return };
+    let pipeline = &analysis.pipeline;
+    let columns = counted(u64::try_from(words.columns.len()).unwrap_or(u64::MAX), "column");
+    let rows = counted(words.rows, "row");
+    let named: Vec<_> = words.words.iter().map(|word| printable(word, usize::MAX)).collect();
+    line(&format!(
+        "advice: {} stands for no value in {columns} ({rows}): write {} under [source] of the pipeline file \
+         of {pipeline} and run it again",
+        named.join(", "),
+        words.toml()
+    ));
 }
 
 /// The job, where a command needs it.

@@ -6,7 +6,7 @@ use rowproof_core::receipt::Manifest;
 use serde::Serialize;
 
 use crate::jobs::Tally;
-use crate::report::{counted, grouped};
+use crate::report::{approval_of, counted, grouped};
 
 /// Chunks that were given up and later jobs, named one by one.
 const GIVEN_UP_MAX: usize = 5;
@@ -33,6 +33,15 @@ pub(crate) struct GivenUp {
     pub(crate) failure: Failure,
 }
 
+/// The table in a database that rows went into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Table {
+    /// With its schema.
+    pub(crate) name: String,
+    /// Rows of an earlier version can be put back.
+    pub(crate) goes_back: bool,
+}
+
 /// Everything that is known about a job.
 #[derive(Debug, Clone)]
 pub(crate) struct Story {
@@ -53,6 +62,10 @@ pub(crate) struct Story {
     pub(crate) today: Today,
     /// How the file's columns differ from the contract and from the file before it.
     pub(crate) columns: Option<String>,
+    /// Where the rows are, unless they are in files.
+    pub(crate) table: Option<Table>,
+    /// Its key still has an object in the input bucket.
+    pub(crate) is_stored: bool,
     /// A process runs the folder's functions.
     pub(crate) runs: bool,
     pub(crate) dir: String,
@@ -62,6 +75,7 @@ impl Story {
     /// One sentence or two a line.
     pub(crate) fn tell(&self) -> Vec<String> {
         let mut lines = vec![self.headline(), self.file(), self.pipeline()];
+        lines.extend(self.removed());
         lines.extend(self.origin());
         lines.extend(self.columns.as_ref().map(|text| format!("columns: {text}")));
         lines.extend(self.work());
@@ -98,6 +112,15 @@ impl Story {
             object.last_modified.rfc3339(),
             object.etag
         )
+    }
+
+    /// What becomes of rows whose file was deleted.
+    fn removed(&self) -> Option<String> {
+        (!self.is_stored).then(|| {
+            "  it is not in its bucket any more; rows that it loaded stay, and only a newer file takes \
+             their place"
+                .to_owned()
+        })
     }
 
     fn pipeline(&self) -> String {
@@ -210,8 +233,9 @@ impl Story {
     fn rows(&self) -> Vec<String> {
         let Some(manifest) = &self.manifest else { return vec![] };
         let (counts, totals) = (&manifest.totals.counts, &manifest.totals);
+        let loaded = if self.job.state == JobState::Held { "good" } else { "loaded" };
         let mut lines = vec![format!(
-            "rows: {} read = {} loaded + {} unchanged + {} filtered + {} superseded + {} rejected",
+            "rows: {} read = {} {loaded} + {} unchanged + {} filtered + {} superseded + {} rejected",
             grouped(counts.read),
             grouped(counts.loaded),
             grouped(counts.unchanged),
@@ -251,6 +275,11 @@ impl Story {
                 }
             };
             lines.push(format!("held: {kind}: {}", hold.message));
+            let totals = self.manifest.as_ref().map(|manifest| &manifest.totals.counts);
+            if let Some(counts) = totals.filter(|_| self.job.state == JobState::Held) {
+                let told = approval_of(counts.read, counts.loaded, counts.rejected);
+                lines.push(format!("  {told}"));
+            }
         }
         if let Some(approval) = &self.job.approval {
             lines.push(format!("approved: by {}: {}", approval.by, approval.reason));
@@ -266,14 +295,21 @@ impl Story {
     }
 
     fn visible(&self) -> String {
-        let rows =
-            self.visible_manifest.as_ref().map_or(0, |manifest| manifest.totals.counts.loaded);
-        let rows = counted(rows, "row");
+        let counts = self.visible_manifest.as_ref().map(|manifest| manifest.totals.counts);
+        let counts = counts.unwrap_or_default();
+        let rows = counted(counts.loaded, "row");
         let Some(visible) = &self.visible else {
             return "visible now: nothing in its place".to_owned();
         };
         let other = &visible.facts;
         if other.job == self.job.facts.job {
+            if let Some(table) = &self.table {
+                let unchanged = match counts.unchanged {
+                    0 => String::new(),
+                    rows => format!(", and {} that it found there", grouped(rows)),
+                };
+                return format!("visible now: its {rows} in table {}{unchanged}", table.name);
+            }
             let files = self.visible_manifest.as_ref().map_or(0, |manifest| manifest.files.len());
             let files = counted(u64::try_from(files).unwrap_or(u64::MAX), "file");
             return format!("visible now: its {rows} in {files}");
@@ -286,67 +322,6 @@ impl Story {
             ),
             false => format!("visible now: still the {rows} of {from}, which came before it"),
         }
-    }
-
-    /// Commands that help, best first.
-    pub(crate) fn next(&self) -> Vec<String> {
-        let (id, dir) = (&self.job.facts.job, &self.dir);
-        let rerun = format!("rowproof rerun {id} --out {dir}");
-        let discard = format!("rowproof discard {id} --out {dir} --reason \"...\"");
-        match self.job.state {
-            JobState::Planning | JobState::Running | JobState::Committing if self.runs => {
-                vec![format!("rowproof status --out {dir} --follow")]
-            }
-            JobState::Planning | JobState::Running | JobState::Committing => {
-                vec![
-                    "the `rowproof run` command again, which goes on where it stopped".to_owned(),
-                    format!("rowproof dev --out {dir}"),
-                ]
-            }
-            JobState::Held => {
-                let approve = format!("rowproof approve {id} --out {dir} --reason \"...\"");
-                let unbalanced = self.job.hold.as_ref();
-                let unbalanced = unbalanced.is_some_and(|h| h.reason == HoldReason::Unbalanced);
-                if unbalanced { vec![discard, rerun] } else { vec![approve, discard] }
-            }
-            JobState::Blocked => vec![format!("rowproof redrive --job {id} --out {dir}"), rerun],
-            JobState::Failed => vec![
-                rerun,
-                "correct the file or the pipeline file, then `rowproof run` them".to_owned(),
-            ],
-            JobState::Superseded => {
-                let newer = self.head.as_ref().filter(|head| *head != id);
-                newer.map(|newer| format!("rowproof why {newer} --out {dir}")).into_iter().collect()
-            }
-            JobState::Committed => {
-                let mut next = match self.today != Today::Same && self.is_visible() {
-                    true => vec![rerun],
-                    false => {
-                        vec![format!("rowproof files {} --out {dir}", self.job.facts.pipeline)]
-                    }
-                };
-                if self.is_visible() && self.came_before() {
-                    let key = &self.job.facts.object.key;
-                    next.push(format!("rowproof revert '{key}' --out {dir}"));
-                }
-                next
-            }
-        }
-    }
-
-    /// Whether an earlier version's rows were visible before its own.
-    fn came_before(&self) -> bool {
-        let generation = self.job.facts.generation;
-        let earlier = |other: &Job| {
-            other.state == JobState::Committed
-                && other.facts.generation < generation
-                && other.facts.replay.is_none()
-        };
-        self.others.iter().any(earlier)
-    }
-
-    fn is_visible(&self) -> bool {
-        self.visible.as_ref().is_some_and(|visible| visible.facts.job == self.job.facts.job)
     }
 }
 
@@ -379,5 +354,6 @@ fn short(sha256: &str) -> &str {
     sha256.get(..12).unwrap_or(sha256)
 }
 
+mod next;
 #[cfg(test)]
 mod tests;

@@ -7,8 +7,11 @@ use arrow_schema::ArrowError;
 use parquet::arrow::ArrowWriter;
 
 use super::rows::Rows;
-use super::{ArchiveContext, ArchiveError, ArchivedRow, read, rows};
+use super::{ArchiveContext, ArchiveError, ArchivedRow, COLUMNS, read, rows};
 use crate::table::{TableError, options};
+
+/// What stands before the name of a record's field in the header of a CSV file.
+pub(crate) const FIELD_PREFIX: &str = "field.";
 
 /// Why an export stopped.
 #[derive(Debug, thiserror::Error)]
@@ -31,20 +34,21 @@ pub struct Export<W: Write + Send> {
 }
 
 enum Format<W: Write + Send> {
-    Csv(W),
+    Csv { to: W, fields: usize },
     Parquet(Box<ArrowWriter<W>>),
 }
 
 impl<W: Write + Send> Export<W> {
-    /// CSV with a header. Text that a spreadsheet would run as a formula gets a `'` in front.
+    /// CSV with a header: the archive's columns, then these fields of the records. Text that a
+    /// spreadsheet would run as a formula gets a `'` in front.
     ///
     /// # Errors
     /// When `to` cannot be written.
-    pub fn csv(mut to: W) -> Result<Export<W>, ExportError> {
-        let header =
-            schema()?.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+    pub fn csv(mut to: W, fields: &[String]) -> Result<Export<W>, ExportError> {
+        let names = fields.iter().map(|name| field(&format!("{FIELD_PREFIX}{name}")));
+        let header: Vec<_> = COLUMNS.iter().map(|name| (*name).to_owned()).chain(names).collect();
         writeln!(to, "{}", header.join(","))?;
-        Ok(Export { format: Format::Csv(to) })
+        Ok(Export { format: Format::Csv { to, fields: fields.len() } })
     }
 
     /// Parquet with the archive's columns.
@@ -58,15 +62,22 @@ impl<W: Write + Send> Export<W> {
         Ok(Export { format: Format::Parquet(Box::new(writer)) })
     }
 
-    /// Adds the records of a batch as [`read()`](super::read()) gives them.
+    /// Adds the records of a batch as [`read()`](super::read()) gives them; `fields` gives the texts of
+    /// the fields that a CSV file names.
     ///
     /// # Errors
     /// When the destination cannot be written or the batch is of no archive.
-    pub fn append(&mut self, batch: &RecordBatch) -> Result<(), ExportError> {
+    pub fn append(
+        &mut self,
+        batch: &RecordBatch,
+        fields: &dyn Fn(&ArchivedRow) -> Vec<Option<String>>,
+    ) -> Result<(), ExportError> {
         match &mut self.format {
-            Format::Csv(to) => {
+            Format::Csv { to, fields: count } => {
                 for row in read::rows(batch)? {
-                    to.write_all(csv_line(&row).as_bytes())?;
+                    let mut texts = fields(&row);
+                    texts.resize(*count, None);
+                    to.write_all(csv_line(&row, texts).as_bytes())?;
                 }
             }
             Format::Parquet(writer) => {
@@ -83,7 +94,7 @@ impl<W: Write + Send> Export<W> {
     /// When the destination cannot be written.
     pub fn finish(self) -> Result<W, ExportError> {
         match self.format {
-            Format::Csv(mut to) => {
+            Format::Csv { mut to, .. } => {
                 to.flush()?;
                 Ok(to)
             }
@@ -97,16 +108,17 @@ fn schema() -> Result<arrow_schema::SchemaRef, ArchiveError> {
     Ok(batch?.schema())
 }
 
-fn csv_line(row: &ArchivedRow) -> String {
-    let fields = row.texts().map(|(_, text)| text.map_or_else(String::new, |text| field(&text)));
-    let mut line = fields.join(",");
+fn csv_line(row: &ArchivedRow, fields: Vec<Option<String>>) -> String {
+    let texts = row.texts().into_iter().map(|(_, text)| text).chain(fields);
+    let texts = texts.map(|text| text.map_or_else(String::new, |text| field(&text)));
+    let mut line = texts.collect::<Vec<_>>().join(",");
     line.push('\n');
     line
 }
 
 /// Whether a spreadsheet would run the text. One that looks guarded already counts, so that every guard
 /// can be told from a text's own apostrophes.
-fn is_formula(text: &str) -> bool {
+pub(crate) fn is_formula(text: &str) -> bool {
     text.trim_start_matches('\'').starts_with(['=', '+', '-', '@', '\t', '\r'])
 }
 

@@ -11,6 +11,7 @@ pub(crate) fn archived(code: &str, column: Option<&str>, raw: &str) -> ArchivedR
         timestamp: "2026-11-23T12:00:00Z".to_owned(),
         error_code: code.to_owned(),
         column: column.map(str::to_owned),
+        value: None,
         rule: None,
         stage: "check".to_owned(),
         row_number: 17,

@@ -8,6 +8,7 @@
 //! | `timestamp` | timestamp, UTC | creation time of the job |
 //! | `error_code` | text | name of the [`RejectCode`] |
 //! | `column`, `rule` | text, nullable | what failed |
+//! | `value` | text, nullable | the text of that column's field, as the column's `archive` says, up to 200 characters |
 //! | `stage` | text | `decode`: could not be cut into fields; `check`: a value was refused |
 //! | `row_number` | int64 | number of the record in the object, from 1 |
 //! | `byte_start`, `byte_end` | int64 | `[start, end)` in the uncompressed object, line end excluded |
@@ -22,7 +23,9 @@
 //! show `***` and with `archive = "hash"` the first 16 hex digits of the SHA-256 of their text; NULL
 //! stays as it is. Where such columns exist, a record that could not be cut into fields has no
 //! `raw_data`: nobody can tell where their values are. With `archive_raw = "masked"` every value is
-//! `***`, with `"pointer"` there is no `raw_data`, and in both `source_id` is `row <row_number>`.
+//! `***`, with `"pointer"` there is no `raw_data` and no `value`, and in both `source_id` is `row <row_number>`.
+//!
+//! Files from before there was a `value` are read as having none.
 //!
 //! Files are in folders `pipeline=<name>/dt=<day>`, and engines make columns of these. A column that stood
 //! in the files as well would be there twice, which pandas, DataFusion and Delta refuse. Files of earlier
@@ -37,6 +40,7 @@ pub mod predicate;
 mod raw;
 mod read;
 mod rows;
+mod value;
 
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -57,7 +61,7 @@ pub use self::original::{record_bytes, shown};
 pub use self::predicate::{Predicate, PredicateError};
 pub use self::read::{ArchivedRow, Wanted, read, rows};
 
-pub(crate) use self::export::{field as export_field, unguarded};
+pub(crate) use self::export::{FIELD_PREFIX, field as export_field, is_formula, unguarded};
 pub(crate) use self::original::{unescaped, visible_bytes};
 pub(crate) use self::raw::{Fields, RAW_BYTES_MAX};
 use self::rows::Rows;
@@ -66,13 +70,14 @@ use crate::check::{Contract, Reject};
 use crate::table::{Origin, options};
 
 /// The columns, in order.
-pub(crate) const COLUMNS: [&str; 19] = [
+pub(crate) const COLUMNS: [&str; 20] = [
     "source_id",
     "error",
     "raw_data",
     "timestamp",
     "error_code",
     "column",
+    "value",
     "rule",
     "stage",
     "row_number",
@@ -224,13 +229,16 @@ impl ArchiveWriter {
                 rows: 0,
             });
             failure.rows += 1;
-            let source = id::Source { contract: &self.contract, context: &self.context, decoded };
+            let (contract, context) = (&self.contract, &self.context);
+            let source = id::Source { contract, context, decoded };
+            let value = value::Source { contract, layout: &self.layout, context, decoded };
             self.pending.push(rows::Row {
                 source_id: &source.id(reject, row_number),
                 error: &failure.error,
                 raw_data: raw::raw_data(&self.contract, &self.layout, decoded, reject).as_deref(),
                 code: reject.code.as_str(),
                 column,
+                value: value.value(reject).as_deref(),
                 stage: match reject.row {
                     Some(_) if reject.code == RejectCode::SinkRejected => "sink",
                     Some(_) => "check",
@@ -262,6 +270,7 @@ impl ArchiveWriter {
             raw_data: row.raw_data.as_deref(),
             code: &row.error_code,
             column: row.column.as_deref(),
+            value: row.value.as_deref(),
             stage: &row.stage,
             row_number: place(row.row_number),
             byte_start: place(row.byte_start),

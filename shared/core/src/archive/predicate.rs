@@ -160,13 +160,14 @@ type Get = for<'a> fn(&'a ArchivedRow) -> Cell<'a>;
 struct Column(usize);
 
 impl Column {
-    const ALL: [(&'static str, Get); 19] = [
+    const ALL: [(&'static str, Get); 20] = [
         ("source_id", |row| Cell::Text(Some(&row.source_id))),
         ("error", |row| Cell::Text(Some(&row.error))),
         ("raw_data", |row| Cell::Text(row.raw_data.as_deref())),
         ("timestamp", |row| Cell::Text(Some(&row.timestamp))),
         ("error_code", |row| Cell::Text(Some(&row.error_code))),
         ("column", |row| Cell::Text(row.column.as_deref())),
+        ("value", |row| Cell::Text(row.value.as_deref())),
         ("rule", |row| Cell::Text(row.rule.as_deref())),
         ("stage", |row| Cell::Text(Some(&row.stage))),
         ("row_number", |row| Cell::Number(row.row_number)),

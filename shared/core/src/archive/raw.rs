@@ -16,7 +16,7 @@ use crate::split::fields;
 
 /// Longest `raw_data`, bytes.
 pub(crate) const RAW_BYTES_MAX: usize = 1 << 20;
-const MASK: &str = "***";
+pub(super) const MASK: &str = "***";
 
 /// The record's text, or `None` where it must not or cannot be shown.
 pub(super) fn raw_data(

@@ -6,6 +6,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{
     Array, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    new_null_array,
 };
 use arrow_schema::{DataType, Field, Schema};
 use arrow_select::filter::filter_record_batch;
@@ -26,6 +27,7 @@ pub struct ArchivedRow {
     pub timestamp: String,
     pub error_code: String,
     pub column: Option<String>,
+    pub value: Option<String>,
     pub rule: Option<String>,
     pub stage: String,
     pub row_number: i64,
@@ -43,7 +45,7 @@ pub struct ArchivedRow {
 
 impl ArchivedRow {
     /// Columns and their text in the archive's order; `None` for NULL.
-    pub fn texts(&self) -> [(&'static str, Option<String>); 19] {
+    pub fn texts(&self) -> [(&'static str, Option<String>); 20] {
         let text = |text: &String| Some(text.clone());
         let number = |number: i64| Some(number.to_string());
         [
@@ -53,6 +55,7 @@ impl ArchivedRow {
             ("timestamp", text(&self.timestamp)),
             ("error_code", text(&self.error_code)),
             ("column", self.column.clone()),
+            ("value", self.value.clone()),
             ("rule", self.rule.clone()),
             ("stage", text(&self.stage)),
             ("row_number", number(self.row_number)),
@@ -115,6 +118,7 @@ fn with_folder(batch: RecordBatch, pipeline: Option<&str>) -> Result<RecordBatch
 }
 
 fn select(batch: &RecordBatch, wanted: &Wanted) -> Result<RecordBatch, TableError> {
+    let batch = &with_value(batch)?;
     let view = View::new(batch)?;
     let keep = (0..batch.num_rows()).map(|row| {
         let equal = |wanted: &Option<String>, found: Option<&str>| {
@@ -128,6 +132,23 @@ fn select(batch: &RecordBatch, wanted: &Wanted) -> Result<RecordBatch, TableErro
     });
     let keep: BooleanArray = keep.collect();
     Ok(filter_record_batch(batch, &keep)?)
+}
+
+/// The batch with the column `value`, which files of earlier versions lack.
+fn with_value(batch: &RecordBatch) -> Result<RecordBatch, TableError> {
+    if batch.column_by_name("value").is_some() {
+        return Ok(batch.clone());
+    }
+    let nulls = new_null_array(&DataType::Utf8, batch.num_rows());
+    let column = |name: &&'static str| match *name {
+        "value" => Some(("value", nulls.clone(), true)),
+        name => batch.column_by_name(name).map(|array| (name, array.clone(), is_nullable(name))),
+    };
+    Ok(RecordBatch::try_from_iter_with_nullable(COLUMNS.iter().filter_map(column))?)
+}
+
+fn is_nullable(name: &str) -> bool {
+    ["raw_data", "column", "value", "rule"].contains(&name)
 }
 
 /// The records of a batch.
@@ -146,12 +167,13 @@ struct View {
     timestamps: TimestampMicrosecondArray,
 }
 
-const TEXTS: [&str; 14] = [
+const TEXTS: [&str; 15] = [
     "source_id",
     "error",
     "raw_data",
     "error_code",
     "column",
+    "value",
     "rule",
     "stage",
     "job",
@@ -215,6 +237,7 @@ impl View {
             timestamp: crate::time::EpochSeconds(moment.div_euclid(1_000_000)).rfc3339(),
             error_code: needed("error_code"),
             column: text("column"),
+            value: text("value"),
             rule: text("rule"),
             stage: needed("stage"),
             row_number: self.number("row_number", row),

@@ -24,6 +24,7 @@ pub(super) struct Row<'a> {
     pub(super) raw_data: Option<&'a str>,
     pub(super) code: &'a str,
     pub(super) column: Option<&'a str>,
+    pub(super) value: Option<&'a str>,
     pub(super) stage: &'a str,
     pub(super) row_number: u64,
     pub(super) byte_start: u64,
@@ -38,6 +39,7 @@ pub(super) struct Rows {
     raw_data: StringBuilder,
     code: StringBuilder,
     column: StringBuilder,
+    value: StringBuilder,
     stage: StringBuilder,
     row_number: Int64Builder,
     byte_start: Int64Builder,
@@ -63,6 +65,7 @@ impl Rows {
         self.raw_data.append_option(row.raw_data);
         self.code.append_value(row.code);
         self.column.append_option(row.column);
+        self.value.append_option(row.value);
         self.stage.append_value(row.stage);
         self.row_number.append_value(number(row.row_number));
         self.byte_start.append_value(number(row.byte_start));
@@ -79,13 +82,14 @@ impl Rows {
         };
         let timestamp = TimestampMicrosecondArray::from_value(context.created_at, rows);
         let fix = Int64Array::from_value(i64::from(context.fix), rows);
-        let columns: [(&str, ArrayRef, bool); 19] = [
+        let columns: [(&str, ArrayRef, bool); 20] = [
             ("source_id", Arc::new(self.source_id.finish()), false),
             ("error", Arc::new(self.error.finish()), false),
             ("raw_data", Arc::new(self.raw_data.finish()), true),
             ("timestamp", Arc::new(timestamp.with_timezone("UTC")), false),
             ("error_code", Arc::new(self.code.finish()), false),
             ("column", Arc::new(self.column.finish()), true),
+            ("value", Arc::new(self.value.finish()), true),
             ("rule", new_null_array(&DataType::Utf8, rows), true),
             ("stage", Arc::new(self.stage.finish()), false),
             ("row_number", Arc::new(self.row_number.finish()), false),

@@ -100,6 +100,7 @@ fn every_reject_says_what_failed_and_where() {
         ["type", "type", "field_count", "field_count"].map(Some)
     );
     assert_eq!(texts(&batch, "column"), [Some("amount"), Some("id"), None, None]);
+    assert_eq!(texts(&batch, "value"), [Some("x"), Some("y"), None, None]);
     assert_eq!(texts(&batch, "rule"), [None; 4]);
     assert_eq!(texts(&batch, "stage"), ["check", "check", "decode", "decode"].map(Some));
     assert_eq!(numbers(&batch, "row_number"), [102, 103, 104, 105]);
@@ -303,12 +304,12 @@ fn wanted_records_come_back_as_they_were_written_and_can_be_exported() {
     assert_eq!((all[0].pipeline.as_str(), all[0].pipeline_sha.as_str()), ("orders", "abc"));
     assert_eq!((all[0].job.as_str(), all[0].timestamp.as_str()), ("j1", "2026-11-23T12:00:00Z"));
 
-    let mut csv = Export::csv(Vec::new()).unwrap();
+    let mut csv = Export::csv(Vec::new(), &[]).unwrap();
     let mut parquet = Export::parquet(Vec::new()).unwrap();
     for batch in read(bytes.clone(), &Wanted::default()).unwrap() {
         let batch = batch.unwrap();
-        csv.append(&batch).unwrap();
-        parquet.append(&batch).unwrap();
+        csv.append(&batch, &|_| vec![]).unwrap();
+        parquet.append(&batch, &|_| vec![]).unwrap();
     }
     let csv = String::from_utf8(csv.finish().unwrap()).unwrap();
     assert_eq!(csv.lines().next().unwrap(), COLUMNS.join(","));
@@ -328,4 +329,75 @@ fn an_export_without_rows_has_the_archive_columns() {
     let names: Vec<_> =
         schema.unwrap().schema().fields().iter().map(|field| field.name().clone()).collect();
     assert_eq!(names, COLUMNS);
+}
+
+fn values(pipeline: &Pipeline, lines: &[&str]) -> Vec<Option<String>> {
+    let batch = rows_of(&archive_of(pipeline, &decoded(lines)).unwrap());
+    texts(&batch, "value").into_iter().map(|text| text.map(str::to_owned)).collect()
+}
+
+#[test]
+fn the_value_at_fault_is_shown_as_its_column_declares() {
+    let value = |pipeline: &Pipeline| values(pipeline, &["1,a@b,4111"])[0].clone();
+    let mut pipeline = orders();
+    pipeline.columns[2].max = Some("9".to_owned());
+    assert_eq!(value(&pipeline).as_deref(), Some("4111"));
+    pipeline.columns[2].archive = ArchivePolicy::Hash;
+    assert_eq!(value(&pipeline), Some(short_hash(b"4111")));
+    pipeline.columns[2].archive = ArchivePolicy::Mask;
+    assert_eq!(value(&pipeline).as_deref(), Some("***"));
+    pipeline.columns[2].archive = ArchivePolicy::Full;
+    pipeline.errors.archive_raw = ArchiveRaw::Masked;
+    assert_eq!(value(&pipeline).as_deref(), Some("***"));
+    pipeline.errors.archive_raw = ArchiveRaw::Pointer;
+    assert_eq!(value(&pipeline), None);
+
+    // A missing value is none, and a long one is cut.
+    let long = format!("1,a,{}", "é".repeat(5000));
+    let found = values(&orders(), &["1,a,", &long]);
+    assert_eq!((&found[0], found[1].as_ref().unwrap()), (&None, &format!("{}…", "é".repeat(200))));
+}
+
+#[test]
+fn a_value_that_another_column_hides_is_hidden() {
+    let mut pipeline = orders();
+    let mut twin = column("twin", ColumnType::String);
+    twin.archive = ArchivePolicy::Mask;
+    pipeline.columns.push(twin);
+    let contract = Contract::compile(&pipeline).unwrap();
+    let block = decoded(&["1,a@b,secret,secret"]);
+    let checked = check(&contract, &RowContext::default(), &block, 1).unwrap();
+    for (field, expected) in [(2, "***"), (3, "secret")] {
+        let mut layout = layout(4);
+        layout.field_of_column[3] = Some(field);
+        let mut writer = ArchiveWriter::new(&contract, &layout, context());
+        writer.append(&block, &checked.rejects, 1, 0).unwrap();
+        let batch = rows_of(&writer.finish().unwrap().unwrap());
+        assert_eq!(texts(&batch, "value"), [Some(expected)], "{field}");
+    }
+}
+
+#[test]
+fn an_archive_from_before_there_was_a_value_is_read_and_exported() {
+    let file = archive_of(&orders(), &decoded(&["1,a@b,x"])).unwrap();
+    let mut batch = rows_of(&file);
+    batch.remove_column(batch.schema().index_of("value").unwrap());
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    let old = Bytes::from(writer.into_inner().unwrap());
+
+    let mut parquet = Export::parquet(Vec::new()).unwrap();
+    let mut csv = Export::csv(Vec::new(), &["amount".to_owned()]).unwrap();
+    for batch in read(old, &Wanted::default()).unwrap() {
+        let batch = batch.unwrap();
+        let found: Vec<_> = super::rows(&batch).unwrap().collect();
+        assert_eq!((found[0].value.as_ref(), found[0].error_code.as_str()), (None, "type"));
+        parquet.append(&batch, &|_| vec![]).unwrap();
+        csv.append(&batch, &|_| vec![Some("=x".to_owned())]).unwrap();
+    }
+    let again = Bytes::from(parquet.finish().unwrap());
+    assert_eq!(read(again, &Wanted::default()).unwrap().count(), 1);
+    let csv = String::from_utf8(csv.finish().unwrap()).unwrap();
+    assert!(csv.lines().next().unwrap().ends_with(",source_version,field.amount"), "{csv}");
+    assert!(csv.trim_end().ends_with(",'=x"), "{csv}");
 }

@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 use super::column::{CheckedColumn, utc};
 use super::{Reject, compile, reason};
 use crate::block::Layout;
-use crate::pipeline::{AddedColumn, ArchiveRaw, Column, Format, Pipeline};
+use crate::pipeline::{AddedColumn, ArchiveRaw, Column, Format, Pipeline, Source};
 
 /// What is wrong with a column of the pipeline file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,22 +53,8 @@ impl Contract {
     /// # Errors
     /// One problem for each literal, pattern, format or time zone that cannot be used.
     pub fn compile(pipeline: &Pipeline) -> Result<Contract, Vec<ColumnProblem>> {
-        let mut problems = Vec::new();
         let source = &pipeline.source;
-        let zone = source.timezone.as_deref().and_then(|name| {
-            let problem = |_| {
-                let (column, message) = (String::new(), compile::no_zone(name));
-                problems.push(ColumnProblem { column, key: "timezone", message });
-            };
-            Tz::from_str(name).map_err(problem).ok()
-        });
-        let columns = pipeline.columns.iter();
-        let checked: Vec<_> = columns
-            .filter_map(|column| compile::column(column, &source.format, zone, &mut problems))
-            .collect();
-        if !problems.is_empty() {
-            return Err(problems);
-        }
+        let checked = compiled(source, &pipeline.columns)?;
         let fields = checked
             .iter()
             .map(|column| Field::new(&column.name, column.data_type.clone(), column.nullable));
@@ -119,6 +105,28 @@ impl Contract {
     pub(crate) fn timezone(&self) -> Option<&str> {
         self.timezone.as_deref()
     }
+}
+
+/// The columns compiled, or everything that is wrong with them.
+pub(crate) fn compiled(
+    source: &Source,
+    columns: &[Column],
+) -> Result<Vec<CheckedColumn>, Vec<ColumnProblem>> {
+    let mut problems = Vec::new();
+    let zone = source.timezone.as_deref().and_then(|name| {
+        let message = |_| compile::no_zone(name);
+        Tz::from_str(name)
+            .map_err(message)
+            .map_err(|message| {
+                problems.push(ColumnProblem { column: String::new(), key: "timezone", message });
+            })
+            .ok()
+    });
+    let columns = columns.iter();
+    let checked: Vec<_> = columns
+        .filter_map(|column| compile::column(column, &source.format, zone, &mut problems))
+        .collect();
+    if problems.is_empty() { Ok(checked) } else { Err(problems) }
 }
 
 /// Name and type of an added column.

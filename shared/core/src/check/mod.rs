@@ -37,6 +37,7 @@ use arrow_array::{
 };
 use arrow_schema::ArrowError;
 
+pub(crate) use self::contract::compiled;
 pub use self::contract::{ColumnProblem, Contract};
 pub use self::finding::Finding;
 

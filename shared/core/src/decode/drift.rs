@@ -3,6 +3,9 @@
 use crate::block::Layout;
 use crate::pipeline::{ColumnSource, OnMissingColumn, OnNewColumn, Pipeline, nearest, ticked};
 
+/// What approving a file would do that lacks a column without which no row is good.
+pub const REJECTS_ALL: &str = "every row would be rejected";
+
 /// Names that a message repeats.
 const NAMES_MAX: usize = 8;
 
@@ -29,7 +32,7 @@ pub fn drift(pipeline: &Pipeline, layout: &Layout) -> Option<String> {
     let mut text = texts.join("; ");
     let required = quoted(layout.missing_columns.iter().filter(|name| required(name)));
     if !required.is_empty() {
-        text.push_str(&format!("; approved, every row is rejected for want of {required}"));
+        text.push_str(&format!("; approved, {REJECTS_ALL}, for want of {required}"));
     }
     Some(text)
 }
@@ -151,7 +154,7 @@ mod tests {
         assert_eq!(drifted(Null, Ignore, &["id", "x"]), None);
         let found = drifted(Null, Ignore, &["note"]);
         let expected =
-            "the file has no column `id`; approved, every row is rejected for want of `id`";
+            "the file has no column `id`; approved, every row would be rejected, for want of `id`";
         assert_eq!(found.as_deref(), Some(expected));
         let found = drifted(Null, Hold, &["id", "x", "y"]);
         let expected = "the file has no column `note`; the file has columns that the pipeline does not name: \

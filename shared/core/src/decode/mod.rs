@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-pub use drift::{change, difference, drift};
+pub use drift::{REJECTS_ALL, change, difference, drift};
 pub(crate) use header::line_end;
 pub use header::{FirstRows, Header, HeaderError, HeaderRead, header};
 pub use layout::layout;

@@ -134,7 +134,7 @@ fn number(stats: &ColumnStats, numbers: u64, guess: &mut Guess) -> u64 {
     if stats.specials == 0 && exact && decimal(stats.whole_digits_max, stats.scale_max, guess) {
         return numbers;
     }
-    if stats.whole_digits_max <= 300 {
+    if stats.whole_digits_max <= 309 {
         guess.data_type = "float64".to_owned();
         let line = "exponents, many digits or values that are no numbers";
         guess.comments.push(format!("{line}: float64 keeps the nearest value, not the exact one"));

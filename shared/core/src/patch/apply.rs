@@ -42,6 +42,8 @@ pub(super) enum Trouble {
          shape: correct it by a patch"
     )]
     Masked,
+    #[error("the record has no field that a new value could go into: correct raw_data")]
+    NoField,
     #[error("the archive holds only the first {0} bytes of the record: correct it by a patch")]
     Cut(usize),
 }

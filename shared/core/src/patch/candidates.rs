@@ -2,6 +2,7 @@
 
 use super::Fix;
 use super::moment::{DateText, StampText};
+use super::nothing::{NOTHING, can_be_null};
 use super::operation::{Operation, Pattern, Replacement};
 use crate::archive::Predicate;
 use crate::pipeline::{Column, ColumnType, Format, Pipeline, TimestampFormat};
@@ -65,8 +66,6 @@ const CURRENCY: &str = concat!(
     r"^\s*(?:\p{Sc}|EUR|USD|GBP|CHF|JPY|SEK|PLN|BRL)\s*|",
     r"\s*(?:\p{Sc}|EUR|USD|GBP|CHF|JPY|SEK|PLN|BRL)\s*$"
 );
-/// Words that stand for "no value" in files.
-const NOTHING: &str = r"^\s*(?i:n\.?/?a\.?|null|none|nil|nan|-+|\?+|\.)?\s*$";
 const SPACES: &str = " \u{a0}\u{202f}\u{2009}";
 const ZONELESS: &str = r"^(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?)$";
 
@@ -295,8 +294,7 @@ fn no_value(column: &Column, pipeline: &Pipeline) -> Option<Step> {
         Format::Csv(dialect) => !dialect.null.is_empty(),
         Format::Jsonl(_) => true,
     };
-    let allowed = column.nullable || column.default.is_some();
-    (allowed && can)
+    (can_be_null(column) && can)
         .then(|| Step { matching: Some(NOTHING), ..step("words for no value", Operation::SetNull) })
 }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 
 use super::{Fixed, csv};
-use crate::archive::{COLUMNS, unguarded};
+use crate::archive::{COLUMNS, FIELD_PREFIX, unguarded};
 use crate::block::Limits;
 use crate::decode::line_end;
 use crate::pipeline::{CsvDialect, Format, Problem, Problems, nearest, quoted};
@@ -19,21 +19,21 @@ const NEEDED: [&str; 3] = ["job", "row_number", "raw_data"];
 /// Problems that are told; more of them say the same.
 const PROBLEMS_MAX: usize = 20;
 
+/// Marks a canonical text that comes from a file without a spreadsheet's guards.
+const EXACT: &str = "exact";
+
 /// Reads the texts by row number.
-pub(super) fn read(
-    name: &str,
-    bytes: &Bytes,
-    job: &str,
-) -> Result<BTreeMap<i64, String>, Problems> {
+pub(super) fn read(name: &str, bytes: &Bytes, job: &str) -> Result<Fixed, Problems> {
     let mut reader = Reader {
         name,
         job,
-        texts: BTreeMap::new(),
+        fixed: Fixed::new(job),
         lines: BTreeMap::new(),
         problems: vec![],
         more: 0,
     };
     if bytes.starts_with(b"PAR1") {
+        reader.fixed.exact = true;
         reader.parquet(bytes);
     } else {
         reader.csv(bytes);
@@ -43,10 +43,18 @@ pub(super) fn read(
 
 /// The canonical CSV.
 pub(super) fn write(fixed: &Fixed) -> String {
-    let mut text = "job,row_number,raw_data\n".to_owned();
+    let has_values = !fixed.values.is_empty();
+    let value = if has_values { ",value" } else { "" };
+    let exact = if fixed.exact { ",exact" } else { "" };
+    let mut text = format!("job,row_number,raw_data{value}{exact}\n");
     for (row, raw) in &fixed.texts {
         let raw = crate::archive::export_field(raw);
-        text.push_str(&format!("{},{row},{raw}\n", fixed.job));
+        text.push_str(&format!("{},{row},{raw}", fixed.job));
+        if has_values {
+            let value = fixed.values.get(row).map_or("", String::as_str);
+            text.push_str(&format!(",{}", crate::archive::export_field(value)));
+        }
+        text.push_str(if fixed.exact { ",\n" } else { "\n" });
     }
     text
 }
@@ -54,7 +62,7 @@ pub(super) fn write(fixed: &Fixed) -> String {
 struct Reader<'a> {
     name: &'a str,
     job: &'a str,
-    texts: BTreeMap<i64, String>,
+    fixed: Fixed,
     /// Where each row stands.
     lines: BTreeMap<i64, usize>,
     problems: Vec<Problem>,
@@ -62,9 +70,9 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn finish(mut self) -> Result<BTreeMap<i64, String>, Problems> {
+    fn finish(mut self) -> Result<Fixed, Problems> {
         if self.problems.is_empty() {
-            return Ok(self.texts);
+            return Ok(self.fixed);
         }
         if self.more > 0 {
             let line = self.problems.last().map_or(1, |problem| problem.line);
@@ -92,7 +100,10 @@ impl Reader<'_> {
         for (index, name) in names.iter().enumerate() {
             if names.iter().take(index).any(|other| other == name) {
                 self.problem(line, name, "stands twice", "each column once");
-            } else if !COLUMNS.contains(&name.as_str()) {
+            } else if !COLUMNS.contains(&name.as_str())
+                && !name.starts_with(FIELD_PREFIX)
+                && name != EXACT
+            {
                 let what = format!("{} is no column of the failure archive", quoted(name));
                 let near = nearest(name, COLUMNS).unwrap_or("no such column");
                 self.problem(line, "", what, near);
@@ -107,7 +118,13 @@ impl Reader<'_> {
         self.problems.len() == before
     }
 
-    fn row(&mut self, line: usize, job: &str, number: Option<i64>, raw: &str) {
+    fn row(
+        &mut self,
+        line: usize,
+        job: &str,
+        number: Option<i64>,
+        (raw, value): (&str, Option<&str>),
+    ) {
         if job != self.job {
             let what = format!("the row is of job {}, not of {}", quoted(job), self.job);
             self.problem(line, "job", what, "a file for each job");
@@ -123,7 +140,10 @@ impl Reader<'_> {
             return;
         }
         self.lines.insert(number, line);
-        self.texts.insert(number, raw.to_owned());
+        self.fixed.texts.insert(number, raw.to_owned());
+        if let Some(value) = value {
+            self.fixed.values.insert(number, value.to_owned());
+        }
     }
 
     fn parquet(&mut self, bytes: &Bytes) {
@@ -165,11 +185,14 @@ impl Reader<'_> {
             let what = "job and raw_data must be text, row_number a 64-bit integer";
             return self.problem(*line, "", what, "the types as exported");
         };
+        let values = text("value");
         for row in 0..batch.num_rows() {
+            let value =
+                values.map(|values| if values.is_valid(row) { values.value(row) } else { "" });
             let job = if jobs.is_valid(row) { jobs.value(row) } else { "" };
             let raw = if raws.is_valid(row) { raws.value(row) } else { "" };
             let number = numbers.is_valid(row).then(|| numbers.value(row));
-            self.row(*line, job, number, raw);
+            self.row(*line, job, number, (raw, value));
             *line += 1;
         }
     }
@@ -203,7 +226,10 @@ impl Reader<'_> {
                     let texts = texts(&dialect, data, &fields);
                     match &header {
                         Some(names) => self.record(line, names, &texts),
-                        None if self.columns(line, &texts) => header = Some(texts),
+                        None if self.columns(line, &texts) => {
+                            self.fixed.exact = texts.iter().any(|name| name == EXACT);
+                            header = Some(texts);
+                        }
                         None => return,
                     }
                     next
@@ -231,12 +257,13 @@ impl Reader<'_> {
             let what = format!("{} fields, the header has {}", texts.len(), names.len());
             return self.problem(line, "", what, "quotes around fields that hold the separator");
         }
-        let field = |name: &str| {
+        let named = |name: &str| {
             let mut both = names.iter().zip(texts);
-            both.find(|(known, _)| *known == name).map_or("", |(_, text)| unguarded(text))
+            both.find(|(known, _)| *known == name).map(|(_, text)| unguarded(text))
         };
+        let field = |name: &str| named(name).unwrap_or_default();
         let number = field("row_number").trim().parse().ok();
-        self.row(line, field("job"), number, field("raw_data"));
+        self.row(line, field("job"), number, (field("raw_data"), named("value")));
     }
 }
 

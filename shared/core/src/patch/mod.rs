@@ -40,16 +40,19 @@
 //! [`Fixed`] is the other way to correct records: an export of the archive, edited by hand. [`Judge`] tells
 //! what became of corrected records, and [`Survey`] proposes patches.
 
+mod amend;
 mod apply;
 mod candidates;
 mod check;
 mod csv;
+mod fields;
 mod fixed;
 mod fixed_file;
 mod json;
 mod judge;
 mod measure;
 mod moment;
+mod nothing;
 mod operation;
 mod propose;
 mod read;
@@ -62,10 +65,13 @@ mod shape;
 mod tests;
 mod text;
 
+pub use self::amend::{Amended, Fate, amend};
 pub use self::apply::PatchError;
+pub use self::fields::{NamedField, column_texts, named_fields};
 pub use self::fixed::Fixed;
 pub use self::judge::{Judge, Refusal};
 pub use self::measure::{Coverage, Measure, Measured};
+pub use self::nothing::NullWords;
 pub use self::operation::{Operation, Pattern, Replacement};
 pub use self::propose::{Feed, Proposal, ShapeCount, Survey};
 pub use self::shape::{field_text, shape};

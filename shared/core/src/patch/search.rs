@@ -90,7 +90,7 @@ impl<'a> Search<'a> {
             *sampled.entry(&sample.shape).or_default() += 1;
         }
         let weight = |sample: &Sample| {
-            let rows = group.shapes.get(&sample.shape).copied().unwrap_or_default();
+            let rows = group.shapes.get(&sample.shape).map_or(0, |shape| shape.rows);
             rows.saturating_mul(1000) / sampled.get(&sample.shape).copied().unwrap_or(1).max(1)
         };
         let state = Some((code.to_owned(), column.map(str::to_owned)));

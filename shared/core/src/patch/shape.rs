@@ -38,6 +38,15 @@ pub fn shape(text: &str) -> String {
 /// The text of the field that the row was rejected for, as far as the archive shows it: `None` when the
 /// record as a whole failed, when it has no such field, and when its text is masked or not kept.
 pub fn field_text(pipeline: &Pipeline, layout: &Layout, row: &ArchivedRow) -> Option<String> {
+    field_seen(pipeline, layout, row).map(|(text, _)| text)
+}
+
+/// As [`field_text`]; also whether the text stands in quotes.
+pub(super) fn field_seen(
+    pipeline: &Pipeline,
+    layout: &Layout,
+    row: &ArchivedRow,
+) -> Option<(String, bool)> {
     let name = row.column.as_ref()?;
     let index = pipeline.columns.iter().position(|column| column.name == *name)?;
     let column = pipeline.columns.get(index)?;
@@ -51,14 +60,16 @@ pub fn field_text(pipeline: &Pipeline, layout: &Layout, row: &ArchivedRow) -> Op
         (Format::Csv(dialect), _) => {
             let wanted = layout.field_of_column.get(index).copied().flatten()?;
             let fields = record::fields(&pipeline.source.format, &bytes)?;
-            let text = csv::text_of(dialect, &bytes, fields.get(wanted).copied()?);
-            String::from_utf8(text).ok()
+            let field = fields.get(wanted).copied()?;
+            let text = String::from_utf8(csv::text_of(dialect, &bytes, field)).ok()?;
+            Some((text, field.quoted))
         }
         (Format::Jsonl(_), ColumnSource::Field(names)) => {
             let text = std::str::from_utf8(&bytes).ok()?;
             let members = json::members(text)?;
             let find = |name: &String| members.iter().find(|member| member.name == *name);
-            json::text_of(text.get(names.iter().find_map(find)?.value.clone())?)
+            let value = text.get(names.iter().find_map(find)?.value.clone())?;
+            Some((json::text_of(value)?, value.starts_with('"')))
         }
         (Format::Jsonl(_), ColumnSource::Capture(_) | ColumnSource::Position(_)) => None,
     }

@@ -3,12 +3,12 @@
 
 use super::problem::{At, Report, dotted};
 use super::tree::{Table, Value};
-use super::types::Pipeline;
-use crate::check::Contract;
+use super::types::{Column, Source};
+use crate::check::compiled;
 
 /// Compiles the columns that could be read and reports what is wrong where it stands.
-pub(super) fn check(pipeline: &Pipeline, root: &Table, report: &mut Report) {
-    let Err(problems) = Contract::compile(pipeline) else { return };
+pub(super) fn check(source: &Source, columns: &[Column], root: &Table, report: &mut Report) {
+    let Err(problems) = compiled(source, columns) else { return };
     for problem in problems {
         let path = match problem.column.as_str() {
             "" => vec!["source", problem.key],

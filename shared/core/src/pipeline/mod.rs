@@ -89,17 +89,13 @@ pub fn parse(
 ) -> Result<Parsed, Problems> {
     let mut report = Report::default();
     let root = load::load(name, text, load, env, &mut report);
-    let pipeline = root.and_then(|root| {
-        let pipeline = read_root(&root, &mut report)?;
-        compile::check(&pipeline, &root, &mut report);
-        Some(pipeline)
-    });
+    let pipeline = root.and_then(|root| read_root(&root, &mut report));
     report.finish(pipeline)
 }
 
 /// `None` when a section is missing; whatever else is wrong is in the report.
-fn read_root(root: &tree::Table, report: &mut Report) -> Option<Pipeline> {
-    let root = Section::open("", At { file: 0, line: 1 }, root, &KEYS, report);
+fn read_root(table: &tree::Table, report: &mut Report) -> Option<Pipeline> {
+    let root = Section::open("", At { file: 0, line: 1 }, table, &KEYS, report);
     read_version(&root, report);
     let name = read_name(&root, report);
     for (section, write) in [
@@ -118,11 +114,19 @@ fn read_root(root: &tree::Table, report: &mut Report) -> Option<Pipeline> {
         let columns = columns::read(&section, source.as_ref(), report);
         (columns.len() == section.table().0.len(), columns)
     });
-    // Whether a column exists can be judged only when all of them could be read.
+    if let (Some(source), Some((_, columns))) = (&source, &columns) {
+        let columns: Vec<_> = columns.iter().map(|(_, column)| column.clone()).collect();
+        compile::check(&source.source, &columns, table, report);
+    }
+    // Whether a column fits can be judged only when all of them could be read.
     let complete = columns.as_ref().filter(|(complete, _)| *complete);
     let complete = complete.map(|(_, columns)| columns.as_slice());
     let sink = root.section("sink", &sink::KEYS, report);
-    let sink = sink.and_then(|section| sink::read(&section, complete, report));
+    let names = match root.get("columns").map(|node| &node.value) {
+        Some(Value::Table(table)) => table.0.iter().map(|entry| entry.key.as_str()).collect(),
+        _ => vec![],
+    };
+    let sink = sink.and_then(|section| sink::read(&section, complete, &names, report));
     if let (Some(Sink::Postgres(sink)), Some(source)) = (&sink, &source) {
         postgres::check_source(sink, &source.source, &root, report);
     }

@@ -31,10 +31,11 @@ const PARTS: [DatePart; 4] = [DatePart::Year, DatePart::Month, DatePart::Day, Da
 /// The function of [`PartitionBy::Text`].
 const TEXT: &str = "text";
 
-/// `columns` is `None` when they could not all be read.
+/// `columns` is `None` when they could not all be read; `names` are those of all.
 pub(super) fn read(
     section: &Section<'_>,
     columns: Option<&[ReadColumn]>,
+    names: &[&str],
     report: &mut Report,
 ) -> Option<Sink> {
     let named = |sink: &str| section.get(sink).is_some();
@@ -53,8 +54,9 @@ pub(super) fn read(
     let levels = levels.unwrap_or_default();
     let mut sink = ParquetSink::new(&path);
     sink.add = read_added(&parquet, report);
-    if let Some(columns) = columns {
-        sink.partition_by = read_partitions(&parquet, &levels, columns, report);
+    match columns {
+        Some(columns) => sink.partition_by = read_partitions(&parquet, &levels, columns, report),
+        None => check_names(&levels, names, report),
     }
     sink_options::read(&parquet, &mut sink, columns, report);
     readers::note(&parquet, &sink, &levels, columns.unwrap_or_default(), report);
@@ -86,6 +88,28 @@ fn read_partitions(
         parquet.wrong("partition_by", what, "fewer columns", report);
     }
     partition_by
+}
+
+/// Partitions by columns that the file does not even name.
+fn check_names(levels: &[(At, &str)], names: &[&str], report: &mut Report) {
+    for (at, text) in levels {
+        let call = text.strip_suffix(')').and_then(|rest| rest.split_once('('));
+        let name = call.map_or(*text, |(_, name)| name.trim());
+        if !names.contains(text) && !names.contains(&name) {
+            unknown_column(*at, name, names.iter().copied(), report);
+        }
+    }
+}
+
+fn unknown_column<'a>(
+    at: At,
+    name: &str,
+    known: impl Iterator<Item = &'a str>,
+    report: &mut Report,
+) {
+    let what = format!("{} is not a column of this pipeline", quoted(name));
+    let write = nearest(name, known).map_or_else(|| "a name from [columns]".to_owned(), quoted);
+    report.problem(at, "sink.parquet.partition_by", what, write);
 }
 
 fn read_path(parquet: &Section<'_>, report: &mut Report) -> String {
@@ -155,9 +179,7 @@ fn read_partition(
     let name = level.column();
     let Some((_, column)) = columns.iter().find(|(_, column)| column.name == name) else {
         let known = columns.iter().map(|(_, column)| column.name.as_str());
-        let what = format!("{} is not a column of this pipeline", quoted(name));
-        let write = nearest(name, known).map_or_else(|| "a name from [columns]".to_owned(), quoted);
-        report.problem(at, NAME, what, write);
+        unknown_column(at, name, known, report);
         return None;
     };
     let part = match &level {

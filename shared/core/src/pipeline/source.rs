@@ -80,9 +80,18 @@ fn read_match(section: &Section<'_>, report: &mut Report) -> (String, Option<Vec
         Err(error) => {
             let what = format!("{} {}", quoted(text), error.what);
             section.wrong("match", what, &error.write, report);
-            (text.to_owned(), None)
+            (text.to_owned(), captures_written(text))
         }
     }
+}
+
+/// Names of the captures in a pattern that is wrong elsewhere, so that those who use them are judged too.
+fn captures_written(pattern: &str) -> Option<Vec<String>> {
+    let name = |rest: &str| {
+        let (inside, _) = rest.split_once('}')?;
+        Some(inside.split_once(':').map_or(inside, |(name, _)| name).to_owned())
+    };
+    pattern.split('{').skip(1).map(name).collect()
 }
 
 fn read_replaces(
@@ -148,28 +157,47 @@ pub(super) fn known_capture(
     report.problem(at, full_name, what, write);
 }
 
-fn read_format(section: &Section<'_>, report: &mut Report) -> (Format, String) {
-    #[derive(Clone, Copy, PartialEq)]
-    enum Kind {
-        Csv,
-        Jsonl,
-        Parquet,
-    }
-    let kinds = [("csv", Kind::Csv), ("jsonl", Kind::Jsonl), ("parquet", Kind::Parquet)];
-    let kind = if section.get("format").is_none() {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Csv,
+    Jsonl,
+}
+
+/// Names that people give to what these formats read, and what to write.
+const FORMATS: [(&str, &str); 6] = [
+    ("tsv", "\"csv\" with csv = { delimiter = \"\\t\" }"),
+    ("tab", "\"csv\" with csv = { delimiter = \"\\t\" }"),
+    ("psv", "\"csv\" with csv = { delimiter = \"|\" }"),
+    ("text", "\"csv\" and its csv.delimiter"),
+    ("json", "\"jsonl\", one object a line"),
+    ("ndjson", "\"jsonl\""),
+];
+
+fn read_kind(section: &Section<'_>, report: &mut Report) -> Option<Kind> {
+    let Some(node) = section.get("format") else {
         section.missing("format", "format = \"csv\" or format = \"jsonl\"", report);
-        None
-    } else {
-        section.choice("format", &kinds, report)
+        return None;
     };
-    if kind == Some(Kind::Parquet) {
+    let text =
+        if let Value::Text(text) = &node.value { text.to_lowercase() } else { String::new() };
+    if text == "parquet" {
         let what = not_supported("format = \"parquet\" is");
         section.wrong("format", what, "\"csv\" or \"jsonl\"", report);
+        return None;
     }
+    if let Some((_, write)) = FORMATS.iter().find(|(name, _)| *name == text) {
+        section.wrong("format", format!("{} is not known here", quoted(&text)), write, report);
+        return None;
+    }
+    section.choice("format", &[("csv", Kind::Csv), ("jsonl", Kind::Jsonl)], report)
+}
+
+fn read_format(section: &Section<'_>, report: &mut Report) -> (Format, String) {
+    let kind = read_kind(section, report);
     let misplaced = match kind {
         Some(Kind::Csv) => Some(("jsonl", "csv")),
         Some(Kind::Jsonl) => Some(("csv", "jsonl")),
-        Some(Kind::Parquet) | None => None,
+        None => None,
     };
     if let Some((options, format)) = misplaced
         && section.get(options).is_some()

@@ -55,6 +55,8 @@ fn story(job: Job) -> Story {
         visible_manifest: None,
         today: Today::Same,
         columns: None,
+        table: None,
+        is_stored: true,
         runs: false,
         dir: "out".into(),
         job,
@@ -186,4 +188,24 @@ fn replays_reverts_and_later_files_are_told() {
     assert!(afterwards[2].starts_with("later: job b of s3://input/incoming/a.csv"), "{told:#?}");
     assert_eq!(afterwards[5], "  and 3 jobs before them");
     assert_eq!(tells.next()[1], "rowproof revert 'incoming/a.csv' --out out");
+}
+
+#[test]
+fn rows_in_a_table_are_looked_for_there_and_a_deleted_file_is_said_to_leave_its_rows() {
+    let job = self::job("j", 2, JobState::Committed);
+    let mut story = story(job.clone());
+    story.visible = Some(job);
+    story.others = vec![self::job("i", 1, JobState::Committed)];
+    story.table = Some(Table { name: "public.orders".into(), goes_back: false });
+    story.is_stored = false;
+    let told = story.tell().join("\n");
+    assert!(told.contains("visible now: its 0 rows in table public.orders"), "{told}");
+    assert!(told.contains("rows that it loaded stay"), "{told}");
+    assert_eq!(story.next(), ["rowproof verify j --out out"]);
+    story.table = None;
+    let next = story.next();
+    assert!(
+        next[0].starts_with("rowproof files") && next[1].starts_with("rowproof revert"),
+        "{next:?}"
+    );
 }

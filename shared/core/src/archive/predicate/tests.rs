@@ -10,6 +10,7 @@ fn row() -> ArchivedRow {
         timestamp: "2026-11-23T12:00:00Z".to_owned(),
         error_code: "type".to_owned(),
         column: Some("amount".to_owned()),
+        value: None,
         rule: None,
         stage: "check".to_owned(),
         row_number: 17,

@@ -84,11 +84,11 @@ fn exported(pipeline: &Pipeline, records: &[&str], parquet: bool) -> (Vec<Archiv
     let all = batches.iter().flat_map(|batch| rows(batch).unwrap()).collect();
     let bytes = if parquet {
         let mut export = Export::parquet(Vec::new()).unwrap();
-        batches.iter().for_each(|batch| export.append(batch).unwrap());
+        batches.iter().for_each(|batch| export.append(batch, &|_| vec![]).unwrap());
         export.finish().unwrap()
     } else {
-        let mut export = Export::csv(Vec::new()).unwrap();
-        batches.iter().for_each(|batch| export.append(batch).unwrap());
+        let mut export = Export::csv(Vec::new(), &[]).unwrap();
+        batches.iter().for_each(|batch| export.append(batch, &|_| vec![]).unwrap());
         export.finish().unwrap()
     };
     (all, Bytes::from(bytes))
@@ -186,4 +186,68 @@ fn bytes_that_are_not_utf_8_are_corrected_in_their_written_form() {
     let fixed = read("job,row_number,raw_data\nb2kx,1,\"1,é\\\\,\"\n");
     let new = fixed.record(&orders, &layout(6), &row, b"1,\xE9\\,").unwrap().unwrap();
     assert_eq!(String::from_utf8(new).unwrap(), "1,é\\,");
+}
+
+#[test]
+fn a_guard_that_was_left_in_place_is_none_of_the_correction() {
+    let orders = orders();
+    let record = "=1+1,2.5,EUR,2026-01-01,2026-01-01T00:00:00Z,n";
+    let rest = "2,2.5,EUR,2026-01-01,2026-01-01T00:00:00Z,n";
+    for to in ["\"'2,", "\"2,"] {
+        let new = edited(&orders, record, "\"'=1+1,", to).unwrap().unwrap();
+        assert_eq!(new, rest, "{to}");
+    }
+    // An apostrophe of the text's own, where none was put in front.
+    let new = edited(&orders, "1,x,EUR,2026-01-01,2026-01-01T00:00:00Z,", "\"1,x,", "\"'1,2,");
+    assert!(new.unwrap().unwrap().starts_with("'1,2,"));
+    // A file without guards means what it says, also once it is stored.
+    let (rows, _) = exported(&orders, &[record], true);
+    let mut exact = read(&format!("job,row_number,raw_data\nb2kx,1,\"'{rest}\"\n"));
+    exact.exact = true;
+    let stored = Fixed::read("x", &Bytes::from(exact.to_csv()), JOB).unwrap();
+    let new = stored.record(&orders, &layout(6), &rows[0], record.as_bytes()).unwrap().unwrap();
+    assert_eq!(new, format!("'{rest}").as_bytes());
+}
+
+#[test]
+fn a_corrected_value_goes_into_the_field_at_fault() {
+    let mut orders = orders();
+    let of_value = |orders: &Pipeline, record: &str, from: &str, to: &str| {
+        edited(orders, record, &format!(",{from},,check"), &format!(",{to},,check"))
+    };
+    let record = "1,x,EUR,2026-01-01,2026-01-01T00:00:00Z,\"a, b\"";
+    let new = of_value(&orders, record, "x", "2.5").unwrap().unwrap();
+    assert_eq!(new, "1,2.5,EUR,2026-01-01,2026-01-01T00:00:00Z,\"a, b\"");
+    // An emptied cell is no value, whatever the quotes were.
+    let quoted = "1,\"-7x\",EUR,2026-01-01,2026-01-01T00:00:00Z,";
+    let new = of_value(&orders, quoted, "'-7x", "").unwrap().unwrap();
+    assert_eq!(new, "1,,EUR,2026-01-01,2026-01-01T00:00:00Z,");
+    let new = of_value(&orders, quoted, "'-7x", "'7").unwrap().unwrap();
+    assert_eq!(new, "1,\"7\",EUR,2026-01-01,2026-01-01T00:00:00Z,");
+    // One that was missing.
+    let missing = "1,,EUR,2026-01-01,2026-01-01T00:00:00Z,";
+    let new = of_value(&orders, missing, "", "3").unwrap().unwrap();
+    assert_eq!(new, "1,3,EUR,2026-01-01,2026-01-01T00:00:00Z,");
+    let error = edited(&orders, "1,x", ",,,decode", ",3,,decode").unwrap_err().to_string();
+    assert!(error.contains("correct raw_data"), "{error}");
+
+    orders.columns[1].archive = ArchivePolicy::Mask;
+    orders.columns[5].archive = ArchivePolicy::Mask;
+    let new = of_value(&orders, record, "***", "2.5").unwrap().unwrap();
+    assert_eq!(new, "1,2.5,EUR,2026-01-01,2026-01-01T00:00:00Z,\"a, b\"");
+
+    let json = json_orders();
+    let record = r#"{"id": 1, "amount":"x", "note":"n"}"#;
+    let new = of_value(&json, record, "x", "2.5").unwrap().unwrap();
+    assert_eq!(new, r#"{"id": 1, "amount":"2.5", "note":"n"}"#);
+}
+
+#[test]
+fn values_are_stored_with_the_corrected_records() {
+    let text =
+        "job,row_number,raw_data,value,field.amount\nb2kx,1,\"1,x\",2.5,x\nb2kx,2,\"2,y\",,y\n";
+    let fixed = read(text);
+    assert_eq!(fixed.values.get(&1).map(String::as_str), Some("2.5"));
+    let again = read(&fixed.to_csv());
+    assert_eq!((&again, again.sha256()), (&fixed, fixed.sha256()));
 }

@@ -1,3 +1,4 @@
+mod amend;
 mod corrected;
 mod files;
 mod operations;

@@ -164,6 +164,45 @@ fn words_for_no_value_become_null_where_that_is_allowed() {
     orders.columns[1].nullable = true;
     let found = measured(&orders, &records);
     assert_eq!(shown(&found), [("set_null = true".to_owned(), 5)]);
+    // The words that there are, not all that could be.
+    let matching = found.proposals[0].0.fixes[0].matching.as_ref().unwrap();
+    assert_eq!(matching.as_str(), r"^\s*(?:\-|n/a)\s*$");
+}
+
+#[test]
+fn a_word_that_fails_in_several_columns_is_one_line_of_the_pipeline_file() {
+    let mut orders = orders();
+    orders.columns[1].nullable = true;
+    orders.columns[3].nullable = true;
+    let record = |amount: &str, day: &str| format!("1,{amount},EUR,{day},2026-01-01T00:00:00Z,");
+    let survey = |records: &[String]| {
+        let (feed, rows) = rejected(&orders, records);
+        let mut survey = Survey::default();
+        rows.into_iter().for_each(|row| survey.add(0, &feed, row));
+        survey.null_words(&[feed])
+    };
+    let day = "2026-01-01";
+    let found =
+        survey(&[record("NA", day), record("NA", "NA"), record("1", "NA"), record("-", day)]);
+    let found = found.unwrap();
+    assert_eq!((found.words.as_slice(), found.rows), (&["NA".to_owned()][..], 3));
+    assert_eq!(found.toml(), "csv.null = [\"\", \"NA\"]");
+    // Neither words in quotes nor those of one column alone.
+    assert_eq!(survey(&[record("\"NA\"", day), record("1", "\"NA\"")]), None);
+    assert_eq!(survey(&[record("NA", day)]), None);
+}
+
+#[test]
+fn each_shape_comes_with_one_of_its_texts() {
+    let (feed, rows) = rejected(&orders(), &amounts(&[("1e3x", 2), ("2e4y", 1), ("much", 1)]));
+    let mut survey = Survey::default();
+    rows.into_iter().for_each(|row| survey.add(0, &feed, row));
+    let (shapes, _) = survey.shapes("type", Some("amount"));
+    let seen: Vec<_> = shapes
+        .iter()
+        .map(|count| (count.shape.as_deref().unwrap(), count.rows, count.example.as_deref()))
+        .collect();
+    assert_eq!(seen, [("9a9a", 3, Some("1e3x")), ("a", 1, Some("much"))]);
 }
 
 #[test]
@@ -191,9 +230,10 @@ fn masked_columns_are_taken_as_good_and_have_no_proposals() {
     let hashed = ArchivedRow { column: Some("currency".to_owned()), ..rows[0].clone() };
     survey.add(0, &feeds[0], hashed);
     let (shapes, _) = survey.shapes("type", Some("amount"));
-    assert_eq!(shapes, [ShapeCount { shape: Some("9,9".to_owned()), rows: 4 }]);
+    let example = Some("12,5".to_owned());
+    assert_eq!(shapes, [ShapeCount { shape: Some("9,9".to_owned()), rows: 4, example }]);
     let (shapes, _) = survey.shapes("type", Some("currency"));
-    assert_eq!(shapes, [ShapeCount { shape: None, rows: 1 }]);
+    assert_eq!(shapes, [ShapeCount { shape: None, rows: 1, example: None }]);
     let mut measure = Measure::new(survey.propose(&feeds).unwrap());
     measure.add(&feeds[0], &rows).unwrap();
     assert_eq!(measure.finish().gained, 4);

@@ -558,7 +558,7 @@ fn all_problems_are_reported_at_once_in_file_order() {
     let problems = parse_text(text).expect_err("much is wrong").0;
 
     let lines: Vec<usize> = problems.iter().map(|problem| problem.line).collect();
-    assert_eq!(lines, [1, 2, 4, 5, 6, 8, 9, 11, 13]);
+    assert_eq!(lines, [1, 2, 4, 5, 6, 8, 9, 11, 12, 13]);
     let amount = problems.iter().find(|problem| problem.line == 9).expect("line 9");
     let expected = "orders.toml:9: columns.amount.maxx: unknown key; write max";
     assert_eq!(amount.to_string(), expected);
@@ -611,4 +611,57 @@ fn columns_that_differ_in_case_only_are_refused() {
         problems.starts_with("orders.toml:8: columns.id: differs from \"ID\" in"),
         "{problems}"
     );
+}
+
+#[test]
+fn nothing_waits_for_a_second_round() {
+    let file = r#"version = 1
+name = "x"
+[source]
+match = "in/{supplier}/{day:%Q}.csv"
+replaces = ["suplier"]
+format = "tsv"
+[columns]
+id = { type = "integer" }
+amount = { type = "int8", default = "many" }
+[sink.parquet]
+path = "x"
+partition_by = ["day(craeted)", "amount"]
+[sink.kafka]
+topic = "x"
+"#;
+    let load = |_: &str| Err("no base".to_owned());
+    let problems = crate::pipeline::parse("x.toml", file, &load, &|_| None).unwrap_err();
+    let found: Vec<_> = problems.0.iter().map(|p| (p.line, p.name.as_str())).collect();
+    let expected = [
+        (4, "source.match"),
+        (5, "source.replaces"),
+        (6, "source.format"),
+        (8, "columns.id.type"),
+        (9, "columns.amount.default"),
+        (12, "sink.parquet.partition_by"),
+        (13, "sink.kafka"),
+    ];
+    assert_eq!(found, expected, "{problems}");
+}
+
+#[test]
+fn advice_names_no_format_that_is_refused() {
+    for (format, write) in [
+        ("tsv", "csv = { delimiter = \"\\t\" }"),
+        ("JSON", "\"jsonl\""),
+        ("parquett", "\"csv\" or \"jsonl\""),
+        ("xlsx", "\"csv\" or \"jsonl\""),
+        ("cvs", "\"csv\""),
+    ] {
+        let file = format!(
+            "version = 1\nname = \"x\"\n[source]\nmatch = \"in/*\"\nformat = \"{format}\"\n\
+             [columns]\nid = \"int64\"\n[sink.parquet]\npath = \"x\"\n"
+        );
+        let load = |_: &str| Err("no base".to_owned());
+        let problems = crate::pipeline::parse("x.toml", &file, &load, &|_| None).unwrap_err();
+        let [problem] = problems.0.as_slice() else { panic!("{problems}") };
+        assert!(problem.write.contains(write), "{format}: {problem}");
+        assert!(!problem.write.contains("parquet"), "{format}: {problem}");
+    }
 }
