@@ -78,16 +78,20 @@ impl Source<'_> {
     fn reads_the_same(&self, one: (usize, &Column), other: (usize, &Column)) -> bool {
         match (&one.1.from, &other.1.from) {
             (ColumnSource::Capture(one), ColumnSource::Capture(other)) => one == other,
-            (ColumnSource::Field(names), ColumnSource::Field(others)) => {
+            (ColumnSource::Capture(_), _) | (_, ColumnSource::Capture(_)) => false,
+            (from, others) => {
                 let field =
                     |index: usize| self.layout.field_of_column.get(index).copied().flatten();
-                match &self.contract.format {
-                    Format::Csv(_) => field(one.0).is_some() && field(one.0) == field(other.0),
-                    Format::Jsonl(_) => names.iter().any(|name| others.contains(name)),
+                match (&self.contract.format, from, others) {
+                    (Format::Csv(_), ..) => {
+                        field(one.0).is_some() && field(one.0) == field(other.0)
+                    }
+                    (Format::Jsonl(_), ColumnSource::Field(names), ColumnSource::Field(others)) => {
+                        names.iter().any(|name| others.contains(name))
+                    }
+                    (Format::Jsonl(_), ..) => false,
                 }
             }
-            (ColumnSource::Capture(_), ColumnSource::Field(_))
-            | (ColumnSource::Field(_), ColumnSource::Capture(_)) => false,
         }
     }
 }

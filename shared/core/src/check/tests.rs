@@ -443,7 +443,7 @@ fn numbers_and_words_of_json_are_read_as_json_writes_them() {
     flag.reading.true_words = vec!["ja".to_owned()];
     flag.reading.false_words = vec!["nein".to_owned()];
     let mut pipeline = pipeline(vec![amount, flag]);
-    let options = JsonlOptions { unknown_fields: UnknownFields::Ignore };
+    let options = JsonlOptions::default();
     pipeline.source.format = Format::Jsonl(options);
     let contract = Contract::compile(&pipeline).unwrap();
 

@@ -145,7 +145,7 @@ fn renamed(from: &str, to: &str, pipeline: &Pipeline) -> Result<Change, String> 
         ColumnSource::Field(names) if names.iter().any(|name| name == to) => {
             Some((column.name.clone(), names.clone()))
         }
-        ColumnSource::Field(_) | ColumnSource::Capture(_) => None,
+        ColumnSource::Field(_) | ColumnSource::Position(_) | ColumnSource::Capture(_) => None,
     });
     let Some((column, first)) = found else {
         return Err(format!("no column reads {to}"));

@@ -49,7 +49,7 @@ pub fn named_fields(
             let names = fault.map(|column| &column.from);
             let is_fault = |name: &String| match names {
                 Some(ColumnSource::Field(names)) => names.contains(name),
-                Some(ColumnSource::Capture(_)) | None => false,
+                Some(ColumnSource::Capture(_) | ColumnSource::Position(_)) | None => false,
             };
             let member = |member: json::Member| NamedField {
                 at_fault: is_fault(&member.name),
@@ -70,8 +70,8 @@ pub fn column_texts(
     let fields = named_fields(pipeline, layout, row).unwrap_or_default();
     let columns = pipeline.columns.iter().enumerate();
     let texts = columns.map(|(index, column)| match (&pipeline.source.format, &column.from) {
-        (_, ColumnSource::Capture(_)) => None,
-        (Format::Csv(_), ColumnSource::Field(_)) => {
+        (_, ColumnSource::Capture(_)) | (Format::Jsonl(_), ColumnSource::Position(_)) => None,
+        (Format::Csv(_), ColumnSource::Field(_) | ColumnSource::Position(_)) => {
             let at = layout.field_of_column.get(index).copied().flatten()?;
             fields.get(at)?.text.clone()
         }
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
     use crate::archive::fixture::archived;
     use crate::check::fixture::{column, layout, pipeline};
-    use crate::pipeline::{ColumnType, JsonlOptions, UnknownFields};
+    use crate::pipeline::{ColumnType, JsonlOptions};
 
     fn named(pipeline: &Pipeline, layout: &Layout, raw: &str) -> Option<Vec<(String, String)>> {
         let fields = named_fields(pipeline, layout, &archived("type", Some("id"), raw))?;
@@ -144,7 +144,7 @@ mod tests {
         );
         assert_eq!(named(&pipeline, &layout, "a,\"2\"3"), None);
 
-        let options = JsonlOptions { unknown_fields: UnknownFields::Ignore };
+        let options = JsonlOptions::default();
         pipeline.source.format = Format::Jsonl(options);
         let record = r#"{"note":"n","z":[1],"id":1.5}"#;
         let found = named(&pipeline, &layout, record);

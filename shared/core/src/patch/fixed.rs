@@ -169,7 +169,7 @@ fn with_value(
         }
     };
     match (&pipeline.source.format, &column.from) {
-        (format @ Format::Csv(dialect), ColumnSource::Field(_)) => {
+        (format @ Format::Csv(dialect), ColumnSource::Field(_) | ColumnSource::Position(_)) => {
             let field = layout.field_of_column.get(index).copied().flatten();
             let field = field.filter(|_| record::fields(format, record).is_some());
             // What a spreadsheet shows as an empty cell is no value where the pipeline has it so.
@@ -182,6 +182,8 @@ fn with_value(
         (Format::Jsonl(_), ColumnSource::Field(names)) => {
             Ok(json::changed(record, names, edit(New::Null)))
         }
-        (Format::Csv(_) | Format::Jsonl(_), ColumnSource::Capture(_)) => Err(Trouble::NoField),
+        (_, ColumnSource::Capture(_)) | (Format::Jsonl(_), ColumnSource::Position(_)) => {
+            Err(Trouble::NoField)
+        }
     }
 }

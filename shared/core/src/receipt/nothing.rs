@@ -109,8 +109,10 @@ mod tests {
         let appends = |pipeline: &mut Pipeline| pipeline.source.replaces = Replaces::Nothing;
         let jsonl = |pipeline: &mut Pipeline| {
             let unknown_fields = crate::pipeline::UnknownFields::Ignore;
-            pipeline.source.format =
-                Format::Jsonl(crate::pipeline::JsonlOptions { unknown_fields });
+            pipeline.source.format = Format::Jsonl(crate::pipeline::JsonlOptions {
+                unknown_fields,
+                ..Default::default()
+            });
         };
         let (nothing, header) = ((true, counts(0, 0)), (false, counts(0, 0)));
         let (bad, good) = ((false, counts(3, 0)), (false, counts(3, 1)));

@@ -115,7 +115,7 @@ path = "written"
 
 #[test]
 fn how_values_are_written_is_read_and_inherited() {
-    let Parsed { pipeline, warnings } = parse_text(WRITTEN).unwrap_or_else(|e| panic!("{e}"));
+    let Parsed { pipeline, warnings, .. } = parse_text(WRITTEN).unwrap_or_else(|e| panic!("{e}"));
 
     assert_eq!(warnings, []);
     let reading = |name| column(&pipeline, name).reading.clone();
