@@ -11,12 +11,17 @@
     reason = "a test may panic"
 )]
 
+mod clients;
 mod delivery;
 mod dynamodb;
+mod forms;
 mod multipart;
 mod objects;
+mod power;
 mod queues;
 mod races;
+mod raw;
+mod refusals;
 mod restart;
 mod runtime;
 mod support;

@@ -36,6 +36,7 @@ mod processes;
 mod replay;
 mod rows;
 mod secrecy;
+mod starts;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "the simulation uses the rest")]
 mod support;

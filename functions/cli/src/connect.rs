@@ -59,5 +59,5 @@ pub(crate) fn connect_for(
         }
     };
     let settings = Settings::read(&get)?;
-    Ok(App::new(settings, &clients(endpoint, rowproof_local::ACCESS_KEY)))
+    Ok(App::new(settings, &clients(endpoint, rowproof_local::OWN_ACCESS_KEY)))
 }

@@ -73,9 +73,8 @@ fn name_port(error: anyhow::Error, port: u16) -> anyhow::Error {
             );
             Usage(text).into()
         }
-        Some(LocalError::Disk { .. } | LocalError::DynamoDb(_) | LocalError::NoQueue(_)) | None => {
-            error
-        }
+        Some(LocalError::Disk { .. } | LocalError::DynamoDb { .. } | LocalError::NoQueue(_))
+        | None => error,
     }
 }
 

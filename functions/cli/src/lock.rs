@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
+use rowproof_local::LocalError;
 use serde::{Deserialize, Serialize};
 
 use crate::Usage;
@@ -31,8 +32,13 @@ pub(crate) fn prepare(dir: &Path) -> anyhow::Result<PathBuf> {
 /// The folder's lock, or who has it.
 pub(crate) fn lock(dir: &Path) -> anyhow::Result<Result<File, Holder>> {
     let path = dir.join(".rowproof/lock");
-    let mut file =
-        File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(|error| LocalError::Disk { path: path.clone(), error })?;
     match file.try_lock() {
         Ok(()) => Ok(Ok(file)),
         Err(TryLockError::WouldBlock) => {
@@ -57,10 +63,14 @@ pub(crate) async fn answers(endpoint: &str) -> bool {
     tokio::net::TcpStream::connect(address).await.is_ok()
 }
 
-pub(crate) fn write_holder(lock: &mut File, endpoint: &str) -> anyhow::Result<()> {
+/// Says in the folder's lock who holds it.
+pub(crate) fn write_holder(lock: &mut File, dir: &Path, endpoint: &str) -> anyhow::Result<()> {
     let holder = Holder { pid: std::process::id(), endpoint: endpoint.to_owned() };
-    lock.set_len(0)?;
-    lock.seek(SeekFrom::Start(0))?;
-    lock.write_all(serde_json::to_string(&holder)?.as_bytes())?;
-    Ok(())
+    let text = serde_json::to_string(&holder)?;
+    let mut write = || {
+        lock.set_len(0)?;
+        lock.seek(SeekFrom::Start(0))?;
+        lock.write_all(text.as_bytes())
+    };
+    write().map_err(|error| LocalError::Disk { path: dir.join(".rowproof/lock"), error }.into())
 }

@@ -10,7 +10,7 @@ use rowproof_core::pipeline::{Dsn, Pipeline};
 use rowproof_io::app::App;
 use rowproof_local::faults::{FAULTED_ACCESS_KEY, Faults};
 use rowproof_local::{
-    ACCESS_KEY, EventShape, Invoke, LocalAws, Mapping, Notification, Options, QueueOptions,
+    EventShape, Invoke, LocalAws, Mapping, Notification, OWN_ACCESS_KEY, Options, QueueOptions,
     RuntimeHost,
 };
 use serde_json::Value;
@@ -113,7 +113,7 @@ impl World {
             }
         };
         // Who has the folder is known before its endpoint is.
-        write_holder(&mut lock, "")?;
+        write_holder(&mut lock, &dir, "")?;
         let buckets = [("input", false), ("output", false), ("failures", false)];
         let options = Options {
             dir: Some(dir.clone()),
@@ -134,7 +134,7 @@ impl World {
             );
         }
         let endpoint = local.endpoints().url.clone();
-        write_holder(&mut lock, &endpoint)?;
+        write_holder(&mut lock, &dir, &endpoint)?;
         let app = Arc::new(connect_for(&endpoint, Some(run_id()), pipelines)?);
         app.ledger.ensure_table().await?;
         let mut world = World {
@@ -221,7 +221,7 @@ impl World {
                 let app = faulted(&self.app, &local.endpoints().url);
                 (Arc::new(app), FAULTED_ACCESS_KEY)
             }
-            None => (self.app.clone(), ACCESS_KEY),
+            None => (self.app.clone(), OWN_ACCESS_KEY),
         };
         let (dir, hosts) = (&self.dir, &mut self.hosts);
         for (queue, function) in [("uploads", "ingest"), ("work", "chunk"), ("redrive", "redrive")]
@@ -235,7 +235,7 @@ impl World {
             };
             local.map(mapping, invoke)?;
         }
-        let schedule = function_of(&self.app, dir, "schedule", workers, ACCESS_KEY, hosts)?;
+        let schedule = function_of(&self.app, dir, "schedule", workers, OWN_ACCESS_KEY, hosts)?;
         self.schedule = Some(schedule);
         Ok(())
     }

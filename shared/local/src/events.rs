@@ -40,7 +40,7 @@ pub(crate) struct Created<'a> {
     pub(crate) version: Option<&'a str>,
     pub(crate) sequencer: &'a str,
     pub(crate) at_ms: u64,
-    /// `PutObject`, `CopyObject` or `CompleteMultipartUpload`.
+    /// `PutObject`, `PostObject`, `CopyObject` or `CompleteMultipartUpload`.
     pub(crate) reason: &'static str,
 }
 
@@ -111,6 +111,7 @@ impl Created<'_> {
     fn records(&self) -> Value {
         let name = match self.reason {
             "CopyObject" => "Copy",
+            "PostObject" => "Post",
             "CompleteMultipartUpload" => "CompleteMultipartUpload",
             _ => "Put",
         };
@@ -164,6 +165,19 @@ pub(crate) fn percent_encode(text: &str, keep: &str) -> String {
     encoded
 }
 
+/// Undoes percent-encoding; `+` stays.
+pub(crate) fn percent_decode(text: &str) -> Result<String, std::string::FromUtf8Error> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        let escaped = digits.filter(|_| byte == b'%').and_then(|d| u8::from_str_radix(d, 16).ok());
+        decoded.push(escaped.unwrap_or(byte));
+        rest = if escaped.is_some() { after.get(2..).unwrap_or_default() } else { after };
+    }
+    String::from_utf8(decoded)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,6 +193,14 @@ mod tests {
             at_ms: 0,
             reason: "PutObject",
         }
+    }
+
+    #[test]
+    fn what_was_encoded_is_decoded() {
+        let text = "in/a+b ü&%.csv";
+        assert_eq!(percent_decode(&percent_encode(text, "/")).unwrap(), text);
+        assert_eq!(percent_decode("100%+%2").unwrap(), "100%+%2");
+        assert!(percent_decode("%ff").is_err());
     }
 
     #[test]

@@ -9,19 +9,21 @@ use http_body_util::BodyExt;
 use http_body_util::Full;
 use http_body_util::combinators::BoxBody;
 use hyper::body::Body as HttpBody;
-use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use s3s::service::S3Service;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::chunked::{ChunkedBody, Trailers};
 use crate::dynamodb::Tables;
 use crate::faults::{self, Faults};
+use crate::gate;
+use crate::plain::prepare;
+use crate::signer::{OwnRequest, Scope, comes_from_elsewhere, is_form, is_signed};
 use crate::sqs::{self, Queues};
 
 /// Size to which a connection's read buffer may grow: fewer, larger slices of an upload.
@@ -104,33 +106,82 @@ impl Front {
         B: HttpBody<Data = Bytes> + Unpin + Send + Sync + 'static,
         B::Error: Into<BoxError>,
     {
+        let scope = Scope::of(&request).unwrap_or_default();
         let target = request.headers().get("x-amz-target").map(HeaderValue::as_bytes);
         match target {
-            _ if !is_signed(&request) => {
-                Ok(refused(StatusCode::FORBIDDEN, "AccessDenied", UNSIGNED))
-            }
+            _ if is_form(&request) && !is_signed(&request) => self.take_form(request).await,
+            _ if !is_signed(&request) => Ok(refused(403, "AccessDenied", UNSIGNED)),
             Some(target) if target.starts_with(b"DynamoDB") => {
                 Ok(self.dynamodb.send(request).await.map(full))
             }
             Some(target) if target.starts_with(b"AmazonSQS.") => {
                 Ok(sqs::serve(self.queues, request, &self.url).await.map(full))
             }
-            _ => {
-                let request = match prepare(request) {
-                    Ok(request) => request,
-                    Err(error) => {
-                        return Ok(refused(
-                            StatusCode::BAD_REQUEST,
-                            "InvalidRequest",
-                            &error.to_string(),
-                        ));
-                    }
-                };
-                let response = self.s3.call(request).await.map_err(broken)?;
-                Ok(response.map(BodyExt::boxed))
+            _ if !matches!(scope.service.as_str(), "" | "s3") => {
+                Ok(unserved(&scope.service, &request))
             }
+            _ => self.ask_s3(request, scope.is_own()).await,
         }
     }
+
+    async fn ask_s3<B>(self, request: Request<B>, is_own: bool) -> Result<Response<Body>, io::Error>
+    where
+        B: HttpBody<Data = Bytes> + Unpin + Send + Sync + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let mut request = match prepare(request) {
+            Ok(request) => request,
+            Err(error) => return Ok(refused(400, "InvalidRequest", &error.to_string())),
+        };
+        if let Err(refusal) = gate::check(&request) {
+            return Ok(refused(refusal.status, refusal.code, &refusal.message));
+        }
+        if is_own {
+            request.extensions_mut().insert(OwnRequest);
+        }
+        let response = self.s3.call(request).await.map_err(broken)?;
+        Ok(response.map(BodyExt::boxed))
+    }
+
+    /// A form that was posted: its policy and signature are checked by the protocol crate. As our keys
+    /// are known to all, so may be a form that a page of another machine made.
+    async fn take_form<B>(self, request: Request<B>) -> Result<Response<Body>, io::Error>
+    where
+        B: HttpBody<Data = Bytes> + Unpin + Send + Sync + 'static,
+        B::Error: Into<BoxError>,
+    {
+        if comes_from_elsewhere(&request) {
+            return Ok(refused(403, "AccessDenied", FOREIGN_FORM));
+        }
+        self.ask_s3(request, false).await
+    }
+}
+
+/// An answer to a request of a service that is not here, in the form that its clients read.
+fn unserved<B>(service: &str, request: &Request<B>) -> Response<Body> {
+    let message = format!(
+        "the local AWS serves s3, and by AWS JSON dynamodb and sqs: this is not {service} as it knows \
+         it; give such a client another endpoint, as by AWS_ENDPOINT_URL_S3 instead of AWS_ENDPOINT_URL"
+    );
+    let kind = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    if kind.starts_with(b"application/x-www-form-urlencoded") {
+        let text = format!(
+            "<ErrorResponse><Error><Type>Sender</Type><Code>UnknownOperationException</Code>\
+             <Message>{}</Message></Error></ErrorResponse>",
+            escaped(&message)
+        );
+        return answered(501, "text/xml", text);
+    }
+    let text = serde_json::json!({
+        "__type": "UnknownOperationException",
+        "Type": "User",
+        "message": message,
+        "Message": message,
+    });
+    let mut response = answered(501, "application/json", text.to_string());
+    let kind = HeaderValue::from_static("UnknownOperationException");
+    response.headers_mut().insert("x-amzn-errortype", kind);
+    response
 }
 
 /// The protocol crate could not make an answer: the connection is closed.
@@ -142,78 +193,26 @@ pub(crate) fn full(body: Full<Bytes>) -> Body {
     body.map_err(|never: Infallible| match never {}).boxed()
 }
 
-/// Signatures are not computed again, that would cost a hash over every upload and prove nothing
-/// on loopback. But there has to be one: no web page can make a browser send it. (In the URL a page
-/// could put one, so not for POST, the one writing method that a page may use unasked.)
-fn is_signed<B>(request: &Request<B>) -> bool {
-    let header = request.headers().get(AUTHORIZATION);
-    let header = header.and_then(|value| value.to_str().ok());
-    let in_url = request.uri().query().is_some_and(|query| query.contains("Signature="));
-    header.is_some_and(|value| value.contains("Credential="))
-        || (in_url && request.method() != Method::POST)
-}
-
-/// What a presigned URL adds to the query, in either version of the signature.
-fn belongs_to_signature(pair: &str) -> bool {
-    ["X-Amz-", "AWSAccessKeyId=", "Signature=", "Expires="]
-        .iter()
-        .any(|name| pair.starts_with(name))
-}
-
 const UNSIGNED: &str = "the request is not signed: use any AWS client, with any access key";
+const FOREIGN_FORM: &str = "the form was posted by a page of another machine (Origin): only pages of \
+                            localhost may post to the local AWS";
 
-fn refused(status: StatusCode, code: &str, message: &str) -> Response<Body> {
+fn refused(status: u16, code: &str, message: &str) -> Response<Body> {
     let text = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\
-         <Error><Code>{code}</Code><Message>{message}</Message></Error>"
+         <Error><Code>{code}</Code><Message>{}</Message></Error>",
+        escaped(message)
     );
+    answered(status, "application/xml", text)
+}
+
+fn answered(status: u16, kind: &'static str, text: String) -> Response<Body> {
     let mut response = Response::new(full(Full::new(Bytes::from(text))));
-    *response.status_mut() = status;
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::NOT_IMPLEMENTED);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
 
-/// Takes the signature and the `aws-chunked` framing off a request, for the protocol crate would
-/// check the one and collect each chunk of the other before it hands it on.
-fn prepare<B>(request: Request<B>) -> Result<Request<s3s::Body>, BoxError>
-where
-    B: HttpBody<Data = Bytes> + Unpin + Send + Sync + 'static,
-    B::Error: Into<BoxError>,
-{
-    let (mut head, body) = request.into_parts();
-    head.headers.remove(AUTHORIZATION);
-    if let Some(query) = head.uri.query().filter(|query| query.contains("Signature=")) {
-        let kept = query.split('&').filter(|pair| !belongs_to_signature(pair));
-        let kept = kept.collect::<Vec<_>>().join("&");
-        head.uri = format!("{}?{kept}", head.uri.path()).parse()?;
-    }
-    let framed = head
-        .headers
-        .get("x-amz-content-sha256")
-        .is_some_and(|value| value.as_bytes().starts_with(b"STREAMING-"));
-    head.headers.remove("x-amz-content-sha256");
-    if !framed {
-        let body = body.map_err(Into::<BoxError>::into);
-        return Ok(Request::from_parts(head, s3s::Body::http_body(body)));
-    }
-    let length = head.headers.remove("x-amz-decoded-content-length");
-    let length = length.ok_or("a framed body needs x-amz-decoded-content-length")?;
-    let bytes: u64 = length.to_str()?.trim().parse()?;
-    head.headers.insert(CONTENT_LENGTH, length);
-    head.headers.remove(hyper::header::TRANSFER_ENCODING);
-    let encodings = head.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok());
-    let encodings: Vec<&str> = encodings
-        .into_iter()
-        .flat_map(|list| list.split(','))
-        .map(str::trim)
-        .filter(|encoding| *encoding != "aws-chunked" && !encoding.is_empty())
-        .collect();
-    let encodings = encodings.join(",");
-    head.headers.remove(CONTENT_ENCODING);
-    if !encodings.is_empty() {
-        head.headers.insert(CONTENT_ENCODING, encodings.parse()?);
-    }
-    let trailers = Trailers::default();
-    head.extensions.insert(trailers.clone());
-    let body = ChunkedBody::new(body, bytes, trailers);
-    Ok(Request::from_parts(head, s3s::Body::http_body(body)))
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -7,14 +7,18 @@
 
 mod chunked;
 mod clock;
+mod disk;
 mod dynamodb;
 mod events;
 pub mod faults;
 mod front;
+mod gate;
 mod handler;
 mod mapping;
+mod plain;
 mod runtime_host;
 mod s3;
+mod signer;
 mod sqs;
 
 use std::io;
@@ -22,7 +26,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use s3s::service::S3ServiceBuilder;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -33,11 +36,13 @@ pub use self::events::{EventShape, Notification};
 pub use self::handler::Handler;
 pub use self::mapping::{Invoke, InvokeError, Mapping, Taken};
 pub use self::runtime_host::{Function, Output, RuntimeHost};
+pub use self::signer::OWN_ACCESS_KEY;
 pub use self::sqs::{Depth, QueueOptions};
 
+use self::disk::{Disk, advice};
 use self::dynamodb::{DynamoDb, Forward, Tables};
 use self::events::Events;
-use self::faults::Faults;
+use self::faults::{Faults, PowerCut};
 use self::front::Front;
 use self::mapping::Mappings;
 use self::s3::Storage;
@@ -70,6 +75,8 @@ pub struct Options {
     /// What goes wrong on purpose, with messages and with requests that come over sockets and are
     /// signed with [`faults::FAULTED_ACCESS_KEY`].
     pub faults: Option<Faults>,
+    /// When the process ends, for S3's files: a test's.
+    pub power_cut: Option<PowerCut>,
 }
 
 /// Why the local AWS could not start.
@@ -83,17 +90,22 @@ pub enum LocalError {
         /// What the system said.
         error: io::Error,
     },
-    /// The folder could not be read or written.
-    #[error("cannot use the folder {}: {error}", dir.display())]
+    /// A folder or file could not be read or written.
+    #[error("cannot use {}: {error}{}", path.display(), advice(error.kind()))]
     Disk {
-        /// The folder.
-        dir: PathBuf,
+        /// Its path.
+        path: PathBuf,
         /// What the system said.
         error: io::Error,
     },
     /// The ledger file could not be opened.
-    #[error("cannot open the local DynamoDB: {0}")]
-    DynamoDb(String),
+    #[error("cannot open the local DynamoDB{}: {error}", in_file(file.as_deref()))]
+    DynamoDb {
+        /// The file, if it is not in memory.
+        file: Option<PathBuf>,
+        /// What it said.
+        error: String,
+    },
     /// A queue is named that was not made.
     #[error("there is no local queue {0}: create it first")]
     NoQueue(String),
@@ -172,7 +184,7 @@ impl LocalAws {
             Some(_) => None,
             None => Some(
                 tempfile::tempdir()
-                    .map_err(|error| LocalError::Disk { dir: std::env::temp_dir(), error })?,
+                    .map_err(|error| LocalError::Disk { path: std::env::temp_dir(), error })?,
             ),
         };
         let dir = options.dir.or_else(|| Some(temporary.as_ref()?.path().to_owned()));
@@ -180,14 +192,16 @@ impl LocalAws {
         make_private(&dir)?;
         let queues = Queues::new(options.clock.clone(), options.faults.clone());
         let events = Events::new(queues.clone());
-        let disk = |error| LocalError::Disk { dir: dir.clone(), error };
-        let storage = Storage::open(dir.clone(), events.clone(), options.clock).map_err(disk)?;
+        let disk = |error| LocalError::Disk { path: dir.clone(), error };
+        let files = Disk::new(options.power_cut);
+        let storage = Storage::open(dir.clone(), events.clone(), options.clock, files);
+        let storage = storage.map_err(disk)?;
         for (bucket, versioned) in &options.buckets {
             storage.create_bucket(bucket).map_err(disk)?;
             storage.set_versioned(bucket, *versioned).map_err(disk)?;
         }
         let front = Front {
-            s3: S3ServiceBuilder::new(storage.clone()).build(),
+            s3: s3::service_of(&storage),
             queues: queues.clone(),
             dynamodb: tables,
             url: url.into(),
@@ -225,7 +239,7 @@ impl LocalAws {
     ///
     /// If the folder cannot be written.
     pub fn create_bucket(&self, name: &str, versioned: bool) -> Result<(), LocalError> {
-        let disk = |error| LocalError::Disk { dir: name.into(), error };
+        let disk = |error| LocalError::Disk { path: name.into(), error };
         self.storage.create_bucket(name).map_err(disk)?;
         self.storage.set_versioned(name, versioned).map_err(disk)
     }
@@ -342,9 +356,13 @@ impl LocalAws {
     }
 }
 
+fn in_file(file: Option<&Path>) -> String {
+    file.map_or_else(String::new, |file| format!(" in {}", file.display()))
+}
+
 /// The folder for all that is no object.
 fn make_private(dir: &Path) -> Result<(), LocalError> {
-    let disk = |error| LocalError::Disk { dir: dir.to_owned(), error };
+    let disk = |error| LocalError::Disk { path: dir.join(".rowproof"), error };
     std::fs::create_dir_all(dir.join(".rowproof")).map_err(disk)
 }
 

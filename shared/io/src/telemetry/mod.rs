@@ -73,11 +73,11 @@ fn filter(default_level: &str) -> EnvFilter {
         .find_map(|name| read_env(name).filter(|value| !value.is_empty()))
         .unwrap_or_else(|| default_level.to_owned());
     let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new(default_level));
-    // The local S3 calls every refused condition an error; here they are answers.
-    match "s3s=off".parse() {
-        Ok(directive) => filter.add_directive(directive),
-        Err(_) => filter,
-    }
+    // The local S3 and DynamoDB call every refused condition an error or a warning; here they are
+    // answers. And of each object that was uploaded in parts the S3 client warns that its checksum is
+    // over theirs, which there is nothing to do about.
+    let answers = ["s3s=off", "dynoxide=error", "aws_sdk_s3::http_response_checksum=error"];
+    answers.into_iter().filter_map(|text| text.parse().ok()).fold(filter, EnvFilter::add_directive)
 }
 
 /// One job's rows, when it commits.

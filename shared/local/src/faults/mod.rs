@@ -8,6 +8,7 @@
 mod answers;
 mod call;
 mod front;
+mod power;
 mod tally;
 
 use std::collections::HashMap;
@@ -20,6 +21,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 pub use self::answers::{conflict, throttled, unavailable};
 pub use self::call::{Call, Service};
 pub(crate) use self::front::{answer, concerns};
+pub use self::power::PowerCut;
 pub use self::tally::{Class, Tally};
 
 /// Chances are counted in so many parts.

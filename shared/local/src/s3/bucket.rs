@@ -9,6 +9,10 @@
 //!                             /uploads/<upload id>/            multipart uploads under way
 //!                             /tmp/                            swept at the start
 //! ```
+//!
+//! A process may be killed between any two changes of the disk. So what has a reader is written under
+//! `tmp` and renamed into place, what belongs together is written so that the last change alone decides,
+//! and what was never finished is swept when the bucket is opened.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -21,8 +25,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::meta::{Meta, etag_of, hash_of};
+use super::etag::{self, Kind};
+use super::meta::{Meta, hash_of};
 use crate::clock::Clock;
+use crate::disk::{Disk, at, is_absent};
 
 /// Keys share locks by their hash; two writers of one key never run at once.
 const LOCKS: usize = 64;
@@ -47,6 +53,7 @@ pub(crate) struct Bucket {
     /// Our folder.
     pub(super) private: PathBuf,
     pub(super) clock: Clock,
+    pub(super) disk: Disk,
     settings: Mutex<Settings>,
     versioned: AtomicBool,
     /// Keys that are stored under `odd`.
@@ -63,44 +70,60 @@ pub(crate) struct Object {
 
 impl Bucket {
     /// Opens a bucket, or makes it if there is none. What a crash left behind is swept.
-    pub(crate) fn open(root: &Path, name: &str, clock: Clock) -> io::Result<Self> {
+    pub(crate) fn open(root: &Path, name: &str, clock: Clock, disk: Disk) -> io::Result<Self> {
         let private = root.join(".rowproof/s3").join(name);
         let files = root.join(name);
-        fs::create_dir_all(&files)?;
-        match fs::remove_dir_all(private.join("tmp")) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        disk.make_folders(&files)?;
+        disk.remove_folder(&private.join("tmp"))?;
         for folder in ["tmp", "meta", "odd", "versions", "uploads"] {
-            fs::create_dir_all(private.join(folder))?;
+            disk.make_folders(&private.join(folder))?;
         }
-        let path = private.join("bucket.json");
-        let settings = match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let settings = Settings { created: clock.now_ms(), ..Settings::default() };
-                fs::write(&path, serde_json::to_vec(&settings)?)?;
-                settings
-            }
-            Err(error) => return Err(error),
-        };
-        let bucket = Self {
+        let mut bucket = Self {
             name: name.to_owned(),
             files,
             private,
             clock,
-            versioned: AtomicBool::new(settings.versioned),
-            settings: Mutex::new(settings),
+            disk,
+            versioned: AtomicBool::default(),
+            settings: Mutex::default(),
             odd: RwLock::default(),
             locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
         };
+        let settings = bucket.read_settings()?;
+        bucket.versioned = AtomicBool::new(settings.versioned);
+        bucket.settings = Mutex::new(settings);
         bucket.find_odd()?;
+        bucket.sweep_uploads()?;
         Ok(bucket)
+    }
+
+    /// Of a bucket that is being made, the new ones.
+    fn read_settings(&self) -> io::Result<Settings> {
+        let path = self.private.join("bucket.json");
+        match fs::read(&path) {
+            // A file cut short is one whose bucket was being made when the process was killed.
+            Ok(bytes) => {
+                if let Ok(settings) = serde_json::from_slice(&bytes) {
+                    return Ok(settings);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(at(&path)(error)),
+        }
+        let settings = Settings { created: self.clock.now_ms(), ..Settings::default() };
+        self.write_settings(&settings)?;
+        Ok(settings)
+    }
+
+    fn write_settings(&self, settings: &Settings) -> io::Result<()> {
+        let path = self.private.join("bucket.json");
+        self.disk.replace(&path, &serde_json::to_vec(settings)?, &self.scratch())
     }
 
     fn find_odd(&self) -> io::Result<()> {
         let mut odd = self.odd.write().unwrap_or_else(PoisonError::into_inner);
-        for entry in fs::read_dir(self.private.join("odd"))? {
+        let folder = self.private.join("odd");
+        for entry in fs::read_dir(&folder).map_err(at(&folder))? {
             let entry = entry?;
             let hash = entry.file_name().to_string_lossy().into_owned();
             if let Some(meta) = Meta::read(&self.meta_path(&hash, entry.metadata()?.ino())) {
@@ -118,9 +141,7 @@ impl Bucket {
         let mut settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
         settings.suspended = !versioned && (settings.versioned || settings.suspended);
         settings.versioned = versioned;
-        let scratch = self.scratch();
-        fs::write(&scratch, serde_json::to_vec(&*settings)?)?;
-        fs::rename(scratch, self.private.join("bucket.json"))?;
+        self.write_settings(&settings)?;
         self.versioned.store(versioned, Ordering::Release);
         Ok(())
     }
@@ -209,19 +230,46 @@ impl Bucket {
             return Ok(None);
         };
         let stat = file.metadata()?;
-        let mut meta = Meta {
-            key: key.to_owned(),
-            etag: etag_of(&file)?,
-            last_modified: u64::try_from(stat.mtime()).unwrap_or(0) * 1000,
-            sequencer: self.clock.next_sequence(),
-            ..Meta::default()
+        let mut meta = match self.known_content(key, &file, stat.len())? {
+            Some(known) => known,
+            None => Meta {
+                key: key.to_owned(),
+                etag: etag::of_file(&file, Kind::Md5, &[]).map_err(at(&path))?,
+                ..Meta::default()
+            },
         };
+        meta.last_modified = u64::try_from(stat.mtime()).unwrap_or(0) * 1000;
+        meta.sequencer = self.clock.next_sequence();
+        meta.version = None;
         meta.stamp(&stat);
         if self.is_versioned() {
             self.keep_version(&mut meta, &path)?;
         }
-        meta.write(&self.meta_path(&hash_of(key), stat.ino()), &self.scratch())?;
+        meta.write(&self.disk, &self.meta_path(&hash_of(key), stat.ino()), &self.scratch())?;
         Ok(Some(Object { file, meta }))
+    }
+
+    /// What is known of this key's content if the file holds it still: the folder was copied, or the
+    /// file touched. Its tag stays what it was.
+    fn known_content(&self, key: &str, file: &File, size: u64) -> io::Result<Option<Meta>> {
+        let hash = hash_of(key);
+        let Some(shelf) = self.meta_path(&hash, 0).parent().map(Path::to_owned) else {
+            return Ok(None);
+        };
+        let Ok(entries) = fs::read_dir(shelf) else { return Ok(None) };
+        for entry in entries {
+            let entry = entry?;
+            if !entry.file_name().to_string_lossy().starts_with(&hash) {
+                continue;
+            }
+            let Some(meta) = Meta::read(&entry.path()).filter(|meta| meta.size == size) else {
+                continue;
+            };
+            if etag::of_file(file, Kind::of(&meta.etag), &meta.part_sizes)? == meta.etag {
+                return Ok(Some(meta));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -230,15 +278,8 @@ pub(super) fn open_file(path: &Path) -> io::Result<Option<File>> {
     match File::open(path) {
         Ok(file) => Ok(file.metadata()?.is_file().then_some(file)),
         Err(error) if is_absent(&error) => Ok(None),
-        Err(error) => Err(error),
+        Err(error) => Err(at(path)(error)),
     }
-}
-
-pub(super) fn is_absent(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename
-    )
 }
 
 /// Whether a key can be a path below the bucket's folder, and stays there.

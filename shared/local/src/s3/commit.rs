@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use s3s::dto::ETagCondition;
 use s3s::{S3Error, S3Result, s3_error};
 
-use super::bucket::{Bucket, is_absent, open_file};
-use super::meta::{Meta, hash_of, rename_making_parents};
+use super::bucket::{Bucket, open_file};
+use super::meta::{Meta, hash_of};
+use crate::disk::{Disk, advice, at};
 
 /// What must hold of the key's present object for a write to happen.
 #[derive(Debug, Clone, Default)]
@@ -54,20 +55,22 @@ pub(crate) fn precondition_failed(header: &str) -> S3Error {
 
 /// A file below `tmp` that goes away unless it is committed.
 #[derive(Debug)]
-pub(crate) struct Temp(pub(crate) PathBuf);
+pub(crate) struct Temp {
+    pub(crate) path: PathBuf,
+    disk: Disk,
+}
 
 impl Drop for Temp {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.0)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::warn!(path = %self.0.display(), %error, "a temporary file stays behind");
+        if let Err(error) = self.disk.remove_if_there(&self.path) {
+            tracing::warn!(%error, "a temporary file stays behind");
         }
     }
 }
 
 pub(crate) fn io_error(error: io::Error) -> S3Error {
-    s3_error!(error, InternalError, "the local disk failed, see the log")
+    let advice = advice(error.kind());
+    s3_error!(InternalError, "the local disk: {error}{advice}")
 }
 
 /// What a delete did.
@@ -78,6 +81,11 @@ pub(crate) struct Deleted {
 }
 
 impl Bucket {
+    /// A free name for a file that is being made.
+    pub(crate) fn temp(&self) -> Temp {
+        Temp { path: self.scratch(), disk: self.disk.clone() }
+    }
+
     /// Makes `temp` the newest version of `meta.key` if the condition holds. Fills in the meta's
     /// time, sequencer, version and size. The rename is the moment it happens; before and after it
     /// every reader sees a whole object with the meta that belongs to it.
@@ -108,24 +116,24 @@ impl Bucket {
         versioned: bool,
     ) -> io::Result<()> {
         let hash = hash_of(&meta.key);
-        let stat = fs::metadata(&temp.0)?;
+        let stat = fs::metadata(&temp.path).map_err(at(&temp.path))?;
         meta.last_modified = self.clock.now_ms();
         meta.sequencer = self.clock.next_sequence();
-        meta.version = None;
+        meta.version = versioned.then(|| new_version(meta.sequencer));
         meta.stamp(&stat);
         let target = self.path(&meta.key);
         let old_inode =
             fs::metadata(&target).ok().filter(fs::Metadata::is_file).map(|old| old.ino());
-        if versioned {
-            if let Some(current) = current.filter(|current| current.version.is_none()) {
-                self.keep_null_version(current, &target)?;
-            }
-            self.keep_version(meta, &temp.0)?;
+        if let Some(current) = current.filter(|_| versioned) {
+            self.keep_current(current, &target)?;
         }
-        meta.write(&self.meta_path(&hash, stat.ino()), &self.scratch())?;
-        self.place(&temp.0, &target, &meta.key)?;
+        meta.write(&self.disk, &self.meta_path(&hash, stat.ino()), &self.scratch())?;
+        self.place(&temp.path, &target, &meta.key)?;
+        if versioned {
+            self.keep_current(meta, &self.path(&meta.key))?;
+        }
         if let Some(old) = old_inode.filter(|old| *old != stat.ino()) {
-            remove_if_there(&self.meta_path(&hash, old))?;
+            self.disk.remove_if_there(&self.meta_path(&hash, old))?;
         }
         Ok(())
     }
@@ -134,7 +142,7 @@ impl Bucket {
     pub(super) fn place(&self, from: &Path, target: &Path, key: &str) -> io::Result<()> {
         let odd = self.is_odd(key);
         if !odd {
-            match rename_making_parents(from, target) {
+            match self.disk.rename_making_parents(from, target) {
                 Ok(()) => return Ok(()),
                 Err(error)
                     if matches!(
@@ -148,32 +156,38 @@ impl Bucket {
                 Err(error) => return Err(error),
             }
         }
-        fs::rename(from, self.odd_path(key))?;
+        self.disk.rename(from, &self.odd_path(key))?;
         self.mark_odd(key, true);
         Ok(())
     }
 
     /// Puts the file at `path` beside the newest version, under a version id that it sets.
     pub(super) fn keep_version(&self, meta: &mut Meta, path: &Path) -> io::Result<()> {
-        let id = format!("{:016x}{:08x}", meta.sequencer, fastrand::u32(..));
-        meta.version = Some(id.clone());
-        self.write_version(meta, &id, Some(path))
+        meta.version = Some(new_version(meta.sequencer));
+        self.keep_current(meta, path)
     }
 
-    fn keep_null_version(&self, meta: &Meta, path: &Path) -> io::Result<()> {
-        let mut meta = meta.clone();
-        meta.version = Some("null".to_owned());
-        self.write_version(&meta, "null", Some(path))
+    /// The same for an object that has a version id already, or none as it is older than versioning.
+    /// Kept after an object got its place, and before the next one takes it, lest a crash between the
+    /// two loses a version or shows one that never was.
+    fn keep_current(&self, meta: &Meta, path: &Path) -> io::Result<()> {
+        let id = meta.version.as_deref().unwrap_or("null");
+        let folder = self.versions_of(&meta.key);
+        if folder.join(format!("{id}.json")).exists() && id != "null" {
+            return Ok(());
+        }
+        let meta = Meta { version: Some(id.to_owned()), ..meta.clone() };
+        self.write_version(&meta, id, Some(path))
     }
 
     fn write_version(&self, meta: &Meta, id: &str, path: Option<&Path>) -> io::Result<()> {
         let folder = self.versions_of(&meta.key);
-        fs::create_dir_all(&folder)?;
+        self.disk.make_folders(&folder)?;
         if let Some(path) = path {
-            remove_if_there(&folder.join(id))?;
-            fs::hard_link(path, folder.join(id))?;
+            self.disk.remove_if_there(&folder.join(id))?;
+            self.disk.link(path, &folder.join(id))?;
         }
-        meta.write(&folder.join(format!("{id}.json")), &self.scratch())
+        meta.write(&self.disk, &folder.join(format!("{id}.json")), &self.scratch())
     }
 
     pub(super) fn versions_of(&self, key: &str) -> PathBuf {
@@ -199,8 +213,8 @@ impl Bucket {
     }
 
     fn cover(&self, key: &str, current: Option<&Meta>) -> io::Result<Deleted> {
-        if let Some(current) = current.filter(|current| current.version.is_none()) {
-            self.keep_null_version(current, &self.path(key))?;
+        if let Some(current) = current {
+            self.keep_current(current, &self.path(key))?;
         }
         let mut marker = Meta {
             key: key.to_owned(),
@@ -209,7 +223,7 @@ impl Bucket {
             delete_marker: true,
             ..Meta::default()
         };
-        let id = format!("{:016x}{:08x}", marker.sequencer, fastrand::u32(..));
+        let id = new_version(marker.sequencer);
         marker.version = Some(id.clone());
         self.write_version(&marker, &id, None)?;
         self.unlink(key)?;
@@ -222,15 +236,15 @@ impl Bucket {
         let Some(file) = open_file(&path)? else {
             return Ok(());
         };
-        fs::remove_file(&path)?;
-        remove_if_there(&self.meta_path(&hash_of(key), file.metadata()?.ino()))?;
+        self.disk.remove(&path)?;
+        self.disk.remove_if_there(&self.meta_path(&hash_of(key), file.metadata()?.ino()))?;
         if self.is_odd(key) {
             self.mark_odd(key, false);
             return Ok(());
         }
         let above = path.ancestors().skip(1).take_while(|folder| *folder != self.files);
         for folder in above {
-            if fs::remove_dir(folder).is_err() {
+            if self.disk.remove_empty_folder(folder).is_err() {
                 break;
             }
         }
@@ -238,9 +252,6 @@ impl Bucket {
     }
 }
 
-pub(super) fn remove_if_there(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if !is_absent(&error) => Err(error),
-        _ => Ok(()),
-    }
+fn new_version(sequencer: u64) -> String {
+    format!("{sequencer:016x}{:08x}", fastrand::u32(..))
 }

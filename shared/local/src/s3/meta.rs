@@ -1,7 +1,7 @@
 //! What is known of an object besides its bytes, and the file name this is kept under.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -10,6 +10,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use s3s::dto::{Checksum, ChecksumType, ETag, Timestamp};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
+
+use crate::disk::Disk;
 
 /// Base64 checksums as the client sent them, verified.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +95,8 @@ pub(crate) struct Described {
     /// `x-amz-meta-*`, without the prefix.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) user: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) tags: BTreeMap<String, String>,
 }
 
 /// One object version. Kept as a JSON file whose name holds the hash of the key and the inode of
@@ -115,6 +119,9 @@ pub(crate) struct Meta {
     pub(crate) delete_marker: bool,
     /// 0 for an object that was not uploaded in parts.
     pub(crate) parts: u32,
+    /// Bytes of each part; empty for an object in one piece, and for one of an earlier version.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) part_sizes: Vec<u64>,
     pub(crate) sums: Sums,
     pub(crate) described: Described,
 }
@@ -134,9 +141,8 @@ impl Meta {
         ETag::Strong(self.etag.clone())
     }
 
-    /// HTTP dates have whole seconds, so that is what a client can compare with.
     pub(crate) fn modified(&self) -> Timestamp {
-        Timestamp::from(UNIX_EPOCH + Duration::from_secs(self.last_modified / 1000))
+        http_time(self.last_modified)
     }
 
     pub(crate) fn sequencer_hex(&self) -> String {
@@ -149,23 +155,15 @@ impl Meta {
     }
 
     /// Replaces the file at `path` as a whole; `scratch` is a free name on the same file system.
-    pub(crate) fn write(&self, path: &Path, scratch: &Path) -> io::Result<()> {
-        fs::write(scratch, serde_json::to_vec(self)?)?;
-        rename_making_parents(scratch, path)
+    pub(crate) fn write(&self, disk: &Disk, path: &Path, scratch: &Path) -> io::Result<()> {
+        disk.replace(path, &serde_json::to_vec(self)?, scratch)
     }
 }
 
-/// Renames, making the parent folders if they are missing.
-pub(crate) fn rename_making_parents(from: &Path, to: &Path) -> io::Result<()> {
-    for _ in 0..8 {
-        match fs::rename(from, to) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && from.exists() => {
-                fs::create_dir_all(to.parent().unwrap_or(to))?;
-            }
-            done => return done,
-        }
-    }
-    fs::rename(from, to)
+/// A time in milliseconds since 1970. HTTP dates have whole seconds, so that is what a client can
+/// compare with.
+pub(crate) fn http_time(ms: u64) -> Timestamp {
+    Timestamp::from(UNIX_EPOCH + Duration::from_secs(ms / 1000))
 }
 
 fn mtime_ns(file: &Metadata) -> i128 {
@@ -175,21 +173,4 @@ fn mtime_ns(file: &Metadata) -> i128 {
 /// The name that stands for a key in folders of ours, whatever characters the key has.
 pub(crate) fn hash_of(key: &str) -> String {
     format!("{:032x}", xxh3_128(key.as_bytes()))
-}
-
-/// The `ETag` of a file that was not uploaded through us.
-///
-/// An `ETag` is opaque to clients, AWS promises MD5 for no upload it encrypts with a customer's key, and
-/// MD5 costs more than all else an upload does here; so ours is the xxh3-128 of the content.
-pub(crate) fn etag_of(file: &File) -> io::Result<String> {
-    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
-    let mut buffer = vec![0; 1 << 20];
-    let mut file = file;
-    loop {
-        let read = io::Read::read(&mut file, &mut buffer)?;
-        if read == 0 {
-            return Ok(format!("{:032x}", hasher.digest128()));
-        }
-        hasher.update(buffer.get(..read).unwrap_or_default());
-    }
 }

@@ -2,9 +2,13 @@
 
 #[macro_use]
 mod output;
+mod attributes;
 mod bucket;
 mod commit;
 mod copy;
+mod etag;
+mod form;
+mod joined;
 mod list;
 mod meta;
 mod multipart;
@@ -13,7 +17,11 @@ mod pages;
 mod read;
 mod receive;
 mod service;
+mod settings;
+mod tags;
+mod upload_pages;
 mod uploads;
+mod version_pages;
 mod versions;
 
 use std::collections::HashMap;
@@ -25,7 +33,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use s3s::{S3Result, s3_error};
 
 use self::bucket::Bucket;
+pub(crate) use self::form::service_of;
 use crate::clock::Clock;
+use crate::disk::{Disk, at};
 use crate::events::{Created, Events};
 
 /// All buckets below one folder.
@@ -38,23 +48,30 @@ struct Inner {
     buckets: RwLock<HashMap<String, Arc<Bucket>>>,
     events: Events,
     clock: Clock,
+    disk: Disk,
 }
 
 impl Storage {
     /// Opens the buckets that exist below `root`.
-    pub(crate) fn open(root: PathBuf, events: Events, clock: Clock) -> io::Result<Self> {
+    pub(crate) fn open(
+        root: PathBuf,
+        events: Events,
+        clock: Clock,
+        disk: Disk,
+    ) -> io::Result<Self> {
         let private = root.join(".rowproof/s3");
-        fs::create_dir_all(&private)?;
+        disk.make_folders(&private)?;
         let mut buckets = HashMap::new();
-        for entry in fs::read_dir(&private)? {
+        for entry in fs::read_dir(&private).map_err(at(&private))? {
             let Ok(name) = entry?.file_name().into_string() else {
                 continue;
             };
             if private.join(&name).join("bucket.json").exists() {
-                buckets.insert(name.clone(), Arc::new(Bucket::open(&root, &name, clock.clone())?));
+                let bucket = Bucket::open(&root, &name, clock.clone(), disk.clone())?;
+                buckets.insert(name, Arc::new(bucket));
             }
         }
-        Ok(Self(Arc::new(Inner { root, buckets: RwLock::new(buckets), events, clock })))
+        Ok(Self(Arc::new(Inner { root, buckets: RwLock::new(buckets), events, clock, disk })))
     }
 
     /// Makes a bucket; `false` if it was there.
@@ -63,7 +80,8 @@ impl Storage {
         if buckets.contains_key(name) {
             return Ok(false);
         }
-        let bucket = Bucket::open(&self.0.root, name, self.0.clock.clone())?;
+        let (clock, disk) = (self.0.clock.clone(), self.0.disk.clone());
+        let bucket = Bucket::open(&self.0.root, name, clock, disk)?;
         buckets.insert(name.to_owned(), Arc::new(bucket));
         Ok(true)
     }
@@ -94,8 +112,12 @@ impl Storage {
             return Err(s3_error!(BucketNotEmpty, "The bucket you tried to delete is not empty"));
         }
         self.0.buckets.write().unwrap_or_else(PoisonError::into_inner).remove(name);
-        fs::remove_dir_all(&bucket.private).map_err(commit::io_error)?;
-        fs::remove_dir_all(&bucket.files).map_err(commit::io_error)
+        // Without this file there is no bucket, whatever else is left of it.
+        let disk = &self.0.disk;
+        disk.remove_if_there(&bucket.private.join("bucket.json"))
+            .and_then(|()| disk.remove_folder(&bucket.private))
+            .and_then(|()| disk.remove_folder(&bucket.files))
+            .map_err(commit::io_error)
     }
 
     fn created(&self, bucket: &str, meta: &meta::Meta, reason: &'static str) {

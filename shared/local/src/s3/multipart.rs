@@ -1,42 +1,58 @@
 //! Multipart uploads: a folder an upload, a file and its description a part.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use data_encoding::BASE64;
-use s3s::checksum::ChecksumHasher;
-use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Sha1, Sha256};
 use s3s::dto::{CompletedPart, Part};
 use s3s::{S3Result, s3_error};
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_128;
 
 use super::bucket::Bucket;
 use super::commit::{Temp, WriteCondition, io_error};
+use super::etag;
+use super::joined::{Whole, joined_sums};
 use super::meta::{Described, Meta, Sums};
 use super::receive::Received;
 use super::versions::is_plain_name;
+use crate::disk::{at, is_absent};
 
 /// Every part but the last has at least this many bytes.
 pub(crate) const PART_BYTES_MIN: u64 = 5 << 20;
 /// As many parts as S3 takes.
 pub(crate) const PARTS_MAX: i32 = 10_000;
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Upload {
     pub(crate) key: String,
     pub(crate) described: Described,
     /// The sum at the end is over the object, not over the parts' sums.
     pub(crate) full_object: bool,
+    /// The algorithm of the parts' sums, if the client named one.
+    pub(crate) algorithm: Option<String>,
+    /// Milliseconds since 1970.
+    pub(crate) initiated: u64,
 }
 
+/// A part. Its bytes are in a file of their own, so that this alone says which of two that were sent
+/// under one number counts.
 #[derive(Debug, Serialize, Deserialize)]
-struct PartMeta {
+pub(super) struct PartMeta {
     etag: String,
-    size: u64,
-    sums: Sums,
+    pub(super) size: u64,
+    pub(super) sums: Sums,
+    /// Beside this one. `None`: its name is the number, as an earlier version had it.
+    #[serde(default)]
+    file: Option<String>,
+}
+
+impl PartMeta {
+    fn path(&self, folder: &Path, number: i32) -> PathBuf {
+        folder.join(self.file.clone().unwrap_or_else(|| number.to_string()))
+    }
 }
 
 impl Bucket {
@@ -48,9 +64,10 @@ impl Bucket {
         Err(s3_error!(NoSuchUpload, "The specified multipart upload does not exist."))
     }
 
-    fn upload(&self, id: &str, key: &str) -> S3Result<(PathBuf, Upload)> {
+    pub(crate) fn upload(&self, id: &str, key: &str) -> S3Result<(PathBuf, Upload)> {
         let folder = self.upload_folder(id)?;
-        let bytes = fs::read(folder.join("upload.json")).map_err(io_error)?;
+        let path = folder.join("upload.json");
+        let bytes = fs::read(&path).map_err(|error| io_error(at(&path)(error)))?;
         let upload: Upload =
             serde_json::from_slice(&bytes).map_err(|error| io_error(error.into()))?;
         if upload.key != key {
@@ -61,14 +78,36 @@ impl Bucket {
 
     pub(crate) fn create_upload(&self, upload: &Upload) -> io::Result<String> {
         let id = uuid::Uuid::new_v4().simple().to_string();
-        let folder = self.private.join("uploads").join(&id);
-        fs::create_dir_all(&folder)?;
-        fs::write(folder.join("upload.json"), serde_json::to_vec(upload)?)?;
+        let path = self.private.join("uploads").join(&id).join("upload.json");
+        self.disk.replace(&path, &serde_json::to_vec(upload)?, &self.scratch())?;
         Ok(id)
     }
 
-    pub(crate) fn check_upload(&self, id: &str, key: &str) -> S3Result<()> {
-        self.upload(id, key).map(|_| ())
+    /// The uploads under way, with their ids.
+    pub(crate) fn uploads(&self) -> io::Result<Vec<(String, Upload)>> {
+        let folder = self.private.join("uploads");
+        let mut uploads = Vec::new();
+        for entry in fs::read_dir(&folder).map_err(at(&folder))? {
+            let entry = entry?;
+            let bytes = fs::read(entry.path().join("upload.json"));
+            let upload = bytes.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+            let id = entry.file_name().into_string().ok();
+            uploads.extend(id.zip(upload));
+        }
+        Ok(uploads)
+    }
+
+    /// Removes the folders of uploads that nobody knows: their description never came, or is gone.
+    pub(super) fn sweep_uploads(&self) -> io::Result<()> {
+        let folder = self.private.join("uploads");
+        let known: BTreeSet<String> = self.uploads()?.into_iter().map(|(id, _)| id).collect();
+        for entry in fs::read_dir(&folder).map_err(at(&folder))? {
+            let entry = entry?;
+            if !entry.file_name().to_str().is_some_and(|name| known.contains(name)) {
+                self.disk.retire(&entry.path(), &self.scratch())?;
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn put_part(&self, id: &str, number: i32, part: &Received) -> S3Result<()> {
@@ -76,16 +115,25 @@ impl Bucket {
             return Err(s3_error!(InvalidArgument, "Part number must be from 1 to {PARTS_MAX}"));
         }
         let folder = self.upload_folder(id)?;
-        let meta = PartMeta { etag: part.etag.clone(), size: part.size, sums: part.sums.clone() };
+        let old = read_part(&folder, number).ok();
+        let file = format!("{number}-{:x}", self.clock.next_sequence());
+        let meta = PartMeta {
+            etag: part.etag.clone(),
+            size: part.size,
+            sums: part.sums.clone(),
+            file: Some(file.clone()),
+        };
         let write = || -> io::Result<()> {
-            fs::write(folder.join(format!("{number}.json")), serde_json::to_vec(&meta)?)?;
-            fs::rename(&part.temp.0, folder.join(number.to_string()))
+            self.disk.rename(&part.temp.path, &folder.join(file))?;
+            let description = folder.join(format!("{number}.json"));
+            self.disk.replace(&description, &serde_json::to_vec(&meta)?, &self.scratch())?;
+            old.map_or(Ok(()), |old| self.disk.remove_if_there(&old.path(&folder, number)))
         };
         write().map_err(io_error)
     }
 
     pub(crate) fn abort_upload(&self, id: &str) -> S3Result<()> {
-        fs::remove_dir_all(self.upload_folder(id)?).map_err(io_error)
+        self.disk.retire(&self.upload_folder(id)?, &self.scratch()).map_err(io_error)
     }
 
     pub(crate) fn parts(&self, id: &str, key: &str) -> S3Result<Vec<Part>> {
@@ -93,16 +141,17 @@ impl Bucket {
         let mut parts = Vec::new();
         for entry in fs::read_dir(&folder).map_err(io_error)? {
             let name = entry.map_err(io_error)?.file_name();
-            let Some(number) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else {
-                continue;
-            };
+            let number = name.to_str().and_then(|name| name.strip_suffix(".json")?.parse().ok());
+            let Some(number) = number else { continue };
             let meta = read_part(&folder, number)?;
-            parts.push(Part {
+            let mut part = Part {
                 part_number: Some(number),
                 size: i64::try_from(meta.size).ok(),
                 e_tag: Some(s3s::dto::ETag::Strong(meta.etag)),
                 ..Part::default()
-            });
+            };
+            set_sums!(part, &meta.sums);
+            parts.push(part);
         }
         parts.sort_unstable_by_key(|part| part.part_number);
         Ok(parts)
@@ -114,36 +163,43 @@ impl Bucket {
         id: &str,
         key: &str,
         wanted: &[CompletedPart],
+        promised: &Whole,
         condition: &WriteCondition,
     ) -> S3Result<Meta> {
         let (folder, upload) = self.upload(id, key)?;
         let parts = check_parts(&folder, wanted)?;
         let sums = joined_sums(&parts, upload.full_object)?;
-        let tags: String = parts.iter().map(|(_, part)| part.etag.as_str()).collect();
+        promised.check(&parts, &sums)?;
         let temp = self.join(&folder, &parts).map_err(io_error)?;
         let meta = Meta {
             key: key.to_owned(),
-            etag: format!("{:032x}-{}", xxh3_128(tags.as_bytes()), parts.len()),
+            etag: etag::joined(parts.iter().map(|(_, part)| part.etag.as_str())),
             parts: u32::try_from(parts.len()).unwrap_or(u32::MAX),
+            part_sizes: parts.iter().map(|(_, part)| part.size).collect(),
             sums,
             described: upload.described,
             ..Meta::default()
         };
         let meta = self.commit(&temp, meta, condition)?;
-        fs::remove_dir_all(folder).map_err(io_error)?;
-        Ok(meta)
+        match self.disk.retire(&folder, &self.scratch()) {
+            // The same request, sent twice at once: the other one was first.
+            Err(error) if is_absent(&error) => Ok(meta),
+            retired => retired.map(|()| meta).map_err(io_error),
+        }
     }
 
     /// One file of all parts. The kernel copies; a lone part is linked.
     fn join(&self, folder: &Path, parts: &[(i32, PartMeta)]) -> io::Result<Temp> {
-        let temp = Temp(self.scratch());
-        if let [(number, _)] = parts {
-            fs::hard_link(folder.join(number.to_string()), &temp.0)?;
+        let temp = self.temp();
+        if let [(number, part)] = parts {
+            self.disk.link(&part.path(folder, *number), &temp.path)?;
             return Ok(temp);
         }
-        let mut whole = File::create_new(&temp.0)?;
-        for (number, _) in parts {
-            io::copy(&mut File::open(folder.join(number.to_string()))?, &mut whole)?;
+        let mut whole = self.disk.create(&temp.path)?;
+        for (number, part) in parts {
+            let path = part.path(folder, *number);
+            let mut bytes = File::open(&path).map_err(at(&path))?;
+            io::copy(&mut bytes, &mut whole).map_err(at(&temp.path))?;
         }
         Ok(temp)
     }
@@ -199,59 +255,4 @@ fn check_parts(folder: &Path, wanted: &[CompletedPart]) -> S3Result<Vec<(i32, Pa
         ));
     }
     Ok(parts)
-}
-
-/// The object's sum: for CRCs over the whole object if asked for, else over the parts' sums, with
-/// `-N` at the end. An algorithm that not every part has is left out.
-fn joined_sums(parts: &[(i32, PartMeta)], full_object: bool) -> S3Result<Sums> {
-    let mut joined = Sums { composite: !full_object, ..Sums::default() };
-    for algorithm in ["crc32", "crc32c", "crc64nvme", "sha1", "sha256"] {
-        let mut raw: Vec<(Vec<u8>, u64)> = Vec::with_capacity(parts.len());
-        for (_, part) in parts {
-            let sum = part.sums.each().into_iter().find(|(name, _)| *name == algorithm);
-            let Some(sum) = sum.and_then(|(_, sum)| sum) else {
-                break;
-            };
-            let bytes = BASE64.decode(sum.as_bytes());
-            raw.push((bytes.map_err(|_| s3_error!(InvalidPart))?, part.size));
-        }
-        if raw.len() != parts.len() {
-            continue;
-        }
-        let sum = match (full_object, algorithm) {
-            (true, "crc32") => combine(crc_fast::CrcAlgorithm::Crc32IsoHdlc, &raw, 4),
-            (true, "crc32c") => combine(crc_fast::CrcAlgorithm::Crc32Iscsi, &raw, 4),
-            (true, "crc64nvme") => combine(crc_fast::CrcAlgorithm::Crc64Nvme, &raw, 8),
-            (true, _) => continue,
-            (false, _) => format!("{}-{}", over_sums(algorithm, &raw), parts.len()),
-        };
-        joined.set(algorithm, sum);
-    }
-    Ok(joined)
-}
-
-fn combine(algorithm: crc_fast::CrcAlgorithm, raw: &[(Vec<u8>, u64)], width: usize) -> String {
-    let number = |bytes: &[u8]| bytes.iter().fold(0_u64, |sum, &byte| sum << 8 | u64::from(byte));
-    let mut sums = raw.iter().map(|(bytes, size)| (number(bytes), *size));
-    let (first, _) = sums.next().unwrap_or_default();
-    let whole = sums
-        .fold(first, |sum, (next, size)| crc_fast::checksum_combine(algorithm, sum, next, size));
-    let bytes = whole.to_be_bytes();
-    BASE64.encode(bytes.get(8 - width..).unwrap_or(&bytes))
-}
-
-fn over_sums(algorithm: &str, raw: &[(Vec<u8>, u64)]) -> String {
-    let mut hasher = ChecksumHasher::default();
-    match algorithm {
-        "crc32" => hasher.crc32 = Some(Crc32::new()),
-        "crc32c" => hasher.crc32c = Some(Crc32c::new()),
-        "crc64nvme" => hasher.crc64nvme = Some(Crc64Nvme::new()),
-        "sha1" => hasher.sha1 = Some(Sha1::new()),
-        _ => hasher.sha256 = Some(Sha256::new()),
-    }
-    for (bytes, _) in raw {
-        hasher.update(bytes);
-    }
-    let sums = Sums::from(hasher.finalize());
-    sums.each().into_iter().find_map(|(_, sum)| sum.cloned()).unwrap_or_default()
 }

@@ -1,10 +1,12 @@
 //! Operations on objects.
 
-use s3s::S3Request;
 use s3s::dto::*;
+use s3s::{S3Request, S3Result, s3_error};
 
+use super::attributes::part_span;
 use super::bucket::Bucket;
 use super::commit::{WriteCondition, io_error};
+use super::copy::{Source, source_of};
 use super::meta::Meta;
 use super::output::{Answer, described, ok, on_disk};
 use super::read::{self, Wanted};
@@ -17,10 +19,10 @@ impl Storage {
         mut request: S3Request<PutObjectInput>,
     ) -> Answer<PutObjectOutput> {
         let bucket = self.bucket(&request.input.bucket)?;
+        let described = described(&request.headers)?;
         let body = request.input.body.take();
         let received =
             receive(&bucket, body, Promise::of(&request.headers, &request.extensions)).await?;
-        let described = described(&request.headers);
         let input = request.input;
         let condition =
             WriteCondition { if_match: input.if_match, if_none_match: input.if_none_match };
@@ -49,14 +51,16 @@ impl Storage {
         let bucket = self.bucket(&input.bucket)?;
         let wanted = Wanted::from(&input);
         let object = on_disk(move || read::open(&bucket, &wanted)).await?;
-        let span = read::span(input.range.as_ref(), object.meta.size)?;
+        let span = span(&object.meta, input.range.as_ref(), input.part_number)?;
         let length = span.end - span.start;
         let mut output =
             GetObjectOutput { content_length: i64::try_from(length).ok(), ..Default::default() };
         // A sum is of the whole object, so it goes out with the whole object only.
         let with_sums = input.checksum_mode.is_some() && length == object.meta.size;
         describe!(output, &object.meta, with_sums);
-        if input.range.is_some() {
+        let tags = object.meta.described.tags.len();
+        output.tag_count = i32::try_from(tags).ok().filter(|tags| *tags > 0);
+        if input.range.is_some() || input.part_number.is_some() {
             let last = span.end.saturating_sub(1);
             output.content_range =
                 Some(format!("bytes {}-{last}/{}", span.start, object.meta.size));
@@ -80,7 +84,7 @@ impl Storage {
             if_unmodified_since: input.if_unmodified_since,
         };
         let object = on_disk(move || read::open(&bucket, &wanted)).await?;
-        let span = read::span(input.range.as_ref(), object.meta.size)?;
+        let span = span(&object.meta, input.range.as_ref(), input.part_number)?;
         let mut output = HeadObjectOutput {
             content_length: i64::try_from(span.end - span.start).ok(),
             ..Default::default()
@@ -94,9 +98,9 @@ impl Storage {
         request: S3Request<CopyObjectInput>,
     ) -> Answer<CopyObjectOutput> {
         let condition = copy::destination_condition(&request.headers)?;
-        let described = described(&request.headers);
+        let described = described(&request.headers)?;
         let input = request.input;
-        let (from, wanted) = copy::source_of(&input)?;
+        let Source { bucket: from, wanted } = source_of!(input)?;
         let (from, to) = (self.bucket(&from)?, self.bucket(&input.bucket)?);
         let bucket = input.bucket.clone();
         let (source, meta) =
@@ -146,11 +150,28 @@ impl Storage {
     }
 }
 
+/// The bytes that a read asks for.
+fn span(meta: &Meta, range: Option<&Range>, part: Option<i32>) -> S3Result<std::ops::Range<u64>> {
+    match (range, part) {
+        (Some(_), Some(_)) => Err(s3_error!(
+            InvalidRequest,
+            "Cannot specify both Range header and partNumber query parameter"
+        )),
+        (range, None) => read::span(range, meta.size),
+        (None, Some(number)) => part_span(meta, number),
+    }
+}
+
 fn delete_all(bucket: &Bucket, wanted: Delete) -> DeleteObjectsOutput {
     let (mut deleted, mut errors) = (Vec::new(), Vec::new());
     for object in wanted.objects {
         let if_match = object.e_tag.map(ETagCondition::ETag);
+        let further = object.last_modified_time.is_some() || object.size.is_some();
         let done = match &object.version_id {
+            _ if further => Err(s3_error!(
+                NotImplemented,
+                "deleting under a condition on size or time is not supported by the local S3"
+            )),
             Some(version) => bucket.delete_version(&object.key, version),
             None => bucket.delete(&object.key, if_match.as_ref()),
         };

@@ -7,6 +7,7 @@ use s3s::{S3Error, S3Response, S3Result};
 use tokio::task::spawn_blocking;
 
 use super::meta::Described;
+use super::tags;
 
 pub(super) type Answer<T> = S3Result<S3Response<T>>;
 
@@ -21,7 +22,7 @@ pub(super) fn ok<T>(output: T) -> Answer<T> {
     Ok(S3Response::new(output))
 }
 
-pub(super) fn described(headers: &HeaderMap) -> Described {
+pub(super) fn described(headers: &HeaderMap) -> S3Result<Described> {
     let text =
         |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     // What is left of the transport's own encoding is no property of the object.
@@ -33,14 +34,16 @@ pub(super) fn described(headers: &HeaderMap) -> Described {
             Some((name.to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
         })
         .collect();
-    Described {
+    let tags = text("x-amz-tagging").as_deref().map(tags::parse).transpose()?;
+    Ok(Described {
         content_type: text("content-type"),
         content_encoding: encoding,
         content_language: text("content-language"),
         content_disposition: text("content-disposition"),
         cache_control: text("cache-control"),
         user,
-    }
+        tags: tags.unwrap_or_default(),
+    })
 }
 
 macro_rules! set_sums {

@@ -17,16 +17,13 @@ impl Storage {
         &self,
         bucket: &str,
         request: ListRequest,
-        encode: bool,
+        encoding: Option<&EncodingType>,
     ) -> S3Result<(Listing, Vec<CommonPrefix>)> {
         let bucket = self.bucket(bucket)?;
         let mut listing = on_disk(move || bucket.list(&request).map_err(io_error)).await?;
-        let encoded = |text: &str| match encode {
-            true => percent_encode(text, "/"),
-            false => text.to_owned(),
-        };
+        let encoded = encoder(encoding);
         for object in &mut listing.contents {
-            object.key = object.key.as_deref().map(encoded);
+            object.key = object.key.as_deref().map(&encoded);
         }
         let prefixes = listing.common_prefixes(encoded);
         Ok((listing, prefixes))
@@ -38,7 +35,6 @@ impl Storage {
     ) -> Answer<ListObjectsV2Output> {
         let input = request.input;
         let token = input.continuation_token.as_deref().map(decode_token).transpose()?;
-        let encode = wants_url_encoding(input.encoding_type.as_ref());
         let page = page(input.max_keys);
         let wanted = ListRequest {
             prefix: input.prefix.clone().unwrap_or_default(),
@@ -46,7 +42,8 @@ impl Storage {
             after: token.or_else(|| input.start_after.clone()).unwrap_or_default(),
             max: page,
         };
-        let (listing, prefixes) = self.list(&input.bucket, wanted, encode).await?;
+        let (listing, prefixes) =
+            self.list(&input.bucket, wanted, input.encoding_type.as_ref()).await?;
         let count = listing.contents.len() + prefixes.len();
         ok(ListObjectsV2Output {
             name: Some(input.bucket),
@@ -70,7 +67,6 @@ impl Storage {
         request: S3Request<ListObjectsInput>,
     ) -> Answer<ListObjectsOutput> {
         let input = request.input;
-        let encode = wants_url_encoding(input.encoding_type.as_ref());
         let page = page(input.max_keys);
         let wanted = ListRequest {
             prefix: input.prefix.clone().unwrap_or_default(),
@@ -78,7 +74,8 @@ impl Storage {
             after: input.marker.clone().unwrap_or_default(),
             max: page,
         };
-        let (listing, prefixes) = self.list(&input.bucket, wanted, encode).await?;
+        let (listing, prefixes) =
+            self.list(&input.bucket, wanted, input.encoding_type.as_ref()).await?;
         ok(ListObjectsOutput {
             name: Some(input.bucket),
             prefix: Some(input.prefix.unwrap_or_default()),
@@ -95,12 +92,14 @@ impl Storage {
     }
 }
 
-fn page(max: Option<i32>) -> usize {
+pub(super) fn page(max: Option<i32>) -> usize {
     usize::try_from(max.unwrap_or(PAGE_KEYS_MAX).clamp(0, PAGE_KEYS_MAX)).unwrap_or(0)
 }
 
-fn wants_url_encoding(encoding: Option<&EncodingType>) -> bool {
-    encoding.is_some_and(|encoding| encoding.as_str() == EncodingType::URL)
+/// How keys are written in an answer.
+pub(super) fn encoder(encoding: Option<&EncodingType>) -> impl Fn(&str) -> String + use<> {
+    let in_url = encoding.is_some_and(|encoding| encoding.as_str() == EncodingType::URL);
+    move |text| if in_url { percent_encode(text, "/") } else { text.to_owned() }
 }
 
 fn encode_token(after: &str) -> String {

@@ -47,7 +47,7 @@ impl From<&GetObjectInput> for Wanted {
 
 impl Wanted {
     /// The tag conditions win over the times, as RFC 9110 has it.
-    fn check(&self, meta: &Meta) -> S3Result<()> {
+    pub(super) fn check(&self, meta: &Meta) -> S3Result<()> {
         let modified = meta.modified();
         match (&self.if_match, &self.if_unmodified_since) {
             (Some(condition), _) if !matches_etag(condition, meta) => {

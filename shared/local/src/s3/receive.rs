@@ -1,7 +1,7 @@
 //! Writes a request's body to a temporary file, hashing on the way, and checks what was promised.
 
 use std::fs::File;
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,15 +11,17 @@ use hyper::http::Extensions;
 use hyper::{HeaderMap, header};
 use s3s::checksum::ChecksumHasher;
 use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
-use s3s::dto::StreamingBlob;
+use s3s::dto::{PostObjectInput, StreamingBlob};
 use s3s::{S3Error, S3Result, s3_error};
 use tokio::task::{JoinHandle, spawn_blocking};
-use xxhash_rust::xxh3::Xxh3;
 
 use super::bucket::Bucket;
 use super::commit::{Temp, io_error};
+use super::etag::{Digest, Kind};
 use super::meta::Sums;
 use crate::chunked::Trailers;
+use crate::disk::Disk;
+use crate::signer::OwnRequest;
 
 /// Bytes handed to the disk at once; twice this is held per upload.
 const WRITE_BYTES: usize = 1 << 20;
@@ -34,6 +36,8 @@ pub(crate) struct Promise {
     /// Sums that came in headers, by algorithm.
     sums: Vec<(String, String)>,
     trailers: Option<Trailers>,
+    /// The kind of the entity tag.
+    kind: Kind,
 }
 
 impl Promise {
@@ -44,12 +48,15 @@ impl Promise {
             length: text(header::CONTENT_LENGTH.as_str()).and_then(|value| value.parse().ok()),
             md5: text("content-md5"),
             trailers: extensions.get::<Trailers>().cloned(),
+            kind: match extensions.get::<OwnRequest>() {
+                Some(OwnRequest) => Kind::Quick,
+                None => Kind::Md5,
+            },
             ..Self::default()
         };
         for name in headers.keys().filter_map(|name| name.as_str().strip_prefix(PREFIX)) {
             if let Some(sum) = text(&format!("{PREFIX}{name}")).filter(|_| is_algorithm(name)) {
-                promise.sums.push((name.to_owned(), sum));
-                promise.algorithms.push(name.to_owned());
+                promise.expect_sum(name, sum);
             }
         }
         let announced = text("x-amz-trailer").unwrap_or_default().to_ascii_lowercase();
@@ -60,6 +67,35 @@ impl Promise {
             .algorithms
             .extend(text("x-amz-sdk-checksum-algorithm").map(|name| name.to_ascii_lowercase()));
         promise
+    }
+
+    /// Nothing is promised; this sum is wanted.
+    pub(crate) fn none(algorithm: Option<&str>) -> Self {
+        let algorithms = algorithm.into_iter().map(str::to_ascii_lowercase).collect();
+        Self { algorithms, ..Self::default() }
+    }
+
+    /// What the fields of a form say; its headers speak of the form.
+    pub(crate) fn of_form(input: &PostObjectInput) -> Self {
+        let mut promise = Self { md5: input.content_md5.clone(), ..Self::default() };
+        let sums = [
+            ("crc32", &input.checksum_crc32),
+            ("crc32c", &input.checksum_crc32c),
+            ("crc64nvme", &input.checksum_crc64nvme),
+            ("sha1", &input.checksum_sha1),
+            ("sha256", &input.checksum_sha256),
+        ];
+        for (name, sum) in sums {
+            if let Some(sum) = sum {
+                promise.expect_sum(name, sum.clone());
+            }
+        }
+        promise
+    }
+
+    fn expect_sum(&mut self, algorithm: &str, sum: String) {
+        self.sums.push((algorithm.to_owned(), sum));
+        self.algorithms.push(algorithm.to_owned());
     }
 
     fn hasher(&self) -> ChecksumHasher {
@@ -102,7 +138,7 @@ impl Promise {
 
 const PREFIX: &str = "x-amz-checksum-";
 
-fn is_algorithm(name: &str) -> bool {
+pub(crate) fn is_algorithm(name: &str) -> bool {
     matches!(name, "crc32" | "crc32c" | "crc64nvme" | "sha1" | "sha256")
 }
 
@@ -117,9 +153,12 @@ pub(crate) struct Received {
 
 struct Writer {
     file: File,
+    temp: Temp,
+    disk: Disk,
     size: u64,
-    etag: Xxh3,
+    etag: Digest,
     sums: ChecksumHasher,
+    /// Where it is promised and the tag is another one.
     md5: Option<Md5>,
 }
 
@@ -134,16 +173,7 @@ impl Writer {
             self.size += piece.len() as u64;
         }
         let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
-        let mut left = slices.as_mut_slice();
-        while !left.is_empty() {
-            match self.file.write_vectored(left) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => IoSlice::advance_slices(&mut left, written),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+        self.disk.append(&mut self.file, &mut slices, &self.temp.path)
     }
 }
 
@@ -153,11 +183,13 @@ pub(crate) async fn receive(
     body: Option<StreamingBlob>,
     promise: Promise,
 ) -> S3Result<Received> {
-    let temp = Temp(bucket.scratch());
+    let temp = bucket.temp();
     let mut writer = Handed::Idle(Box::new(Writer {
-        file: File::create_new(&temp.0).map_err(io_error)?,
+        file: bucket.disk.create(&temp.path).map_err(io_error)?,
+        temp,
+        disk: bucket.disk.clone(),
         size: 0,
-        etag: Xxh3::new(),
+        etag: Digest::new(promise.kind),
         sums: promise.hasher(),
         md5: promise.md5.is_some().then(Md5::new),
     }));
@@ -184,7 +216,7 @@ pub(crate) async fn receive(
     let writer = *done.map_err(S3Error::internal_error)?.map_err(io_error)?;
     let sums = Sums::from(writer.sums.finalize());
     promise.check(writer.size, writer.md5.map(Md5::finalize), &sums)?;
-    let etag = format!("{:032x}", writer.etag.digest128());
+    let (temp, etag) = (writer.temp, writer.etag.finish());
     Ok(Received { temp, etag, size: writer.size, sums })
 }
 

@@ -9,6 +9,8 @@ use s3s::{S3, S3Request};
 use super::Storage;
 use super::commit::io_error;
 use super::output::{Answer, ok, on_disk};
+use super::read::{self, Wanted};
+use super::settings;
 
 #[async_trait]
 impl S3 for Storage {
@@ -152,5 +154,181 @@ impl S3 for Storage {
         request: S3Request<AbortMultipartUploadInput>,
     ) -> Answer<AbortMultipartUploadOutput> {
         self.drop_upload(request).await
+    }
+
+    async fn get_object_attributes(
+        &self,
+        request: S3Request<GetObjectAttributesInput>,
+    ) -> Answer<GetObjectAttributesOutput> {
+        self.attributes(request).await
+    }
+
+    async fn post_object(&self, request: S3Request<PostObjectInput>) -> Answer<PostObjectOutput> {
+        self.post(request).await
+    }
+
+    async fn upload_part_copy(
+        &self,
+        request: S3Request<UploadPartCopyInput>,
+    ) -> Answer<UploadPartCopyOutput> {
+        self.copy_part(request).await
+    }
+
+    async fn list_multipart_uploads(
+        &self,
+        request: S3Request<ListMultipartUploadsInput>,
+    ) -> Answer<ListMultipartUploadsOutput> {
+        self.open_uploads(request).await
+    }
+
+    async fn list_object_versions(
+        &self,
+        request: S3Request<ListObjectVersionsInput>,
+    ) -> Answer<ListObjectVersionsOutput> {
+        self.version_page(request).await
+    }
+
+    async fn get_object_tagging(
+        &self,
+        request: S3Request<GetObjectTaggingInput>,
+    ) -> Answer<GetObjectTaggingOutput> {
+        self.read_tags(request).await
+    }
+
+    async fn put_object_tagging(
+        &self,
+        request: S3Request<PutObjectTaggingInput>,
+    ) -> Answer<PutObjectTaggingOutput> {
+        self.write_tags(request).await
+    }
+
+    async fn delete_object_tagging(
+        &self,
+        request: S3Request<DeleteObjectTaggingInput>,
+    ) -> Answer<DeleteObjectTaggingOutput> {
+        self.drop_tags(request).await
+    }
+
+    async fn get_object_acl(
+        &self,
+        request: S3Request<GetObjectAclInput>,
+    ) -> Answer<GetObjectAclOutput> {
+        let input = request.input;
+        let wanted = Wanted { key: input.key, version: input.version_id, ..Wanted::default() };
+        let bucket = self.bucket(&input.bucket)?;
+        on_disk(move || read::open(&bucket, &wanted)).await?;
+        settings::object_acl()
+    }
+
+    async fn get_bucket_acl(
+        &self,
+        request: S3Request<GetBucketAclInput>,
+    ) -> Answer<GetBucketAclOutput> {
+        self.bucket(&request.input.bucket)?;
+        settings::bucket_acl()
+    }
+
+    async fn get_bucket_encryption(
+        &self,
+        request: S3Request<GetBucketEncryptionInput>,
+    ) -> Answer<GetBucketEncryptionOutput> {
+        self.bucket(&request.input.bucket)?;
+        settings::bucket_encryption()
+    }
+
+    async fn get_bucket_ownership_controls(
+        &self,
+        request: S3Request<GetBucketOwnershipControlsInput>,
+    ) -> Answer<GetBucketOwnershipControlsOutput> {
+        self.bucket(&request.input.bucket)?;
+        settings::bucket_ownership_controls()
+    }
+
+    async fn get_public_access_block(
+        &self,
+        request: S3Request<GetPublicAccessBlockInput>,
+    ) -> Answer<GetPublicAccessBlockOutput> {
+        self.bucket(&request.input.bucket)?;
+        settings::public_access_block()
+    }
+
+    async fn get_bucket_request_payment(
+        &self,
+        request: S3Request<GetBucketRequestPaymentInput>,
+    ) -> Answer<GetBucketRequestPaymentOutput> {
+        self.bucket(&request.input.bucket)?;
+        settings::bucket_request_payment()
+    }
+
+    async fn get_bucket_logging(
+        &self,
+        request: S3Request<GetBucketLoggingInput>,
+    ) -> Answer<GetBucketLoggingOutput> {
+        self.bucket(&request.input.bucket)?;
+        settings::bucket_logging()
+    }
+
+    async fn get_bucket_accelerate_configuration(
+        &self,
+        request: S3Request<GetBucketAccelerateConfigurationInput>,
+    ) -> Answer<GetBucketAccelerateConfigurationOutput> {
+        self.bucket(&request.input.bucket)?;
+        settings::bucket_accelerate_configuration()
+    }
+
+    async fn get_bucket_policy(
+        &self,
+        request: S3Request<GetBucketPolicyInput>,
+    ) -> Answer<GetBucketPolicyOutput> {
+        self.bucket(&request.input.bucket)?;
+        settings::bucket_policy()
+    }
+
+    async fn get_bucket_tagging(
+        &self,
+        request: S3Request<GetBucketTaggingInput>,
+    ) -> Answer<GetBucketTaggingOutput> {
+        self.bucket(&request.input.bucket)?;
+        settings::bucket_tagging()
+    }
+
+    async fn get_bucket_cors(
+        &self,
+        request: S3Request<GetBucketCorsInput>,
+    ) -> Answer<GetBucketCorsOutput> {
+        self.bucket(&request.input.bucket)?;
+        settings::bucket_cors()
+    }
+
+    async fn get_bucket_lifecycle_configuration(
+        &self,
+        request: S3Request<GetBucketLifecycleConfigurationInput>,
+    ) -> Answer<GetBucketLifecycleConfigurationOutput> {
+        self.bucket(&request.input.bucket)?;
+        settings::bucket_lifecycle_configuration()
+    }
+
+    async fn get_bucket_website(
+        &self,
+        request: S3Request<GetBucketWebsiteInput>,
+    ) -> Answer<GetBucketWebsiteOutput> {
+        self.bucket(&request.input.bucket)?;
+        settings::bucket_website()
+    }
+
+    async fn get_bucket_replication(
+        &self,
+        request: S3Request<GetBucketReplicationInput>,
+    ) -> Answer<GetBucketReplicationOutput> {
+        self.bucket(&request.input.bucket)?;
+        settings::bucket_replication()
+    }
+
+    async fn get_object_lock_configuration(
+        &self,
+        request: S3Request<GetObjectLockConfigurationInput>,
+    ) -> Answer<GetObjectLockConfigurationOutput> {
+        self.bucket(&request.input.bucket)?;
+        settings::object_lock_configuration()
     }
 }

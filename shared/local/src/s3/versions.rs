@@ -3,12 +3,14 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use s3s::{S3Result, s3_error};
 
 use super::bucket::{Bucket, Object, open_file};
-use super::commit::{Deleted, Temp, io_error, remove_if_there};
+use super::commit::{Deleted, io_error};
 use super::meta::{Meta, hash_of};
+use crate::disk::at;
 
 impl Bucket {
     /// Opens one version. `None` if there is none of this id; a delete marker is a
@@ -17,19 +19,21 @@ impl Bucket {
         if !is_plain_name(id) {
             return Err(s3_error!(InvalidArgument, "Invalid version id specified"));
         }
-        let folder = self.versions_of(key);
-        if let Some(meta) = Meta::read(&folder.join(format!("{id}.json"))) {
-            if meta.delete_marker {
-                return Err(s3_error!(MethodNotAllowed));
-            }
-            let file = open_file(&folder.join(id)).map_err(io_error)?;
-            return Ok(file.map(|file| Object { file, meta }));
-        }
+        // The newest first: one that is older than versioning is called `null` like an older one may be.
         let current = self.object(key).map_err(io_error)?;
-        Ok(current.filter(|object| match &object.meta.version {
-            Some(version) => version == id,
-            None => id == "null",
-        }))
+        let is_wanted = |meta: &Meta| meta.version.as_deref().unwrap_or("null") == id;
+        if let Some(object) = current.filter(|object| is_wanted(&object.meta)) {
+            return Ok(Some(object));
+        }
+        let folder = self.versions_of(key);
+        let Some(meta) = Meta::read(&folder.join(format!("{id}.json"))) else {
+            return Ok(None);
+        };
+        if meta.delete_marker {
+            return Err(s3_error!(MethodNotAllowed));
+        }
+        let file = open_file(&folder.join(id)).map_err(io_error)?;
+        Ok(file.map(|file| Object { file, meta }))
     }
 
     /// Whether the newest version is a delete marker; its id if so.
@@ -39,18 +43,7 @@ impl Bucket {
     }
 
     fn versions(&self, key: &str) -> io::Result<Vec<Meta>> {
-        let entries = match fs::read_dir(self.versions_of(key)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries?,
-        };
-        let mut found = Vec::new();
-        for entry in entries {
-            let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "json") {
-                found.extend(Meta::read(&path));
-            }
-        }
-        Ok(found)
+        kept_in(&self.versions_of(key))
     }
 
     /// Deletes one version for good. If it was the newest, the one before it takes its place.
@@ -69,12 +62,13 @@ impl Bucket {
         let current = self.object_locked(key)?.map(|object| object.meta);
         let is_current =
             current.as_ref().is_some_and(|meta| meta.version.as_deref().unwrap_or("null") == id);
-        remove_if_there(&description)?;
-        remove_if_there(&folder.join(id))?;
+        self.disk.remove_if_there(&description)?;
+        self.disk.remove_if_there(&folder.join(id))?;
         if is_current {
             self.unlink(key)?;
         }
-        if is_current || (marker && current.is_none()) {
+        // Without an object the newest version is a marker, also after a crash in this very place.
+        if is_current || current.is_none() {
             self.restore_newest(key)?;
         }
         Ok(Deleted { version: Some(id.to_owned()), delete_marker: marker })
@@ -88,15 +82,31 @@ impl Bucket {
         let Some(id) = meta.version.clone() else {
             return Ok(());
         };
-        let temp = Temp(self.scratch());
-        fs::hard_link(self.versions_of(key).join(&id), &temp.0)?;
+        let temp = self.temp();
+        self.disk.link(&self.versions_of(key).join(&id), &temp.path)?;
         if id == "null" {
             meta.version = None;
         }
-        let inode = fs::metadata(&temp.0)?.ino();
-        meta.write(&self.meta_path(&hash_of(key), inode), &self.scratch())?;
-        self.place(&temp.0, &self.path(key), key)
+        let inode = fs::metadata(&temp.path)?.ino();
+        meta.write(&self.disk, &self.meta_path(&hash_of(key), inode), &self.scratch())?;
+        self.place(&temp.path, &self.path(key), key)
     }
+}
+
+/// The descriptions in a folder of versions.
+pub(super) fn kept_in(folder: &Path) -> io::Result<Vec<Meta>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(at(folder))?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            found.extend(Meta::read(&path));
+        }
+    }
+    Ok(found)
 }
 
 /// Version and upload ids become file names.
