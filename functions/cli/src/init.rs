@@ -69,6 +69,7 @@ fn pipeline_file(path: &Path, sample: Option<u64>) -> anyhow::Result<String> {
         decoder: Decoder::new(&pipeline, Arc::new(layout(sniffed.names.len(), &header)), &limits),
         defects: BTreeMap::new(),
         nested: BTreeSet::new(),
+        doubled: 0,
         rows_left: sample.unwrap_or(u64::MAX),
     };
     reader.read(&mut file, block, limits.block_bytes).map_err(|error| refuse(&error))?;
@@ -178,6 +179,8 @@ struct Reader {
     decoder: Decoder,
     /// Records that could not be cut into fields.
     defects: BTreeMap<RejectCode, u64>,
+    /// Lines of JSON with an escape that is escaped itself.
+    doubled: u64,
     /// Fields that held a list or an object.
     nested: BTreeSet<String>,
     rows_left: u64,
@@ -213,6 +216,12 @@ impl Reader {
     fn observe(&mut self, decoded: &Decoded) {
         self.rows_left = self.rows_left.saturating_sub(decoded.counts.records);
         for defect in &decoded.defects {
+            let (start, end) =
+                (usize::try_from(defect.record.start), usize::try_from(defect.record.end));
+            let line =
+                start.ok().zip(end.ok()).and_then(|(start, end)| decoded.buffer.get(start..end));
+            let escaped = line.is_some_and(|line| line.windows(3).any(|part| part == b"\\\\\""));
+            self.doubled += u64::from(escaped);
             *self.defects.entry(defect.code).or_default() += 1;
         }
         if decoded.width > 0 {
@@ -252,6 +261,11 @@ impl Reader {
                 "{} of {all} rows cannot be cut into fields and would be rejected: {counts}",
                 grouped(left_out)
             ));
+        }
+        if self.doubled > 0 && self.defects.contains_key(&RejectCode::BadJson) {
+            let line = "backslashes are doubled, as COPY doubles them: this is no JSON, and its texts are not \
+                        what they were; export it by psql -At -c 'select row_to_json(t) from t'";
+            self.inference.remark(line.to_owned());
         }
         for name in std::mem::take(&mut self.nested) {
             self.inference.column_remark(format!(

@@ -380,7 +380,8 @@ fn a_value_that_another_column_hides_is_hidden() {
 #[test]
 fn an_archive_from_before_there_was_a_value_is_read_and_exported() {
     let file = archive_of(&orders(), &decoded(&["1,a@b,x"])).unwrap();
-    let mut batch = rows_of(&file);
+    // What is read has the pipeline's name as a column, as the files had it then.
+    let mut batch = read(file.bytes.into(), &Wanted::default()).unwrap().next().unwrap().unwrap();
     batch.remove_column(batch.schema().index_of("value").unwrap());
     let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
     writer.write(&batch).unwrap();

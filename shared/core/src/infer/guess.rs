@@ -87,6 +87,9 @@ fn typed(stats: &ColumnStats, values: u64, guess: &mut Guess) -> u64 {
         guess.data_type = "bool".to_owned();
         return stats.bools;
     }
+    if fits(stats.bools) {
+        guess.comments.push("only one truth word was seen: bool reads it as well".to_owned());
+    }
     if fits(numbers) && stats.padded > 0 {
         let line =
             format!("{} values start with a zero that a number would lose", group(stats.padded));
@@ -218,10 +221,14 @@ fn is_uint64(stats: &ColumnStats) -> bool {
 }
 
 /// Parts of names that speak of points in time.
-const TIME_NAMES: [&str; 14] = [
+const TIME_NAMES: [&str; 17] = [
     "date", "day", "time", "at", "ts", "epoch", "seen", "created", "updated", "modified", "when",
-    "stamp", "since", "until",
+    "stamp", "since", "until", "dt", "lt", "datetime",
 ];
+
+/// 0001-01-01 in seconds and in milliseconds.
+const FIRST_SECOND: i64 = -62_135_596_800;
+const FIRST_MILLI: i64 = FIRST_SECOND * 1000;
 
 /// Integers that are points in time: by their size, and by the name of their column.
 fn epoch(name: &str, low: i64, high: i64, guess: &mut Guess) {
@@ -232,13 +239,18 @@ fn epoch(name: &str, low: i64, high: i64, guess: &mut Guess) {
     // Seconds of 1973 to 2033 and their multiples; days are written with eight digits.
     let (data_type, format) = match (low, high) {
         (19_000_101.., ..=21_001_231) => ("date", "%Y%m%d"),
-        (100_000_000.., ..=2_000_000_000) => ("timestamp", "epoch_s"),
-        (100_000_000_000.., ..=2_000_000_000_000) => ("timestamp", "epoch_ms"),
-        (100_000_000_000_000.., ..=2_000_000_000_000_000) => ("timestamp", "epoch_us"),
-        (100_000_000_000_000_000.., ..=2_000_000_000_000_000_000) => ("timestamp", "epoch_ns"),
+        (FIRST_SECOND.., 100_000_000..=4_000_000_000) => ("timestamp", "epoch_s"),
+        (FIRST_MILLI.., 100_000_000_000..=40_000_000_000_000)
+        | (FIRST_MILLI..0, 250_000_000_000_000..=253_402_300_799_999) => ("timestamp", "epoch_ms"),
+        (100_000_000_000_000.., ..=4_000_000_000_000_000) => ("timestamp", "epoch_us"),
+        (100_000_000_000_000_000.., ..=4_000_000_000_000_000_000) => ("timestamp", "epoch_ns"),
         _ => return,
     };
     if !named {
+        if low >= 1_000_000_000 {
+            let other = format!("{{ type = \"{data_type}\", format = \"{format}\" }}");
+            guess.comments.push(format!("by their size these may be points in time: {other}"));
+        }
         return;
     }
     let is_day = data_type == "timestamp" && is_midnight(format, low) && is_midnight(format, high);

@@ -61,7 +61,14 @@ impl Shape {
                     let cell = |field: &crate::split::Field| {
                         let raw = sample.get(field.start..field.end).unwrap_or(&[]).to_vec();
                         let mut text = Vec::new();
-                        let is_text = unescape.text(&raw, *field, &mut text);
+                        // A NULL word is one as it is written.
+                        let is_null = !field.quoted && raw == b"\\N";
+                        let is_text = if is_null {
+                            text.extend_from_slice(&raw);
+                            true
+                        } else {
+                            unescape.text(&raw, *field, &mut text)
+                        };
                         let text = is_text.then(|| String::from_utf8_lossy(&text).into_owned());
                         Cell { raw, text, quoted: field.quoted }
                     };

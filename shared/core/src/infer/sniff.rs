@@ -142,8 +142,8 @@ fn variants(delimiter: u8, rest: &str) -> Vec<CsvDialect> {
         plain.clone(),
         CsvDialect { escape, ..plain.clone() },
         CsvDialect { escape, escapes: text, ..plain },
-        CsvDialect { escape, escapes: text, ..bare.clone() },
-        bare,
+        bare.clone(),
+        CsvDialect { escape, escapes: text, ..bare },
         single,
     ]
 }
@@ -155,8 +155,14 @@ fn settled(dialect: CsvDialect, shape: Shape, sample: &[u8], whole: bool) -> (Cs
     if memchr::memchr(b'\\', sample).is_some() && dialect.escape.is_none() {
         tries.extend(text_escapes(&dialect, &shape));
     }
-    if memchr::memmem::find(sample, b"=\"").is_some() && dialect.quote.is_some() {
-        tries.push(CsvDialect { formula_text: true, ..dialect.clone() });
+    let is_formula = |cell: &super::shape::Cell| {
+        let text = cell.text.as_deref().unwrap_or_default();
+        text.len() > 2 && text.starts_with("=\"") && text.ends_with('"')
+    };
+    if shape.cells().any(is_formula) {
+        let (quote, escape, escapes) = (Some(b'"'), None, Escapes::Quotes);
+        let formula = CsvDialect { formula_text: true, quote, escape, escapes, ..dialect.clone() };
+        tries.push(formula);
     }
     for tried in tries {
         let read = Shape::read(&tried, sample, whole);
@@ -172,7 +178,10 @@ fn text_escapes(dialect: &CsvDialect, shape: &Shape) -> Option<CsvDialect> {
     let has =
         |text: &[u8]| shape.cells().any(|cell| memchr::memmem::find(&cell.raw, text).is_some());
     let has_null = shape.cells().any(|cell| !cell.quoted && cell.raw == b"\\N");
-    let quoted = shape.cells().any(|cell| cell.quoted);
+    let quotes = shape.cells().filter(|cell| cell.quoted).count();
+    // A text that begins and ends with a quote is no evidence of quoting among many that do not.
+    let tabs = dialect.delimiter == b'\t' && quotes * 20 < shape.cells().count();
+    let quoted = quotes > 0 && !(tabs && has_null);
     // Without quotes a NULL word or a doubled backslash is how a program writes text with escapes.
     let meant = if quoted { has_null && has(b"\\\n") } else { has_null || has(b"\\\\") };
     meant.then(|| CsvDialect {

@@ -29,13 +29,17 @@ impl Splitter {
         record: At,
         offending: Option<usize>,
     ) -> Step {
-        let (first_end, next) = match self.first_line(data, record.start, last) {
+        let (first_end, next) = match self.first_line(data, record, last) {
             Some((end, There::Yes(next))) => (end, next),
             Some(_) => return Step::More,
-            None if data.len() > record.limit => return Step::TooLong,
+            None if self.syntax.text_end(data, record.start, data.len()) > record.limit => {
+                return Step::TooLong;
+            }
             None => return Step::More,
         };
-        let opened = self.opened(data, record.start, first_end);
+        // A first line over the limit may be skipped before its end is seen.
+        let near = first_end <= record.limit;
+        let opened = if near { self.opened(data, record.start, first_end) } else { None };
         let closing = opened.map_or(Some(None), |opened| {
             self.closing_line(data, last, record.start, opened, first_end)
         });
@@ -52,15 +56,17 @@ impl Splitter {
         Step::Record { end, next, bad: Some(code) }
     }
 
-    /// The first line end that no escape makes a text of.
-    fn first_line(&self, data: &[u8], start: usize, last: bool) -> Option<(usize, There)> {
+    /// The first line end that no escape makes a text of; over the limit any will do.
+    fn first_line(&self, data: &[u8], record: At, last: bool) -> Option<(usize, There)> {
+        let start = record.start;
         let mut from = start;
         loop {
             let (end, next) = self.syntax.find_line(data, from, last)?;
             let escape = |byte: &&u8| Some(**byte) == self.syntax.escape;
             let before = data.get(start..end).unwrap_or_default().iter().rev();
             let escapes = before.take_while(escape).count();
-            if !self.syntax.escapes_text || escapes.is_multiple_of(2) || end >= data.len() {
+            let is_text = self.syntax.escapes_text && !escapes.is_multiple_of(2);
+            if !is_text || end > record.limit || end >= data.len() {
                 return Some((end, next));
             }
             from = end + 1;

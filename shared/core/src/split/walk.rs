@@ -163,7 +163,7 @@ impl Splitter {
         let mut escaped = false;
         loop {
             let Some(at) = cursor.next() else {
-                let end = self.syntax.text_end(data, field_start, data.len());
+                let end = self.syntax.text_end(data, unescaped(field_start, literal), data.len());
                 if end > record.limit {
                     return self.too_long(data, last, cursor, record.limit);
                 }
@@ -176,7 +176,8 @@ impl Splitter {
             let class = self.syntax.class(data, at);
             if at >= record.limit
                 && (class != Class::Line
-                    || self.syntax.text_end(data, field_start, at) > record.limit)
+                    || self.syntax.text_end(data, unescaped(field_start, literal), at)
+                        > record.limit)
             {
                 return self.too_long(data, last, cursor, record.limit);
             }
@@ -198,7 +199,7 @@ impl Splitter {
             }
             match class {
                 Class::Line => {
-                    let end = self.syntax.text_end(data, field_start, at);
+                    let end = self.syntax.text_end(data, unescaped(field_start, literal), at);
                     field(Field { start: field_start, end, quoted: false, escaped });
                     return self.end_at(data, last, cursor, at, end);
                 }
@@ -351,4 +352,9 @@ impl Splitter {
             There::No | There::Undecided => Step::More,
         }
     }
+}
+
+/// From where on CRs before a line end belong to it: an escaped one is text.
+fn unescaped(field_start: usize, literal: Option<usize>) -> usize {
+    literal.map_or(field_start, |literal| field_start.max(literal + 1))
 }

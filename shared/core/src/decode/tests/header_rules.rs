@@ -156,7 +156,8 @@ fn a_name_that_stands_twice_matters_only_to_columns_that_read_it() {
     assert_eq!(told(&feed, b"a,b,b\n1,2,3\n"), None);
     let feed = pipeline(Format::Csv(csv()), vec![field("b")]);
     let twice = told(&feed, b"a,b,b\n1,2,3\n").unwrap();
-    assert_eq!(twice, "the header names `b` 2 times: choose one by its place, from = 2 or 3");
+    let expected = "the header names `b` 2 times: choose one by its place, from = 2 or 3;";
+    assert!(twice.starts_with(expected), "{twice}");
 }
 
 #[test]

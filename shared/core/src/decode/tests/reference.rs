@@ -242,7 +242,7 @@ impl Rules<'_> {
                 self.text_escapes() && before.take_while(|at| self.is_escape(*at)).count() % 2 == 1
             };
             let mut first_end = self.line_from(start);
-            while first_end < self.data.len() && escapes(&first_end) {
+            while first_end < self.data.len() && first_end <= limit && escapes(&first_end) {
                 first_end = self.line_from(first_end + 1);
             }
             // Told from the first line alone: what its own end leaves open.
@@ -250,7 +250,7 @@ impl Rules<'_> {
                 Rules { data: &self.data[..first_end], delimiter: self.delimiter.clone(), ..*self };
             opened = None;
             let whole = line.natural(start, usize::MAX, &mut opened).is_ok();
-            let opened = opened.filter(|_| !whole);
+            let opened = opened.filter(|_| !whole && first_end <= limit);
             let closing = opened.and_then(|opened| self.closing(start, opened, first_end));
             let end = closing.unwrap_or(first_end);
             let code = if end > limit {
