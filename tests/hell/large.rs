@@ -1,7 +1,7 @@
 //! Sizes that no memory holds: what is kept is bounded whatever the file does.
 
-use rowproof_core::block::{Limits, RejectCode};
-use rowproof_core::decode::{Budget, Decoder, layout};
+use rowproof_core::block::{Limits, LineEnd, RejectCode};
+use rowproof_core::decode::{Budget, Decoder, Header, layout};
 use rowproof_core::split::ChunkScanner;
 
 use crate::fuzz::reading::Feed;

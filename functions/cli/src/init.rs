@@ -54,7 +54,11 @@ fn pipeline_file(path: &Path, sample: Option<u64>) -> anyhow::Result<String> {
     let mut block = Vec::new();
     let ended = file.fill(&mut block, LOOK_BYTES).map_err(|error| refuse(&error))?;
     let (format, sniffed) = tell_format(&block, ended).map_err(|problem| refuse(&problem))?;
-    let pipeline = reading(format.clone());
+    let mut pipeline = reading(format.clone());
+    if let Format::Csv(dialect) = &mut pipeline.source.format {
+        // Where escapes are undone, the NULL word is one as it is written.
+        dialect.null.push("\\N".to_owned());
+    }
     let header = file.header(&pipeline.source, &mut block, &limits);
     let header = header.map_err(|error| refuse(&error))?;
     block.drain(..header.data_start.min(block.len()));

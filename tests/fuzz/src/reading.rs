@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use rowproof_core::block::{Digest, Layout, Limits, RejectCode};
+use rowproof_core::block::{Digest, Layout, Limits, LineEnd, RejectCode};
 use rowproof_core::check::{Contract, RowContext, check};
 use rowproof_core::decode::{self, Budget, Decoder, HeaderError, HeaderRead};
 use rowproof_core::engine::{ChunkEngine, ChunkProduct, ChunkSetup, EngineError};
@@ -122,7 +122,7 @@ impl Feed {
             }
             Chunks::Ranges { piece, bytes, rows } => {
                 let limits = Limits { chunk_bytes: bytes, chunk_rows: rows, ..self.limits.clone() };
-                for plan in self.plan(file, at, piece, &limits) {
+                for plan in self.plan(file, layout.line_end, at, piece, &limits) {
                     assert_eq!(
                         (plan.start, plan.first_row),
                         (at as u64, reading.rows.len() as u64)
@@ -152,12 +152,13 @@ impl Feed {
     pub fn plan(
         &self,
         file: &[u8],
+        line_end: LineEnd,
         start: usize,
         piece: usize,
         limits: &Limits,
     ) -> Vec<PlannedChunk> {
         let format = &self.pipeline.source.format;
-        let mut scanner = ChunkScanner::new(format, limits, start as u64);
+        let mut scanner = ChunkScanner::new(format, line_end, limits, start as u64);
         let mut plan = Vec::new();
         for piece in file[start..].chunks(piece.max(1)) {
             scanner.push(piece);

@@ -42,6 +42,10 @@ pub fn sniff(sample: &[u8], whole: bool) -> Sniffed {
     let first = first::look(&dialect, &shape, body);
     let First { header, names, before, skip_after_header, trailing_delimiter, mut doubts } = first;
     dialect.skip_lines = skipped + before;
+    if dialect.escapes == Escapes::Text {
+        let line = "backslashes are read as escapes, \\n as a line end: without escape they stay as they are";
+        doubts.push(line.to_owned());
+    }
     dialect.header = header;
     dialect.skip_after_header = skip_after_header;
     dialect.trailing_delimiter = trailing_delimiter;
@@ -173,6 +177,21 @@ fn settled(dialect: CsvDialect, shape: Shape, sample: &[u8], whole: bool) -> (Cs
     (dialect, shape)
 }
 
+/// Whether every backslash stands before a letter that means a control character, as TSV writes them.
+fn only_controls(shape: &Shape) -> bool {
+    let mut found = false;
+    for cell in shape.cells() {
+        let mut bytes = cell.raw.iter();
+        while bytes.any(|byte| *byte == b'\\') {
+            found = true;
+            if !matches!(bytes.next(), Some(b'n' | b't' | b'r' | b'\\')) {
+                return false;
+            }
+        }
+    }
+    found
+}
+
 /// The dialect with escapes everywhere, where the sample shows that they are meant.
 fn text_escapes(dialect: &CsvDialect, shape: &Shape) -> Option<CsvDialect> {
     let has =
@@ -183,7 +202,11 @@ fn text_escapes(dialect: &CsvDialect, shape: &Shape) -> Option<CsvDialect> {
     let tabs = dialect.delimiter == b'\t' && quotes * 20 < shape.cells().count();
     let quoted = quotes > 0 && !(tabs && has_null);
     // Without quotes a NULL word or a doubled backslash is how a program writes text with escapes.
-    let meant = if quoted { has_null && has(b"\\\n") } else { has_null || has(b"\\\\") };
+    let by_convention = dialect.delimiter == b'\t' && only_controls(shape);
+    let meant = match quoted {
+        true => has_null && has(b"\\\n"),
+        false => has_null || has(b"\\\\") || by_convention,
+    };
     meant.then(|| CsvDialect {
         escape: Some(b'\\'),
         escapes: Escapes::Text,
