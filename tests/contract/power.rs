@@ -219,5 +219,4 @@ async fn a_process_can_end_at_any_change_of_the_disk() {
         cuts += 1;
     }
     assert!((100..STEPS_MAX).contains(&cuts), "{cuts}");
-    println!("the process ended at {cuts} moments, and its folder could be used after each");
 }

@@ -125,11 +125,28 @@ fn the_bytes_decide_how_a_file_is_packed_not_its_name() {
 
 #[test]
 fn a_header_that_cannot_be_used_fails() {
-    let duplicate = format!("{},id\n", COLUMNS.join(","));
-    fails("a.csv", duplicate.as_bytes(), &["names column `id` twice"]);
     let names: Vec<_> = (0..10_001).map(|n| format!("c{n}")).collect();
     fails("a.csv", names.join(",").as_bytes(), &["10001 columns", "limit of 10000"]);
-    fails("a.csv", b"id,\"na\"me,c\n1,2,3\n", &["quote rule"]);
+}
+
+#[test]
+fn a_header_that_is_in_doubt_is_held_with_what_the_rows_say() {
+    let (file, _) = Orders::clean(20).csv();
+    let rows = String::from_utf8(file).unwrap();
+    let (header, rows) = rows.split_once('\n').unwrap();
+    let damaged = [
+        ("a name twice", format!("{header},id"), "`id`"),
+        ("a stray quote", header.replacen("name", "na\"me", 1), "quote"),
+        ("a name too few", header.replacen("id,", "", 1), "9"),
+    ];
+    for (what, header, text) in damaged {
+        let world = World::with_orders();
+        world.write("a.csv", format!("{header}\n{rows}"));
+        let ended = world.run(&["a.csv"]).end();
+        let error = ended.is("HELD", 3)["error"].as_str().unwrap();
+        assert!(error.contains(text), "{what}: {text:?} is not in {error:?}");
+        assert!(world.loaded().is_empty(), "{what}");
+    }
 }
 
 #[test]

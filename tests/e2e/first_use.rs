@@ -34,6 +34,31 @@ fn says(text: &str, parts: &[&str]) {
 }
 
 #[test]
+fn repairs_are_counted_by_kind_and_shown() {
+    let world = World::with_orders();
+    world.orders_with("format = \"csv\"", "format = \"csv\"\ncsv = { ragged = \"lenient\" }");
+    let mut rows = file(&["1.50", "2.50", "3.50"]);
+    rows = rows.replacen("a0@b.example,\n", "a0@b.example\n", 1);
+    rows = rows.replacen("a1@b.example,\n", "a1@b.example,,\n", 1);
+    rows = rows.replacen("a2@b.example,\n", "a2@b.example,,,x\n", 1) + "\n,,\n";
+    world.write("a.csv", rows);
+    let line = world.run(&["a.csv"]).line();
+    let repairs = [("fields_added", 1), ("empty_fields_dropped", 1), ("fields_dropped", 1)];
+    for (kind, records) in repairs {
+        assert_eq!(line["repairs"][kind], records, "{line}");
+    }
+    let job = line["job"].as_str().unwrap().to_owned();
+    let told = [
+        "1 repaired: a field too few, read as NULL",
+        "1 repaired: an empty field too many, dropped",
+        "1 repaired: a field too many that held something, dropped",
+    ];
+    let why = ok(&world, &["why", &job]).out;
+    says(&why, &told);
+    says(&why, &["2 lines without a record"]);
+}
+
+#[test]
 fn the_value_at_fault_is_shown_wherever_a_row_is_and_the_record_by_its_fields() {
     let world = World::with_orders();
     world.orders_with("email = \"string\"", "email = { type = \"string\", archive = \"mask\" }");

@@ -49,6 +49,10 @@ fn numbers_are_exact_or_rejected() {
         ],
     );
     reads("", "\"uint8\"", &[("255", Some("255")), ("256", None), ("-1", None)]);
+}
+
+#[test]
+fn decimals_are_exact_or_rejected() {
     reads(
         "",
         "\"decimal(38,2)\"",
@@ -73,6 +77,10 @@ fn numbers_are_exact_or_rejected() {
             ("(1.00)", None),
         ],
     );
+}
+
+#[test]
+fn floats_bools_and_strings_are_themselves_or_rejected() {
     reads(
         "",
         "\"float64\"",

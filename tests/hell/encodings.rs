@@ -25,8 +25,8 @@ fn bytes_that_are_no_utf8_reject_their_record_and_are_kept() {
         assert_eq!(archived(&feed, &file), [Some(format!("2,{raw}"))], "{what}");
     }
     gives(&feed, "NUL", b"id,t\n1,a\0b\n\0,x\n", &["1|a\0b", "!type(id)@11..14"]);
-    let rows = ["1|a", "!type(id)@9..15"];
-    gives(&feed, "a mark inside", "id,t\n1,a\n\u{feff}2,b\n".as_bytes(), &rows);
+    let marks = "id,t\n1,a\n\u{feff}2,b\n3,\u{feff}c\n";
+    gives(&feed, "marks inside", marks.as_bytes(), &["1|a", "2|b", "3|\u{feff}c"]);
     no_header(&feed, "UTF-16 that was not declared", b"\xFF\xFEi\0d\0,\0t\0\n\0", "not text");
     no_header(&feed, "Latin-1 in the header", b"id,t,Stra\xDFe\n", "not text at byte 9");
     no_header(&feed, "a program", b"\x7FELF\x02\x01\x01\0\0\n", "not text at byte 7");

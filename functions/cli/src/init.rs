@@ -1,25 +1,25 @@
 //! `rowproof init`: a first pipeline file for an unknown input.
 
+mod reader;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rowproof_core::block::{Decoded, Layout, Limits, RejectCode};
-use rowproof_core::decode::{Budget, Decoder, Header};
+use rowproof_core::block::{Layout, Limits};
+use rowproof_core::decode::{Decoder, Header};
 use rowproof_core::infer::{Inference, Sniffed, sniff};
 use rowproof_core::pipeline::{
-    ArchiveRaw, CsvDialect, ErrorPolicy, Format, JsonlOptions, OnEmpty, OnMissingColumn,
-    OnNewColumn, ParquetSink, Pipeline, Replaces, Sink, Source,
+    ArchiveRaw, ErrorPolicy, Format, JsonlOptions, OnEmpty, OnMissingColumn, OnNewColumn,
+    ParquetSink, Pipeline, Replaces, Sink, Source,
 };
 use rowproof_io::settings::{limits, read_env};
-use serde::Deserializer as _;
-use serde::de::{MapAccess, Visitor};
-use serde_json::value::RawValue;
 
-use crate::report::{self, grouped};
+use crate::report;
 use crate::text_file::{TextFile, check_file};
 use crate::{OK, Usage};
+use reader::Reader;
 
 /// Bytes that the format is told by.
 const LOOK_BYTES: usize = 1 << 20;
@@ -133,9 +133,7 @@ fn tell_format(first: &[u8], whole: bool) -> Result<(Format, Sniffed), &'static 
             Err("a JSON list is not read; write one object a line, as jq -c '.[]' does")
         }
         (Some(b'{'), Some(b'"' | b'}')) => {
-            let sniffed =
-                Sniffed { dialect: CsvDialect::default(), names: vec![], remarks: vec![] };
-            Ok((Format::Jsonl(JsonlOptions::default()), sniffed))
+            Ok((Format::Jsonl(JsonlOptions::default()), Sniffed::default()))
         }
         _ => {
             let sniffed = sniff(text, whole);
@@ -177,217 +175,5 @@ fn layout(fields: usize, header: &Header) -> Layout {
     }
 }
 
-/// Feeds the guess.
-struct Reader {
-    inference: Inference,
-    decoder: Decoder,
-    /// Records that could not be cut into fields.
-    defects: BTreeMap<RejectCode, u64>,
-    /// Lines of JSON with an escape that is escaped itself.
-    doubled: u64,
-    /// Fields that held a list or an object.
-    nested: BTreeSet<String>,
-    rows_left: u64,
-}
-
-impl Reader {
-    fn read(
-        &mut self,
-        file: &mut TextFile,
-        mut block: Vec<u8>,
-        block_bytes: usize,
-    ) -> Result<(), crate::text_file::TextError> {
-        let mut want = block_bytes;
-        while self.rows_left > 0 {
-            let ended = file.fill(&mut block, want)?;
-            let budget = Budget { bytes: u64::MAX, records: self.rows_left };
-            let decoded = self.decoder.decode(std::mem::take(&mut block), ended, budget);
-            self.observe(&decoded);
-            let used = usize::try_from(decoded.counts.bytes).unwrap_or(usize::MAX);
-            block = decoded.buffer;
-            block.truncate(decoded.block_len);
-            block.drain(..used.min(decoded.block_len));
-            // A record longer than a block needs more bytes at once.
-            want = if used > 0 { block_bytes } else { want.saturating_mul(2) };
-            want = want.max(block.len().saturating_add(1));
-            if ended && block.is_empty() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn observe(&mut self, decoded: &Decoded) {
-        self.rows_left = self.rows_left.saturating_sub(decoded.counts.records);
-        for defect in &decoded.defects {
-            let (start, end) =
-                (usize::try_from(defect.record.start), usize::try_from(defect.record.end));
-            let line =
-                start.ok().zip(end.ok()).and_then(|(start, end)| decoded.buffer.get(start..end));
-            let escaped = line.is_some_and(|line| line.windows(3).any(|part| part == b"\\\\\""));
-            self.doubled += u64::from(escaped);
-            *self.defects.entry(defect.code).or_default() += 1;
-        }
-        if decoded.width > 0 {
-            for row in decoded.cells.chunks(decoded.width) {
-                for (column, cell) in row.iter().enumerate().filter(|(_, cell)| !cell.is_null()) {
-                    self.inference.observe(column, cell.text(&decoded.buffer), cell.is_quoted());
-                }
-                self.inference.end_row();
-            }
-            return;
-        }
-        for record in &decoded.records {
-            let (start, end) = (usize::try_from(record.start), usize::try_from(record.end));
-            let (Ok(start), Ok(end)) = (start, end) else { continue };
-            let line = decoded.buffer.get(start..end).unwrap_or(&[]);
-            let fields = Fields { inference: &mut self.inference, nested: &mut self.nested };
-            // The decoder has read the line as an object already.
-            if serde_json::Deserializer::from_slice(line).deserialize_map(fields).is_ok() {
-                self.inference.end_row();
-            }
-        }
-    }
-
-    /// The pipeline file, or why there is nothing to guess from.
-    fn finish(mut self) -> Result<String, String> {
-        let rows = self.inference.rows();
-        let left_out: u64 = self.defects.values().sum();
-        if left_out > 0 {
-            let counts =
-                self.defects.iter().map(|(code, rows)| format!("{} {code}", grouped(*rows)));
-            let counts: Vec<_> = counts.collect();
-            let (all, counts) = (grouped(rows + left_out), counts.join(", "));
-            if rows == 0 {
-                return Err(format!("none of the {all} rows fits the header: {counts}"));
-            }
-            self.inference.remark(format!(
-                "{} of {all} rows cannot be cut into fields and would be rejected: {counts}",
-                grouped(left_out)
-            ));
-        }
-        if self.doubled > 0 && self.defects.contains_key(&RejectCode::BadJson) {
-            let line = "backslashes are doubled, as COPY doubles them: this is no JSON, and its texts are not \
-                        what they were; export it by psql -At -c 'select row_to_json(t) from t'";
-            self.inference.remark(line.to_owned());
-        }
-        for name in std::mem::take(&mut self.nested) {
-            self.inference.column_remark(format!(
-                "field {name:?} holds a list or an object, which no column type reads: it is left out"
-            ));
-        }
-        self.inference.finish().map_err(|error| error.to_string())
-    }
-}
-
-/// Observes the fields of one JSON object.
-struct Fields<'a> {
-    inference: &'a mut Inference,
-    nested: &'a mut BTreeSet<String>,
-}
-
-impl<'de> Visitor<'de> for Fields<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key::<String>()? {
-            let value: &RawValue = map.next_value()?;
-            let raw = value.get();
-            match raw.as_bytes().first() {
-                Some(b'{' | b'[') => {
-                    self.inference.leave_out(&name);
-                    self.nested.insert(name);
-                }
-                Some(b'"') => {
-                    let column = self.inference.column(&name);
-                    let text: String = serde_json::from_str(raw).unwrap_or_default();
-                    self.inference.observe(column, text.as_bytes(), true);
-                }
-                _ => {
-                    let column = self.inference.column(&name);
-                    if raw != "null" {
-                        self.inference.observe(column, raw.as_bytes(), false);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-
-    fn guessed(name: &str, bytes: &[u8], sample: Option<u64>) -> anyhow::Result<String> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(name);
-        std::fs::write(&path, bytes).unwrap();
-        pipeline_file(&path, sample)
-    }
-
-    fn parsed(text: &str) -> Pipeline {
-        let load = |_: &str| Err("no base".to_owned());
-        rowproof_core::pipeline::parse("guess.toml", text, &load, &|_| None).unwrap().pipeline
-    }
-
-    fn column_names(text: &str) -> Vec<String> {
-        parsed(text).columns.into_iter().map(|column| column.name).collect()
-    }
-
-    #[test]
-    fn a_semicolon_file_becomes_a_pipeline_that_parses() {
-        let text = guessed("a.csv", b"id;name\n1;x\n2;\"y;z\"\n", None).unwrap();
-        let pipeline = parsed(&text);
-        let Format::Csv(dialect) = &pipeline.source.format else { panic!("{text}") };
-        assert_eq!(dialect.delimiter, b';');
-        assert_eq!(column_names(&text), ["id", "name"]);
-    }
-
-    #[test]
-    fn json_lines_are_told_by_content_and_nested_fields_are_left_out() {
-        let lines = b"\xEF\xBB\xBF{\"id\":1,\"tags\":[1],\"at\":\"2026-01-02\"}\n{\"id\":2,\"note\":null}\n";
-        let text = guessed("events.csv", lines, None).unwrap();
-        assert!(matches!(parsed(&text).source.format, Format::Jsonl(_)), "{text}");
-        assert_eq!(column_names(&text), ["id", "at", "note"]);
-    }
-
-    #[test]
-    fn a_sample_ends_after_its_rows() {
-        let text = guessed("a.csv", b"id\n1\n2\nx\n", Some(2)).unwrap();
-        let id = &parsed(&text).columns[0];
-        assert_eq!(id.data_type, rowproof_core::pipeline::ColumnType::Int(64));
-    }
-
-    #[test]
-    fn records_longer_than_a_block_are_read_whole() {
-        let long = "x".repeat(5 << 20);
-        let text = guessed("a.csv", format!("id,text\n1,{long}\n2,b\n").as_bytes(), None).unwrap();
-        assert_eq!(column_names(&text), ["id", "text"]);
-    }
-
-    #[test]
-    fn what_cannot_be_guessed_from_says_why() {
-        for (bytes, expected) in [
-            (&b""[..], "the file is empty"),
-            (b"\xEF\xBB\xBF", "the file is empty"),
-            (b" \n\n", "the file is empty"),
-            (b"\x7FELF\x02\x01\0\0", "not text"),
-            (b"[{\"id\":1}]", "jq -c"),
-            (b"PK\x03\x04rest of it", "zip"),
-            (b"\x1F\x8B\x08\0\0\0\0\0\0\x03", "cut off"),
-            (b"a,b\n1\n", "none of the 1 rows fits the header: 1 field_count"),
-        ] {
-            let error = guessed("a.csv", bytes, None).unwrap_err();
-            assert!(error.is::<Usage>() && error.to_string().contains(expected), "{error}");
-        }
-        let error = pipeline_file(Path::new("/nowhere/at.csv"), None).unwrap_err();
-        assert!(error.is::<Usage>(), "{error}");
-    }
-}
+mod tests;

@@ -101,7 +101,7 @@ async fn dispatch(args: Args) -> anyhow::Result<u8> {
     match args.command {
         Command::Run(run) => run::run(run).await,
         Command::Status(args) => status::run(args).await,
-        Command::Why(args) => why::run(args).await,
+        Command::Why(args) => Box::pin(why::run(args)).await,
         Command::Files(args) => files::run(args).await,
         Command::Failures(args) => failures::run(args).await,
         Command::Verify(args) => verify::run(args).await,

@@ -1,5 +1,6 @@
 //! What became of one input: the line that `--json` prints.
 
+use rowproof_core::block::Repairs;
 use rowproof_core::ledger::{Job, JobState};
 use rowproof_core::receipt::{Counts, Manifest};
 use rowproof_io::app::App;
@@ -25,6 +26,8 @@ pub(crate) struct Outcome {
     pub(crate) rows_rejected: u64,
     /// Rows of the table that the file does not have and that were deleted.
     pub(crate) rows_deleted: u64,
+    /// Records that were not read as they are written.
+    pub(crate) repairs: Repairs,
     pub(crate) chunks: u32,
     pub(crate) bytes_read: u64,
     pub(crate) seconds: f64,
@@ -67,6 +70,7 @@ impl Outcome {
             rows_superseded: 0,
             rows_rejected: 0,
             rows_deleted: 0,
+            repairs: Repairs::default(),
             chunks: 0,
             bytes_read: 0,
             seconds: 0.0,
@@ -113,6 +117,7 @@ impl Outcome {
         self.rows_superseded = superseded;
         self.rows_rejected = rejected;
         self.rows_deleted = manifest.deleted;
+        self.repairs = totals.repairs;
         self.chunks = totals.chunks;
         self.bytes_read = totals.bytes_read;
         self.balanced = manifest.balanced();

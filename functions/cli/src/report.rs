@@ -73,6 +73,9 @@ pub(crate) fn outcome(dir: &Path, pipeline_file: &Path, pipeline: &Pipeline, out
         let names = printable(&outcome.columns_not_read.join(", "), NAMES_CHARS_MAX);
         line(&format!("  columns of the file that are not read: {names}"));
     }
+    for (kind, records) in outcome.repairs.kinds() {
+        line(&format!("  {:>9} repaired: {kind}", grouped(records)));
+    }
     for reason in outcome.reasons.iter().take(5) {
         let column = reason.column.as_ref().map(|name| format!(" in {name}")).unwrap_or_default();
         line(&format!("  {:>9} rejected: {}{column}", grouped(reason.rows), reason.code));

@@ -227,9 +227,9 @@ impl Repairs {
     /// Each kind that came up: its name, and how many records.
     pub fn kinds(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let kinds = [
-            ("with missing fields, which are NULL", self.fields_added),
-            ("with an empty field too many, which is dropped", self.empty_fields_dropped),
-            ("with a field too many that held something and is dropped", self.fields_dropped),
+            ("a field too few, read as NULL", self.fields_added),
+            ("an empty field too many, dropped", self.empty_fields_dropped),
+            ("a field too many that held something, dropped", self.fields_dropped),
         ];
         kinds.into_iter().filter(|(_, count)| *count > 0)
     }

@@ -100,13 +100,13 @@ fn drop_half_made(database: &Database) -> Result<(), DynoxideError> {
     loop {
         let page: Value =
             call(database, "ListTables", &json!({ "ExclusiveStartTableName": after }))?;
-        for table in page["TableNames"].as_array().into_iter().flatten() {
+        for table in page.get("TableNames").and_then(Value::as_array).into_iter().flatten() {
             if !is_whole(database, table)? {
                 tracing::info!(%table, "a table that was being made when its process ended goes");
                 call(database, "DeleteTable", &json!({ "TableName": table }))?;
             }
         }
-        after = page["LastEvaluatedTableName"].as_str().map(str::to_owned);
+        after = page.get("LastEvaluatedTableName").and_then(Value::as_str).map(str::to_owned);
         if after.is_none() {
             return Ok(());
         }
@@ -121,7 +121,7 @@ fn is_whole(database: &Database, table: &Value) -> Result<bool, DynoxideError> {
             fields.insert("IndexName".to_owned(), index.into());
         }
         match call(database, "Scan", &ask) {
-            Ok(page) => Ok(Some(page["Count"].as_u64().unwrap_or(0))),
+            Ok(page) => Ok(Some(page.get("Count").and_then(Value::as_u64).unwrap_or(0))),
             Err(error) if error.to_string().contains("no such table") => Ok(None),
             Err(error) => Err(error),
         }
@@ -132,9 +132,9 @@ fn is_whole(database: &Database, table: &Value) -> Result<bool, DynoxideError> {
         Some(_) => return Ok(true),
     }
     let described = call(database, "DescribeTable", &json!({ "TableName": table }))?;
-    for kind in ["GlobalSecondaryIndexes", "LocalSecondaryIndexes"] {
-        for index in described["Table"][kind].as_array().into_iter().flatten() {
-            if scan(index["IndexName"].as_str())?.is_none() {
+    for kind in ["/Table/GlobalSecondaryIndexes", "/Table/LocalSecondaryIndexes"] {
+        for index in described.pointer(kind).and_then(Value::as_array).into_iter().flatten() {
+            if scan(index.get("IndexName").and_then(Value::as_str))?.is_none() {
                 return Ok(false);
             }
         }

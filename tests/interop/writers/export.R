@@ -8,3 +8,14 @@ write.csv(orders, "default.csv")
 write.csv(orders, "no-row-names.csv", row.names = FALSE)
 write.csv2(orders, "csv2.csv", row.names = FALSE)
 write.table(orders, "table.tsv", sep = "\t", row.names = FALSE, qmethod = "double")
+# The packages of Debian (r-cran-readr, r-cran-data.table), where they are there.
+if (requireNamespace("readr", quietly = TRUE)) {
+  readr::write_csv(orders, "readr.csv")
+  readr::write_csv2(orders, "readr2.csv")
+  readr::write_excel_csv(orders, "readr-excel.csv")
+}
+if (requireNamespace("data.table", quietly = TRUE)) {
+  data.table::fwrite(orders, "fwrite.csv")
+  data.table::fwrite(orders, "fwrite-escape.csv", qmethod = "escape", na = "NA")
+  data.table::fwrite(orders, "fwrite2.csv", sep = ";", dec = ",")
+}

@@ -75,8 +75,10 @@ def named_pipeline(variant):
     lines += [f"csv = {variant.csv}"] if variant.csv else []
     lines.append("[columns]")
     for name, kind, _ in table.COLUMNS:
-        more = f", {variant.columns[name]}" if name in variant.columns else ""
-        lines.append(f'{name} = {{ type = "{kind}", nullable = true{more} }}')
+        keys = [variant.columns[name]] if name in variant.columns else []
+        if not any(key.startswith("type = ") for key in keys):
+            keys.insert(0, f'type = "{kind}"')
+        lines.append(f"{name} = {{ {', '.join(keys)}, nullable = true }}")
     return "\n".join([*lines, '[sink.parquet]\npath = "orders"\n'])
 
 

@@ -1,7 +1,7 @@
 """The table that every program writes, and what a program may lose of it."""
 
 from datetime import date, datetime, timedelta, timezone
-from decimal import Decimal
+from decimal import Context, Decimal
 import json
 
 UTC = timezone.utc
@@ -83,6 +83,8 @@ LOSSES = {
     "double": "integers over 2^53 are rounded",
     "digits15": "numbers have 15 digits",
     "digits10": "floats have 10 decimals",
+    "decimals15": "floats have 15 decimals",
+    "last15": "the last of 15 digits may be one too many",
     "false": "false and NULL are one",
     "bits": "bools are 1 and 0",
     "midnight": "dates are times at midnight",
@@ -93,6 +95,8 @@ ALSO = {  # The other value that a cell may have after a loss; not given for NUL
     ("timestamp", "s"): lambda time: time.replace(microsecond=0),
     ("int64", "double"): lambda number: int(float(number)),
     ("int64", "digits15"): lambda number: Decimal(f"{number:.14e}"),
+    ("int64", "last15"): lambda number: Decimal(f"{float(number):.14e}").next_plus(Context(prec=15)),
+    ("float64", "decimals15"): lambda number: round(number, 15),
     ("float64", "digits15"): lambda number: float(f"{number:.15g}"),
     ("float64", "digits10"): lambda number: round(number, 10),
     ("bool", "bits"): int,

@@ -23,10 +23,14 @@ PROGRAMS = {
 }
 
 
-# How the program was asked; the value of `csv`, nothing when the defaults read the file; more keys of a column.
+# How the program was asked; the value of `csv`, nothing when the defaults read the file; more keys of a column
+# (a `type` among them takes the place of the table's).
 Variant = V = namedtuple("Variant", "program file how csv losses header columns", defaults=("", "", True, {}))
 EPOCH_MS = 'format = "epoch_ms"'
 JS_DATE = 'format = "%a %b %d %Y %H:%M:%S GMT%z (Coordinated Universal Time)"'
+SLASHES = 'format = "%Y/%m/%d %H:%M:%S"'
+# Whole numbers with exponents, such as 1e5.
+WHOLE = 'type = "decimal(18,0)"'
 COMMA = 'decimal_separator = ","'
 VARIANTS = [
     V("python", "default.csv", "`csv.writer`", "", "empty"),
@@ -97,6 +101,12 @@ VARIANTS = [
     V("r", "no-row-names.csv", "`row.names = FALSE`", '"r"', "double digits15 s"),
     V("r", "csv2.csv", "`write.csv2`", '{ dialect = "r", delimiter = ";" }', "double digits15 s", columns={"price": COMMA, "weight": COMMA}),
     V("r", "table.tsv", "`write.table(sep = \"\\t\")`", '{ dialect = "r", delimiter = "\\t" }', "double digits15 s"),
+    V("r", "readr.csv", "readr 2.1.4, `write_csv`", '"r"', "double s", columns={"account": WHOLE}),
+    V("r", "readr2.csv", "readr 2.1.4, `write_csv2`", '{ dialect = "r", delimiter = ";" }', "double decimals15 s", columns={"price": COMMA, "weight": COMMA}),
+    V("r", "readr-excel.csv", "readr 2.1.4, `write_excel_csv`", '"r"', "double s", columns={"account": WHOLE, "placed": SLASHES, "packed": SLASHES}),
+    V("r", "fwrite.csv", "data.table 1.14.8, `fwrite`", "", "double digits15 last15"),
+    V("r", "fwrite-escape.csv", "data.table 1.14.8, `fwrite(qmethod = \"escape\", na = \"NA\")`", '{ dialect = "r", escape = "\\\\" }', "double digits15 last15"),
+    V("r", "fwrite2.csv", "data.table 1.14.8, `fwrite(sep = \";\", dec = \",\")`", '{ delimiter = ";" }', "double digits15 last15", columns={"price": COMMA, "weight": COMMA}),
     V("miller", "csv.csv", "`--ocsv`", "", "empty"),
     V("miller", "tab.tsv", "`--otsv`", '{ dialect = "tsv" }', "empty"),
     V("jq", "csv.csv", "`@csv`", "", "double"),

@@ -248,6 +248,14 @@ impl Story {
             lines.push(format!("  {gone} of the table not in the file: deleted"));
         }
         lines.extend(manifest.problems.iter().map(|problem| format!("  not balanced: {problem}")));
+        if totals.blank_lines > 0 {
+            let blank = counted(totals.blank_lines, "line");
+            lines
+                .push(format!("  {blank} without a record: blank, a comment, or delimiters alone"));
+        }
+        for (kind, records) in totals.repairs.kinds() {
+            lines.push(format!("  {} repaired: {kind}", grouped(records)));
+        }
         for reason in totals.reasons.iter().take(3) {
             let column = reason.column.as_ref().map(|c| format!(" in {c}")).unwrap_or_default();
             lines.push(format!("  {} rejected: {}{column}", grouped(reason.rows), reason.code));

@@ -28,7 +28,7 @@
 //! Files from before there was a `value` are read as having none.
 //!
 //! Files are in folders `pipeline=<name>/dt=<day>`, and engines make columns of these. A column that stood
-//! in the files as well would be there twice, which pandas, DataFusion and Delta refuse. Files of earlier
+//! in the files as well would be there twice, which pandas, `DataFusion` and Delta refuse. Files of earlier
 //! versions have it; [`read()`] gives it for all.
 //!
 //! The same rejects give the same bytes.
@@ -66,7 +66,7 @@ pub(crate) use self::original::{unescaped, visible_bytes};
 pub(crate) use self::raw::{Fields, RAW_BYTES_MAX};
 use self::rows::Rows;
 use crate::block::{Decoded, Layout, RejectCode};
-use crate::check::{Contract, Reject};
+use crate::check::{Contract, Finding, Reject};
 use crate::table::{Origin, options};
 
 /// The columns, in order.
@@ -177,8 +177,15 @@ pub struct ArchiveWriter {
     failures: BTreeMap<Kind, Failure>,
 }
 
-/// Code, column, fields found, and what the sink says.
-type Kind = (RejectCode, Option<usize>, Option<u32>, Option<String>);
+/// All that the words of a failure depend on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Kind {
+    code: RejectCode,
+    column: Option<usize>,
+    fields_found: Option<u32>,
+    refusal: Option<String>,
+    finding: Option<Finding>,
+}
 
 struct Failure {
     /// The same words for all rows of this kind.
@@ -222,8 +229,13 @@ impl ArchiveWriter {
             let row_number = first_row.saturating_add(u64::from(reject.record.ordinal));
             let column = reject.column.and_then(|index| self.contract.column(index));
             let column = column.map(|column| column.name.as_str());
-            let refusal = reject.refusal.clone();
-            let kind = (reject.code, reject.column, reject.fields_found, refusal);
+            let kind = Kind {
+                code: reject.code,
+                column: reject.column,
+                fields_found: reject.fields_found,
+                refusal: reject.refusal.clone(),
+                finding: reject.finding,
+            };
             let failure = self.failures.entry(kind).or_insert_with(|| Failure {
                 error: self.contract.reason(reject, &self.layout),
                 rows: 0,
@@ -294,7 +306,7 @@ impl ArchiveWriter {
         let bytes = writer.into_inner()?;
         let sha256 = HEXLOWER.encode(&Sha256::digest(&bytes));
         let mut tally = Tally::new();
-        for ((code, column, ..), failure) in self.failures {
+        for (Kind { code, column, .. }, failure) in self.failures {
             let column = column.and_then(|index| self.contract.column(index));
             let column = column.map(|column| column.name.clone()).unwrap_or_default();
             let by_column = tally.entry(code.as_str().to_owned()).or_default();

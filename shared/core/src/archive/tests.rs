@@ -118,6 +118,20 @@ fn every_reject_says_what_failed_and_where() {
 }
 
 #[test]
+fn each_row_has_the_words_for_its_own_value() {
+    let batch = rows_of(
+        &archive_of(&orders(), &decoded(&["1,a,1.005", "2,a,5-", "3,a,x", "4,a, 1"])).unwrap(),
+    );
+    let errors = [
+        "amount: not a decimal(12,2): finer than the scale",
+        "amount: not a decimal(12,2): another way to write a minus (negative names it)",
+        "amount: not a decimal(12,2)",
+        "amount: not a decimal(12,2): blanks around it (trim = true drops them)",
+    ];
+    assert_eq!(texts(&batch, "error"), errors.map(Some));
+}
+
+#[test]
 fn nothing_rejected_makes_no_file() {
     assert_eq!(archive_of(&orders(), &decoded(&["1,a,1"])), None);
 }

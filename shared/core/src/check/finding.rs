@@ -10,7 +10,7 @@ use crate::block::Decoded;
 use crate::pipeline::{Column, ColumnType, Reading};
 
 /// What is wrong with a text that is no value of its column's type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Finding {
     /// Blanks stand around a value.
     Blanks,

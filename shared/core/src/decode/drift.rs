@@ -33,6 +33,8 @@ pub fn drift(pipeline: &Pipeline, layout: &Layout) -> Option<String> {
     let required = quoted(layout.missing_columns.iter().filter(|name| required(name)));
     if !required.is_empty() {
         text.push_str(&format!("; approved, {REJECTS_ALL}, for want of {required}"));
+    } else if !layout.missing_columns.is_empty() {
+        text.push_str("; approved, the rows would have NULL or the default there");
     }
     Some(text)
 }
@@ -140,6 +142,9 @@ mod tests {
         drift(&pipeline, &layout(&pipeline, &Header { names: Some(names), ..Header::default() }))
     }
 
+    const UNNAMED: &str = "the file has columns that the pipeline does not name";
+    const APPROVED: &str = "approved, the rows would have NULL or the default there";
+
     #[test]
     fn a_header_holds_the_object_as_its_policies_say() {
         use OnMissingColumn::Null;
@@ -147,20 +152,23 @@ mod tests {
         let missing_hold = OnMissingColumn::Hold;
         assert_eq!(drifted(missing_hold, Hold, &["id", "note"]), None);
         let found = drifted(missing_hold, Ignore, &["id"]);
-        assert_eq!(found.as_deref(), Some("the file has no column `note`"));
+        assert_eq!(
+            found.as_deref(),
+            Some(format!("the file has no column `note`; {APPROVED}").as_str())
+        );
         let found = drifted(missing_hold, Ignore, &["id", "x"]);
-        let expected = "the file has no column `note`; the file has columns that the pipeline does not name: `x`";
-        assert_eq!(found.as_deref(), Some(expected), "what came instead is named too");
+        let expected = format!("the file has no column `note`; {UNNAMED}: `x`; {APPROVED}");
+        assert_eq!(found, Some(expected), "what came instead is named too");
         assert_eq!(drifted(Null, Ignore, &["id", "x"]), None);
         let found = drifted(Null, Ignore, &["note"]);
         let expected =
             "the file has no column `id`; approved, every row would be rejected, for want of `id`";
         assert_eq!(found.as_deref(), Some(expected));
         let found = drifted(Null, Hold, &["id", "x", "y"]);
-        let expected = "the file has no column `note`; the file has columns that the pipeline does not name: \
-                        `x`, `y`";
-        assert_eq!(found.as_deref(), Some(expected));
+        let expected = format!("the file has no column `note`; {UNNAMED}: `x`, `y`; {APPROVED}");
+        assert_eq!(found, Some(expected));
     }
+
     #[test]
     fn a_column_under_another_name_is_guessed_and_the_names_looked_for_are_told() {
         let mut order = column("order_id", ColumnType::Int(64));

@@ -276,8 +276,9 @@ impl Reader<'_> {
         let names: Vec<String> = text.split(&self.dialect.separator()).map(bare).collect();
         header.damage = Some(format!(
             "a quote stands in the header where none may: by the quote rule its line is no record, without \
-             quotes it names {} fields",
-            names.len()
+             quotes it names {} field{}",
+            names.len(),
+            if names.len() == 1 { "" } else { "s" }
         ));
         Line::Names(names)
     }

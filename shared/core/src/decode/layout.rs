@@ -140,8 +140,9 @@ fn field_count(dialect: &CsvDialect, header: &Header, names: &[&str]) -> Option<
     } else {
         "name the fields by their place (from = 1, from = 2 ...), or write ragged = \"pad\" to fill up with NULL"
     };
+    let noun = if named == 1 { "field" } else { "fields" };
     Some(format!(
-        "the header names {named} fields ({}{more}), but each of the first {} records has {}; {advice}",
+        "the header names {named} {noun} ({}{more}), but each of the first {} records has {}; {advice}",
         shown.join(", "),
         rows.records,
         rows.fields

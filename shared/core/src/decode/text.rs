@@ -84,7 +84,7 @@ impl Unescape {
     }
 }
 
-/// The byte that an escaped byte means: the letters are those of MySQL, Postgres and ClickHouse. NUL, codes
+/// The byte that an escaped byte means: the letters are those of `MySQL`, Postgres and `ClickHouse`. NUL, codes
 /// in digits and other letters mean nothing, and are never taken for the letter.
 fn control(escaped: u8) -> Option<u8> {
     match escaped {

@@ -20,7 +20,7 @@ pub(super) const NULL_WORDS: [&str; 13] =
     ["NULL", "null", "Null", "N/A", "n/a", "NA", "None", "nil", "-", "--", "<NA>", "#N/A", "\\N"];
 
 /// Counts over the values of one column.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct ColumnStats {
     pub(super) name: String,
     /// No type reads it.
@@ -66,7 +66,7 @@ pub(super) struct ColumnStats {
 }
 
 /// Whether values repeat.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Unique {
     hashes: HashSet<u64>,
     /// Values looked at before memory ran out or the repeats were too many.

@@ -39,8 +39,7 @@ pub(super) fn look(dialect: &CsvDialect, shape: &Shape, sample: &[u8]) -> First 
     let lines = shape.starts.get(start).and_then(|at| sample.get(..*at)).unwrap_or_default();
     if start > 0 {
         first.before = u32::try_from(memchr::memchr_iter(b'\n', lines).count()).unwrap_or(0);
-        let noun = if first.before == 1 { "line" } else { "lines" };
-        first.doubts.push(format!("{} {noun} stand before the header", first.before));
+        first.doubts.push(skipped(first.before, "before the table"));
     }
     let records: Vec<&Vec<Cell>> = shape.records.iter().skip(start).collect();
     let Some((top, rows)) = records.split_first() else { return first };
@@ -49,8 +48,14 @@ pub(super) fn look(dialect: &CsvDialect, shape: &Shape, sample: &[u8]) -> First 
         uneven(&mut first, top, rows, usual, lines);
         return first;
     }
-    let kinds = column_kinds(rows, usual);
-    let score = header_score(top, rows, &kinds);
+    let (rows, again) = without_repeats(top, rows);
+    let units = units(&rows, usual);
+    let kinds = column_kinds(rows.get(units..).unwrap_or_default(), usual);
+    let mut score = header_score(top, &rows, &kinds);
+    // Of rows that never come again, only a header does.
+    if again && is_names(top) && !repeats(&rows) {
+        score += 1.0;
+    }
     first.header = score > 0.0 || rows.is_empty();
     if !first.header {
         first.names = made_up(usual);
@@ -65,14 +70,18 @@ pub(super) fn look(dialect: &CsvDialect, shape: &Shape, sample: &[u8]) -> First 
         first.doubts.push(line.to_owned());
     }
     first.names = top.iter().map(|cell| cell.text().to_owned()).collect();
-    let units = units(rows, usual);
     if units > 0 {
         first.skip_after_header = u32::try_from(units).unwrap_or(0);
-        first
-            .doubts
-            .push(format!("{units} line(s) below the header hold units or types and are skipped"));
+        first.doubts.push(skipped(first.skip_after_header, "of units or types below the header"));
     }
     first
+}
+
+fn skipped(lines: u32, what: &str) -> String {
+    match lines {
+        1 => format!("1 line {what} is skipped"),
+        _ => format!("{lines} lines {what} are skipped"),
+    }
 }
 
 /// The first record of the usual width, behind at most a few others that are not.
@@ -85,6 +94,35 @@ fn records_start(shape: &Shape) -> usize {
     let names_below = shape.records.get(start).is_some_and(|record| is_names(record));
     let header = before.last().is_some_and(|last| near(&last) && shape.fields > 2 && !names_below);
     if header { start - 1 } else { start }
+}
+
+/// The rows without those that are the first record again, with the lines of units below it; whether there
+/// are any.
+fn without_repeats<'a>(top: &[Cell], rows: &[&'a Vec<Cell>]) -> (Vec<&'a Vec<Cell>>, bool) {
+    let same = |row: &[Cell], other: &[Cell]| {
+        row.len() == other.len() && row.iter().zip(other).all(|(a, b)| a.text() == b.text())
+    };
+    let mut kept: Vec<&Vec<Cell>> = Vec::with_capacity(rows.len());
+    // How many of the lines below the first record the rows at hand may repeat.
+    let mut below = UNITS_MAX;
+    for row in rows {
+        if same(row, top) {
+            below = 0;
+        } else if below < UNITS_MAX && rows.get(below).is_some_and(|unit| same(row, unit)) {
+            below += 1;
+        } else {
+            below = UNITS_MAX;
+            kept.push(row);
+        }
+    }
+    let again = kept.len() < rows.len();
+    (kept, again)
+}
+
+/// Whether a row comes again.
+fn repeats(rows: &[&Vec<Cell>]) -> bool {
+    let mut seen = std::collections::HashSet::new();
+    rows.iter().any(|row| !seen.insert(row.iter().map(Cell::text).collect::<Vec<_>>()))
 }
 
 fn usual_of(rows: &[&Vec<Cell>]) -> Option<usize> {
@@ -234,7 +272,8 @@ fn units(rows: &[&Vec<Cell>], fields: usize) -> usize {
         let own: Vec<Kind> = typed.map(|(cell, _)| kind(cell)).collect();
         let texts = own.iter().filter(|kind| **kind == Kind::Text).count();
         let values = own.iter().filter(|kind| !matches!(kind, Kind::Text | Kind::Empty)).count();
-        texts > 0 && values == 0 && texts * 2 >= own.len()
+        // Below a line of units another may have few of them.
+        texts > 0 && values == 0 && (at > 0 || texts * 2 >= own.len())
     };
     // The row below decides as well, so the last line of units is found from the records behind it.
     (1..=UNITS_MAX).rev().find(|count| (0..*count).all(is_units)).unwrap_or(0)

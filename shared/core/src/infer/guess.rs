@@ -91,8 +91,8 @@ fn typed(stats: &ColumnStats, values: u64, guess: &mut Guess) -> u64 {
         guess.comments.push("only one truth word was seen: bool reads it as well".to_owned());
     }
     if fits(numbers) && stats.padded > 0 {
-        let line =
-            format!("{} values start with a zero that a number would lose", group(stats.padded));
+        let verb = if stats.padded == 1 { "value starts" } else { "values start" };
+        let line = format!("{} {verb} with a zero that a number would lose", group(stats.padded));
         guess.comments.push(format!("{line}: text"));
         return values;
     }
@@ -322,8 +322,8 @@ fn moment(stats: &ColumnStats, fits: impl Fn(u64) -> bool, guess: &mut Guess) ->
         }));
         guess.needs_zone |= way.format.is_some_and(|format| format.ends_with("UTC"));
         if way.format.is_none() && stats.moments.too_fine > 0 {
-            let line =
-                format!("{} values are finer than a microsecond", group(stats.moments.too_fine));
+            let verb = if stats.moments.too_fine == 1 { "value is" } else { "values are" };
+            let line = format!("{} {verb} finer than a microsecond", group(stats.moments.too_fine));
             guess.comments.push(format!("{line}, the rest of which is dropped"));
             guess.options.push("subsecond = \"truncate\"".to_owned());
         }

@@ -5,14 +5,20 @@
 
 mod column;
 mod first;
+mod footer;
 mod guess;
+mod line;
 mod loose;
 mod moment;
+mod nulls;
 mod number;
 mod render;
 mod shape;
 mod sniff;
+mod source_lines;
+mod text;
 
+pub use footer::LastRow;
 pub use sniff::{Sniffed, sniff};
 
 use std::collections::HashMap;
@@ -46,6 +52,8 @@ pub struct Inference {
     /// Fields beyond the header's.
     extra_fields: u64,
     hashes_left: usize,
+    /// The last rows, which may be none.
+    last: Vec<LastRow>,
     /// Comments above the dialect, and above the columns.
     remarks: Vec<String>,
     column_remarks: Vec<String>,
@@ -67,6 +75,7 @@ impl Inference {
             rows: 0,
             extra_fields: 0,
             hashes_left: HASHES_MAX,
+            last: Vec::new(),
             remarks: Vec::new(),
             column_remarks: Vec::new(),
             encoding: None,
@@ -134,17 +143,24 @@ impl Inference {
         self.rows += 1;
     }
 
+    /// One of the last rows of the file, after all others: looked at when the guess is made, for it may be
+    /// a total.
+    pub fn last_row(&mut self, row: LastRow) {
+        self.last.push(row);
+    }
+
     /// Rows seen.
     pub fn rows(&self) -> u64 {
-        self.rows
+        self.rows + u64::try_from(self.last.len()).unwrap_or(u64::MAX)
     }
 
     /// The pipeline file. It parses.
     ///
     /// # Errors
     /// No named column was seen.
-    pub fn finish(&self) -> Result<String, InferError> {
-        render::render(self)
+    pub fn finish(mut self) -> Result<String, InferError> {
+        footer::settle(&mut self);
+        render::render(&self)
     }
 }
 

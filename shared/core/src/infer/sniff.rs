@@ -8,7 +8,7 @@ use crate::pipeline::{CsvDialect, Escapes};
 const TRY_BYTES: usize = 128 << 10;
 
 /// How a delimited file is written, as far as its first bytes tell.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sniffed {
     /// How it is read.
     pub dialect: CsvDialect,
@@ -96,8 +96,8 @@ fn best(sample: &[u8], whole: bool, forced: Option<u8>) -> (CsvDialect, Shape) {
         }
     }
     for delimiter in SEVERAL.into_iter().filter(|_| forced.is_none()) {
-        let (first, rest) =
-            (delimiter.as_bytes().first().copied().unwrap_or(b','), &delimiter[1..]);
+        let (first, rest) = delimiter.split_at_checked(1).unwrap_or((",", ""));
+        let first = first.bytes().next().unwrap_or(b',');
         let every = memchr::memmem::find_iter(sample, delimiter.as_bytes()).count();
         let single = memchr::memchr_iter(first, sample).count();
         // Where each first character belongs to a whole delimiter, the whole one is meant; a blank behind

@@ -52,7 +52,7 @@ fn each_kind_of_value_gives_its_type() {
         (&["1.50", "2", "2"], "decimal(12,2)", "at most 1 digits"),
         (&["1e5", "2.5", "2.5"], "float64", "nearest value"),
         (&["0.12345678901", "1", "1"], "float64", "nearest value"),
-        (&["007", "8", "8"], "string", "1 values start with a zero"),
+        (&["007", "8", "8"], "string", "1 value starts with a zero"),
         (&["abc", "1", "1"], "string", ""),
         (&["2026-11-23", "2026-11-23"], "date", ""),
         (&["10:30:00", "10:30:00"], "{ type = \"time\", format = \"%H:%M:%S\" }", ""),
@@ -299,10 +299,9 @@ fn memory_for_hashes_is_bounded_and_given_back() {
         inference.end_row();
     }
 
-    let text = inference.finish().expect("columns");
-
     assert!(inference.columns[0].unique.given_up);
     assert_eq!(inference.columns[1].unique.seen, 5_000);
+    let text = inference.finish().expect("columns");
     assert!(text.contains("key: each value stands once in the first 5,000 rows"), "{text}");
 }
 

@@ -302,11 +302,12 @@ fn check_places(
     let is_place = |(_, column): &&ReadColumn| matches!(column.from, ColumnSource::Position(_));
     let is_name = |(_, column): &&ReadColumn| matches!(column.from, ColumnSource::Field(_));
     let headless = matches!(format, Some(Format::Csv(CsvDialect { header: false, .. })));
-    if headless && columns.iter().any(|column| is_place(&column)) {
-        if let Some((at, column)) = columns.iter().find(is_name) {
-            let name = dotted(&section.name, &column.name);
-            let what = "has no place, while other columns of this file without a header have one";
-            report.problem(*at, &name, what, "from = and the place of its field, e.g. 3");
-        }
+    if headless
+        && columns.iter().any(|column| is_place(&column))
+        && let Some((at, column)) = columns.iter().find(is_name)
+    {
+        let name = dotted(&section.name, &column.name);
+        let what = "has no place, while other columns of this file without a header have one";
+        report.problem(*at, &name, what, "from = and the place of its field, e.g. 3");
     }
 }

@@ -225,7 +225,14 @@ fn read_comment(csv: &Section<'_>, report: &mut Report) -> Option<Vec<String>> {
     let node = csv.get("comment")?;
     let texts = match &node.value {
         Value::List(_) => csv.texts("comment", EXAMPLE, report)?,
-        _ => vec![(node.at, csv.text("comment", EXAMPLE, report)?)],
+        Value::Text(_)
+        | Value::Integer(_)
+        | Value::Float(_)
+        | Value::Bool(_)
+        | Value::Time(_)
+        | Value::Table(_) => {
+            vec![(node.at, csv.text("comment", EXAMPLE, report)?)]
+        }
     };
     for (at, text) in &texts {
         if text.is_empty() || text.contains(['\n', '\r']) {

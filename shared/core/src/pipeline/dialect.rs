@@ -103,7 +103,7 @@ pub enum Escapes {
     #[default]
     Quotes,
     /// Everywhere: `\n`, `\t` and the like are control characters, and a delimiter, quote, escape or line end
-    /// behind it is text. As Postgres COPY and MySQL OUTFILE write text.
+    /// behind it is text. As Postgres COPY and `MySQL` OUTFILE write text.
     Text,
 }
 

@@ -7,7 +7,8 @@ use super::tree::Value;
 use super::types::{ColumnType, TimestampFormat};
 use crate::check::strftime::{Moment, Strftime};
 
-const STAMP: &str = "\"rfc3339\", \"epoch_s\", \"epoch_ms\", \"epoch_us\", \"epoch_ns\" or strftime, e.g. \"%d.%m.%Y %H:%M\"";
+const STAMP: &str = "\"rfc3339\", \"epoch_s\", \"epoch_ms\", \"epoch_us\", \"epoch_ns\" or strftime, e.g. \
+                     \"%d.%m.%Y %H:%M\"";
 const DATE: &str =
     "strftime, e.g. \"%d.%m.%Y\", \"iso\", \"epoch_days\", \"epoch_s\" or \"epoch_ms\"";
 const TIME: &str = "strftime, e.g. \"%H:%M:%S\", or \"iso\"";

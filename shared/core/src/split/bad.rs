@@ -29,7 +29,7 @@ impl Splitter {
         record: At,
         offending: Option<usize>,
     ) -> Step {
-        let (first_end, next) = match self.first_line(data, record, last) {
+        let (first_end, next) = match self.text_line(data, record.start, record.limit, last) {
             Some((end, There::Yes(next))) => (end, next),
             Some(_) => return Step::More,
             None if self.syntax.text_end(data, record.start, data.len()) > record.limit => {
@@ -40,9 +40,8 @@ impl Splitter {
         // A first line over the limit may be skipped before its end is seen.
         let near = first_end <= record.limit;
         let opened = if near { self.opened(data, record.start, first_end) } else { None };
-        let closing = opened.map_or(Some(None), |opened| {
-            self.closing_line(data, last, record.start, opened, first_end)
-        });
+        let closing = opened
+            .map_or(Some(None), |opened| self.closing_line(data, last, record, opened, first_end));
         let Some(closing) = closing else { return Step::More };
         let (end, next) = closing.unwrap_or((first_end, next));
         let code = if end > record.limit {
@@ -56,9 +55,14 @@ impl Splitter {
         Step::Record { end, next, bad: Some(code) }
     }
 
-    /// The first line end that no escape makes a text of; over the limit any will do.
-    fn first_line(&self, data: &[u8], record: At, last: bool) -> Option<(usize, There)> {
-        let start = record.start;
+    /// The first line end from `start` on that no escape makes a text of; over the limit any will do.
+    fn text_line(
+        &self,
+        data: &[u8],
+        start: usize,
+        limit: usize,
+        last: bool,
+    ) -> Option<(usize, There)> {
         let mut from = start;
         loop {
             let (end, next) = self.syntax.find_line(data, from, last)?;
@@ -66,7 +70,7 @@ impl Splitter {
             let before = data.get(start..end).unwrap_or_default().iter().rev();
             let escapes = before.take_while(escape).count();
             let is_text = self.syntax.escapes_text && !escapes.is_multiple_of(2);
-            if !is_text || end > record.limit || end >= data.len() {
+            if !is_text || end > limit || end >= data.len() {
                 return Some((end, next));
             }
             from = end + 1;
@@ -93,7 +97,7 @@ impl Splitter {
                 match self.syntax.class(line, at) {
                     Class::Quote => return None,
                     Class::Escape if self.syntax.escapes_text => at += 2,
-                    _ => at += 1,
+                    Class::Escape | Class::Delimiter | Class::Line | Class::Other => at += 1,
                 }
             }
             if at >= line.len() {
@@ -114,7 +118,7 @@ impl Splitter {
                     let closes = matches!(self.closes(line, at, true), There::Yes(_));
                     return closes.then_some(at + 1);
                 }
-                _ => at += 1,
+                Class::Escape | Class::Delimiter | Class::Line | Class::Other => at += 1,
             }
         }
         None
@@ -131,10 +135,11 @@ impl Splitter {
         &self,
         data: &[u8],
         last: bool,
-        start: usize,
+        record: At,
         opened: usize,
         first_end: usize,
     ) -> Option<Option<(usize, usize)>> {
+        let start = record.start;
         let Some(quote) = self.syntax.quote else { return Some(None) };
         let line = data.get(opened..first_end).unwrap_or_default();
         if memchr_iter(quote, line).count().is_multiple_of(2) {
@@ -157,20 +162,18 @@ impl Splitter {
             match self.closes(data, at, last) {
                 There::No => {}
                 There::Undecided => return None,
-                There::Yes(behind) => return self.line_behind(data, last, behind),
+                There::Yes(behind) => {
+                    // A line end that is escaped is text, here as well: the record was read beyond it.
+                    return match self.text_line(data, behind, record.limit, last) {
+                        Some((end, There::Yes(next))) => Some(Some((end, next))),
+                        Some(_) | None => None,
+                    };
+                }
             }
         }
         // With all that may be looked at seen, it does not close.
         let seen = last || data.len() > start.saturating_add(self.reach());
         seen.then_some(None)
-    }
-
-    #[allow(clippy::option_option, reason = "as its caller")]
-    fn line_behind(&self, data: &[u8], last: bool, at: usize) -> Option<Option<(usize, usize)>> {
-        match self.syntax.find_line(data, at, last) {
-            Some((end, There::Yes(next))) => Some(Some((end, next))),
-            Some(_) | None => None,
-        }
     }
 
     fn is_escaped(&self, data: &[u8], at: usize) -> bool {

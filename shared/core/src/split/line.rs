@@ -106,14 +106,15 @@ impl Syntax {
         let skips = self.json || !self.blank_is_record;
         // A line of blanks alone is a field of blanks; with delimiters it is what an emptied row leaves.
         let delimited = !self.json && data.get(at) == self.delimiter.first();
-        while skips {
-            match data.get(at) {
-                Some(b' ' | b'\t') if self.json || delimited => at += 1,
-                Some(b'\r') if self.json && !self.lone_cr => at += 1,
-                Some(byte) if delimited && Some(byte) == self.delimiter.first() => {
+        while let Some(byte) = data.get(at).filter(|_| skips) {
+            match byte {
+                b' ' | b'\t' if self.json || delimited => at += 1,
+                b'\r' if self.json && !self.lone_cr => at += 1,
+                byte if delimited && Some(byte) == self.delimiter.first() => {
                     match self.delimiter_at(data, at, last) {
                         There::Yes(behind) => at = behind,
-                        other => return other,
+                        There::No => return There::No,
+                        There::Undecided => return There::Undecided,
                     }
                 }
                 _ => break,

@@ -1,5 +1,7 @@
 //! One step over one record.
 
+use std::ops::ControlFlow;
+
 use super::index::{Cursor, Index};
 use super::line::There;
 use super::syntax::{BOM, Class, Syntax};
@@ -87,11 +89,6 @@ impl Splitter {
             syntax: Syntax::new(format, line_end, fields),
             window: limits.record_bytes_max.min(RECORD_BYTES_MAX),
         }
-    }
-
-    /// The longest record, in bytes.
-    pub(crate) fn window(&self) -> usize {
-        self.window
     }
 
     /// Bytes from a record's start that always suffice to decide it, less the two of a line end.
@@ -207,32 +204,9 @@ impl Splitter {
                     if !self.opens(data, first, field_start, at) {
                         return self.bad(data, last, cursor, record, Some(at));
                     }
-                    let closed = match self.quoted(data, last, cursor, record.limit) {
-                        Quoted::Closed { at: close, escaped } => {
-                            field(Field { start: at + 1, end: close, quoted: true, escaped });
-                            close
-                        }
-                        Quoted::Bad { offending } => {
-                            return self.bad(data, last, cursor, record, offending);
-                        }
-                        Quoted::More => return Step::More,
-                    };
-                    match self.behind(data, closed + 1, last) {
-                        Behind::End => {
-                            let end = closed + 1;
-                            return Step::Record { end, next: data.len(), bad: None };
-                        }
-                        Behind::Line => {
-                            return self.end_at(data, last, cursor, closed + 1, closed + 1);
-                        }
-                        _ if closed + 1 >= record.limit => {
-                            return self.too_long(data, last, cursor, record.limit);
-                        }
-                        Behind::Delimiter(next) => {
-                            cursor.seek(next);
-                            field_start = next;
-                        }
-                        Behind::Text | Behind::Undecided => return Step::More,
+                    match self.quoted_field(data, last, cursor, record, at, &mut field) {
+                        ControlFlow::Continue(next) => field_start = next,
+                        ControlFlow::Break(step) => return step,
                     }
                 }
                 Class::Escape if self.syntax.escapes_text => {
@@ -242,6 +216,39 @@ impl Splitter {
                 Class::Escape | Class::Other | Class::Delimiter => {}
             }
         }
+    }
+
+    /// Reports the field that the quote at `at` opens: where the next one starts, or how the record ends.
+    #[inline]
+    fn quoted_field(
+        &self,
+        data: &[u8],
+        last: bool,
+        cursor: &mut Cursor<'_>,
+        record: At,
+        at: usize,
+        field: &mut impl FnMut(Field),
+    ) -> ControlFlow<Step, usize> {
+        let end = match self.quoted(data, last, cursor, record.limit) {
+            Quoted::Closed { at: close, escaped } => {
+                field(Field { start: at + 1, end: close, quoted: true, escaped });
+                close + 1
+            }
+            Quoted::Bad { offending } => {
+                return ControlFlow::Break(self.bad(data, last, cursor, record, offending));
+            }
+            Quoted::More => return ControlFlow::Break(Step::More),
+        };
+        ControlFlow::Break(match self.behind(data, end, last) {
+            Behind::End => Step::Record { end, next: data.len(), bad: None },
+            Behind::Line => self.end_at(data, last, cursor, end, end),
+            _ if end >= record.limit => self.too_long(data, last, cursor, record.limit),
+            Behind::Delimiter(next) => {
+                cursor.seek(next);
+                return ControlFlow::Continue(next);
+            }
+            Behind::Text | Behind::Undecided => Step::More,
+        })
     }
 
     /// Goes to the quote that closes, from behind the one that opened.

@@ -63,7 +63,8 @@ impl Level {
         if let Kind::Part(part) = kind {
             let is_date = matches!(field.data_type(), DataType::Date32);
             let is_instant = matches!(field.data_type(), DataType::Timestamp(_, _));
-            if !is_instant && !(is_date && part != DatePart::Hour) {
+            let has_part = is_instant || (is_date && part != DatePart::Hour);
+            if !has_part {
                 let (part, found) = (part.word(), field.data_type());
                 let message = format!("{part}() needs a timestamp or date column, not {found}");
                 return Err(refuse(message));

@@ -1,4 +1,4 @@
-//! A view for ClickHouse.
+//! A view for `ClickHouse`.
 
 use arrow_schema::{DataType, Fields};
 
@@ -42,12 +42,9 @@ impl Dialect for Clickhouse {
         if nullable { format!("Nullable({name})") } else { name }
     }
 
-    /// ClickHouse reads a time as a moment of the first day of 1970: the view has its text.
+    /// `ClickHouse` reads a time as a moment of the first day of 1970: the view has its text.
     fn shown(&self, data_type: &DataType, _sink: &ParquetSink) -> DataType {
-        match data_type {
-            DataType::Time64(_) => DataType::Utf8,
-            _ => data_type.clone(),
-        }
+        if matches!(data_type, DataType::Time64(_)) { DataType::Utf8 } else { data_type.clone() }
     }
 
     fn cast(&self, value: &str, from: &DataType, to: &DataType, nullable: bool) -> String {

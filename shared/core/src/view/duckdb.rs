@@ -87,10 +87,9 @@ fn part_type(level: &PartitionBy) -> &'static str {
 
 /// The part of a value, as the folder would have it: in UTC, whatever zone the session is in.
 fn part_of(level: &PartitionBy, value: &str, data_type: &DataType) -> String {
-    let wall = match data_type {
-        DataType::Timestamp(_, _) => format!("make_timestamp(epoch_us({value}))"),
-        _ => value.to_owned(),
-    };
+    let is_instant = matches!(data_type, DataType::Timestamp(_, _));
+    let wall =
+        if is_instant { format!("make_timestamp(epoch_us({value}))") } else { value.to_owned() };
     match level {
         PartitionBy::Part { part: DatePart::Year, .. } => format!("year({wall})"),
         PartitionBy::Part { part: DatePart::Month, .. } => format!("strftime({wall}, '%Y-%m')"),

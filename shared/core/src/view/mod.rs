@@ -26,11 +26,11 @@ use crate::table::{file_schema, folder_text};
 /// Who is to read the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
-    /// DuckDB.
+    /// `DuckDB`.
     Duckdb,
     /// Spark SQL.
     Spark,
-    /// ClickHouse, its server, its command line or chDB.
+    /// `ClickHouse`, its server, its command line or chDB.
     Clickhouse,
     /// Amazon Athena.
     Athena,

@@ -38,7 +38,6 @@ pub(super) fn bucket_encryption() -> Answer<GetBucketEncryptionOutput> {
     let rule = ServerSideEncryptionRule {
         apply_server_side_encryption_by_default: Some(by_default),
         bucket_key_enabled: Some(false),
-        ..Default::default()
     };
     ok(GetBucketEncryptionOutput {
         server_side_encryption_configuration: Some(ServerSideEncryptionConfiguration {

@@ -147,7 +147,8 @@ mod tests {
     #[test]
     fn tags_in_a_header_are_decoded() {
         let tags = parse("a=1&b=x%20y+z&%C3%BC=").unwrap();
-        let tags: Vec<_> = tags.iter().map(|(name, value)| (&name[..], &value[..])).collect();
+        let tags: Vec<_> =
+            tags.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(tags, [("a", "1"), ("b", "x y z"), ("ü", "")]);
         assert!(parse("").unwrap().is_empty());
         assert!(parse("a=1&a=2").is_err());

@@ -225,7 +225,7 @@ impl Rules<'_> {
             if self.is_quote(at + 1) {
                 at += 2;
             } else if self.closes(at + 1) {
-                return Some(self.line_from(at + 1));
+                return Some(self.text_line(at + 1, start + self.window));
             } else {
                 at += 1;
             }
@@ -233,18 +233,24 @@ impl Rules<'_> {
         None
     }
 
+    /// The first line end from `start` on that is not escaped.
+    fn text_line(&self, start: usize, limit: usize) -> usize {
+        let escapes = |end: &usize| {
+            let before = (start..*end).rev();
+            self.text_escapes() && before.take_while(|at| self.is_escape(*at)).count() % 2 == 1
+        };
+        let mut end = self.line_from(start);
+        while end < self.data.len() && end <= limit && escapes(&end) {
+            end = self.line_from(end + 1);
+        }
+        end
+    }
+
     fn record(&self, start: usize) -> Parsed {
         let limit = start + self.window;
         let mut opened = None;
         self.natural(start, limit, &mut opened).unwrap_or_else(|Stray(offending)| {
-            let escapes = |end: &usize| {
-                let before = (start..*end).rev();
-                self.text_escapes() && before.take_while(|at| self.is_escape(*at)).count() % 2 == 1
-            };
-            let mut first_end = self.line_from(start);
-            while first_end < self.data.len() && first_end <= limit && escapes(&first_end) {
-                first_end = self.line_from(first_end + 1);
-            }
+            let first_end = self.text_line(start, limit);
             // Told from the first line alone: what its own end leaves open.
             let line =
                 Rules { data: &self.data[..first_end], delimiter: self.delimiter.clone(), ..*self };
