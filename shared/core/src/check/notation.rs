@@ -130,7 +130,8 @@ impl Notation {
 }
 
 /// Appends a number without a sign as types read it; `false` when it is not written with this decimal
-/// separator, or its groups are not of three digits between one and the same of `thousands`.
+/// separator, or its groups are not of three digits between one and the same of `thousands`, the first without a
+/// leading zero.
 pub(crate) fn unsigned(text: &str, decimal: char, thousands: &str, out: &mut Vec<u8>) -> bool {
     let (mantissa, exponent) = match text.find(['e', 'E']) {
         Some(at) => text.split_at(at),
@@ -154,8 +155,11 @@ pub(crate) fn unsigned(text: &str, decimal: char, thousands: &str, out: &mut Vec
         None => return false,
         Some(separator) => {
             for (index, group) in whole.split(separator).enumerate() {
-                let fits =
-                    if index == 0 { (1..=3).contains(&group.len()) } else { group.len() == 3 };
+                // Nobody groups behind a leading zero: `0,143` is a fraction.
+                let fits = match index {
+                    0 => (1..=3).contains(&group.len()) && !group.starts_with('0'),
+                    _ => group.len() == 3,
+                };
                 if !fits || !is_digits(group) {
                     return false;
                 }

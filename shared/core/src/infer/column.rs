@@ -19,6 +19,10 @@ const REPEATS_MAX: u64 = 1000;
 pub(super) const NULL_WORDS: [&str; 13] =
     ["NULL", "null", "Null", "N/A", "n/a", "NA", "None", "nil", "-", "--", "<NA>", "#N/A", "\\N"];
 
+/// Ways to count time since 1970, and their units in a second.
+pub(super) const EPOCH_UNITS: [(&str, i64); 4] =
+    [("epoch_s", 1), ("epoch_ms", 1000), ("epoch_us", 1_000_000), ("epoch_ns", 1_000_000_000)];
+
 /// Counts over the values of one column.
 #[derive(Debug, Clone)]
 pub(super) struct ColumnStats {
@@ -33,8 +37,8 @@ pub(super) struct ColumnStats {
     pub(super) quoted_empty: u64,
     /// Values in quotes.
     pub(super) quoted: u64,
-    /// NULL words in quotes.
-    pub(super) quoted_words: u64,
+    /// Of the NULL words those in quotes.
+    pub(super) quoted_words: [u64; NULL_WORDS.len()],
     /// Truth words, and which of them were seen: a true one, a false one.
     pub(super) bools: u64,
     pub(super) bool_words: [bool; 2],
@@ -54,6 +58,8 @@ pub(super) struct ColumnStats {
     pub(super) int64s: u64,
     /// Smallest and largest of them.
     pub(super) int64_range: Option<(i64, i64)>,
+    /// Whether one of them is no midnight, for the units of [`EPOCH_UNITS`].
+    pub(super) has_time_of_day: [bool; EPOCH_UNITS.len()],
     /// Smallest and largest integer of at most 38 digits.
     pub(super) range: Option<(i128, i128)>,
     pub(super) moments: MomentStats,
@@ -85,7 +91,7 @@ impl ColumnStats {
             not_utf8: 0,
             quoted_empty: 0,
             quoted: 0,
-            quoted_words: 0,
+            quoted_words: [0; NULL_WORDS.len()],
             bools: 0,
             bool_words: [false; 2],
             integers: 0,
@@ -98,6 +104,7 @@ impl ColumnStats {
             scale_max: 0,
             int64s: 0,
             int64_range: None,
+            has_time_of_day: [false; EPOCH_UNITS.len()],
             range: None,
             moments: MomentStats::default(),
             loose: LooseStats::default(),
@@ -121,11 +128,11 @@ impl ColumnStats {
             return;
         };
         self.keep(text);
-        if let Some((_, count)) =
-            NULL_WORDS.iter().zip(&mut self.null_words).find(|(word, _)| **word == text)
-        {
+        let counts = self.null_words.iter_mut().zip(&mut self.quoted_words);
+        let word = NULL_WORDS.iter().zip(counts).find(|(word, _)| **word == text);
+        if let Some((_, (count, in_quotes))) = word {
             *count += 1;
-            self.quoted_words += u64::from(quoted);
+            *in_quotes += u64::from(quoted);
         }
         if let Some(truth) = truth(text) {
             self.bools += 1;
@@ -174,6 +181,9 @@ impl ColumnStats {
         };
         let (low, high) = self.int64_range.unwrap_or((value, value));
         self.int64_range = Some((low.min(value), high.max(value)));
+        for (has, (_, units)) in self.has_time_of_day.iter_mut().zip(EPOCH_UNITS) {
+            *has |= value.rem_euclid(86_400 * units) != 0;
+        }
         self.int64s += 1;
     }
 
@@ -194,6 +204,17 @@ impl ColumnStats {
     /// Values that look like NULL.
     pub(super) fn null_word_count(&self) -> u64 {
         self.null_words.iter().sum()
+    }
+
+    /// Those of them in quotes.
+    pub(super) fn quoted_word_count(&self) -> u64 {
+        self.quoted_words.iter().sum()
+    }
+
+    /// Whether no integer has a time of day, counted in this way.
+    pub(super) fn is_all_midnights(&self, format: &str) -> bool {
+        let mut ways = EPOCH_UNITS.iter().zip(&self.has_time_of_day);
+        ways.any(|((name, _), has)| *name == format && !has)
     }
 }
 

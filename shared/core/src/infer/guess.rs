@@ -55,16 +55,14 @@ pub(super) fn guess(stats: &ColumnStats) -> Guess {
     let words = stats.null_word_count();
     let fit = typed(stats, stats.values - words, &mut guess);
     let found = NULL_WORDS.iter().zip(&stats.null_words).filter(|(_, count)| **count > 0);
-    // In a column of quoted texts a word without quotes is none of them; `\N` is never a text.
-    let all_quoted =
-        stats.quoted - stats.quoted_words == stats.values - words && stats.quoted_words == 0;
-    let bare = all_quoted && stats.quoted > 0;
+    // In a column of quoted texts a word without quotes is none of them.
+    let bare =
+        stats.quoted > 0 && stats.quoted == stats.values - words && stats.quoted_word_count() == 0;
     if guess.is_typed() {
         guess.misfits = (stats.values - words).saturating_sub(fit);
         guess.null_words = found.map(|(word, _)| *word).collect();
     } else {
-        guess.null_words =
-            found.filter(|(word, _)| **word == "\\N" || bare).map(|(word, _)| *word).collect();
+        guess.null_words = found.filter(|_| bare).map(|(word, _)| *word).collect();
     }
     if guess.misfits > 0 {
         let line = format!("{} of {} values do not fit", group(guess.misfits), group(stats.values));
@@ -118,7 +116,7 @@ fn number(stats: &ColumnStats, numbers: u64, guess: &mut Guess) -> u64 {
     let wholes = stats.integers + stats.whole_decimals;
     if wholes == numbers && stats.int64s == wholes {
         if let Some(range) = stats.int64_range {
-            int64(&stats.name, range, guess);
+            int64(stats, range, guess);
         }
         if stats.whole_decimals > 0 {
             let line = "every value is whole, though some are written with a point";
@@ -138,16 +136,20 @@ fn number(stats: &ColumnStats, numbers: u64, guess: &mut Guess) -> u64 {
         return numbers;
     }
     if stats.whole_digits_max <= 309 {
-        guess.data_type = "float64".to_owned();
-        let line = "exponents, many digits or values that are no numbers";
-        guess.comments.push(format!("{line}: float64 keeps the nearest value, not the exact one"));
-        if stats.whole_digits_max > 15 {
-            let line = "some integers have more than 15 digits and may be changed";
-            guess.comments.push(format!("{line}: write string to keep them as they are"));
-        }
+        float64(stats.whole_digits_max, guess);
         return numbers;
     }
     numbers
+}
+
+fn float64(whole_digits: usize, guess: &mut Guess) {
+    guess.data_type = "float64".to_owned();
+    let line = "exponents, many digits or values that are no numbers";
+    guess.comments.push(format!("{line}: float64 keeps the nearest value, not the exact one"));
+    if whole_digits > 15 {
+        let line = "some integers have more than 15 digits and may be changed";
+        guess.comments.push(format!("{line}: write string to keep them as they are"));
+    }
 }
 
 /// Numbers that are written with decimal commas, thousands, units or other signs.
@@ -166,15 +168,19 @@ fn loose(stats: &ColumnStats, fits: impl Fn(u64) -> bool, guess: &mut Guess) -> 
     let has_separator = loose.scale_max.get(at).is_some_and(|scale| *scale > 0);
     if has_separator && !plain && fitting.iter().any(|at| other(&at)) {
         let line = "every value reads with a decimal comma and with thousands, 0 values settle it";
+        let scale = fitting.iter().filter_map(|at| loose.scale_max.get(*at)).max().unwrap_or(&0);
         guess.comments.push(format!(
-            "{line}: text until you write {{ type = \"decimal(12,2)\", decimal_separator = \",\" }} or \
+            "{line}: text until you write {{ type = \"decimal(12,{scale})\", decimal_separator = \",\" }} or \
              {{ type = \"int64\", thousands = \",\" }}"
         ));
         return None;
     }
     let scale = loose.scale_max.get(at).copied().unwrap_or(0);
-    if !decimal(loose.whole_digits_max, scale, guess) {
-        return None;
+    if loose.exponents > 0 || !decimal(loose.whole_digits_max, scale, guess) {
+        if loose.whole_digits_max > 309 {
+            return None;
+        }
+        float64(loose.whole_digits_max, guess);
     }
     let mut text = |key: &str, value: &str| {
         guess.options.push(format!("{key} = {}", toml_string(value)));
@@ -203,7 +209,7 @@ fn loose(stats: &ColumnStats, fits: impl Fn(u64) -> bool, guess: &mut Guess) -> 
     Some(best)
 }
 
-fn int64(name: &str, (low, high): (i64, i64), guess: &mut Guess) {
+fn int64(stats: &ColumnStats, (low, high): (i64, i64), guess: &mut Guess) {
     guess.data_type = "int64".to_owned();
     if low < i64::MIN / 10 || high > i64::MAX / 10 {
         let line = "values come near the limit of int64, over which they are rejected";
@@ -212,7 +218,7 @@ fn int64(name: &str, (low, high): (i64, i64), guess: &mut Guess) {
     if low == 0 && high == 1 {
         guess.comments.push("only 0 and 1: bool reads them as well".to_owned());
     }
-    epoch(name, low, high, guess);
+    epoch(stats, low, high, guess);
 }
 
 fn is_uint64(stats: &ColumnStats) -> bool {
@@ -231,8 +237,8 @@ const FIRST_SECOND: i64 = -62_135_596_800;
 const FIRST_MILLI: i64 = FIRST_SECOND * 1000;
 
 /// Integers that are points in time: by their size, and by the name of their column.
-fn epoch(name: &str, low: i64, high: i64, guess: &mut Guess) {
-    let name = name.to_lowercase();
+fn epoch(stats: &ColumnStats, low: i64, high: i64, guess: &mut Guess) {
+    let name = stats.name.to_lowercase();
     let mut parts = name.split(|c: char| !c.is_alphanumeric());
     let named = parts.any(|part| TIME_NAMES.contains(&part))
         || ["date", "time", "stamp", "epoch"].iter().any(|word| name.contains(word));
@@ -253,24 +259,13 @@ fn epoch(name: &str, low: i64, high: i64, guess: &mut Guess) {
         }
         return;
     }
-    let is_day = data_type == "timestamp" && is_midnight(format, low) && is_midnight(format, high);
+    let is_day = data_type == "timestamp" && stats.is_all_midnights(format);
     data_type.clone_into(&mut guess.data_type);
     guess.format = Some(format);
     if is_day {
         "date".clone_into(&mut guess.data_type);
     }
     guess.comments.push("read as points in time: int64 keeps the numbers".to_owned());
-}
-
-/// Whether an epoch is the beginning of a day.
-fn is_midnight(format: &str, epoch: i64) -> bool {
-    let second = match format {
-        "epoch_ms" => 1000,
-        "epoch_us" => 1_000_000,
-        "epoch_ns" => 1_000_000_000,
-        _ => 1,
-    };
-    epoch.rem_euclid(86_400 * second) == 0
 }
 
 /// Whether the numbers fit a decimal.
@@ -320,6 +315,10 @@ fn moment(stats: &ColumnStats, fits: impl Fn(u64) -> bool, guess: &mut Guess) ->
         guess.comments.extend(way.format.filter(|format| format.ends_with("UTC")).map(|_| {
             "the word UTC is part of the format: timezone = \"UTC\" says what it means".to_owned()
         }));
+        if way.format.is_none() && stats.moments.midnights == *count {
+            let line = "each is a midnight: date reads them with time_of_day = \"drop\"";
+            guess.comments.push(line.to_owned());
+        }
         guess.needs_zone |= way.format.is_some_and(|format| format.ends_with("UTC"));
         if way.format.is_none() && stats.moments.too_fine > 0 {
             let verb = if stats.moments.too_fine == 1 { "value is" } else { "values are" };
@@ -339,9 +338,11 @@ fn suggest_values(stats: &ColumnStats, guess: &mut Guess) {
     if distinct.len() > VALUES_MAX || few.saturating_mul(5) > stats.values || stats.not_utf8 > 0 {
         return;
     }
+    let is_null = |value: &&String| *value == "\\N" || guess.null_words.contains(&value.as_str());
+    let values = distinct.iter().filter(|value| !is_null(value));
     let values: Vec<String> =
-        distinct.iter().map(|value| toml_string(&value.replace("${", "$${"))).collect();
-    let noun = if distinct.len() == 1 { "1 value" } else { &format!("{} values", distinct.len()) };
+        values.map(|value| toml_string(&value.replace("${", "$${"))).collect();
+    let noun = if values.len() == 1 { "1 value" } else { &format!("{} values", values.len()) };
     let list = values.join(", ");
     guess.comments.push(format!("{noun} only: add one_of = [{list}] to reject others"));
 }

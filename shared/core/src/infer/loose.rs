@@ -43,6 +43,8 @@ pub(super) struct LooseStats {
     pub(super) unicode: u64,
     pub(super) whole_digits_max: usize,
     pub(super) scale_max: [usize; STYLES.len()],
+    /// Values with an exponent.
+    pub(super) exponents: u64,
     /// Values that are no number in any style.
     pub(super) misfits: u64,
 }
@@ -55,10 +57,10 @@ impl LooseStats {
             self.misfits += 1;
             return;
         }
-        let body = self.body(text);
+        let (mantissa, exponent) = parts(self.body(text));
         let mut any = false;
         for ((style, fits), scale) in STYLES.iter().zip(&mut self.fits).zip(&mut self.scale_max) {
-            if let Some((whole, fraction)) = digits_of(body, *style) {
+            if let Some((whole, fraction)) = digits_of(mantissa, *style) {
                 *fits += 1;
                 any = true;
                 self.whole_digits_max = self.whole_digits_max.max(whole);
@@ -66,6 +68,7 @@ impl LooseStats {
             }
         }
         self.misfits += u64::from(!any);
+        self.exponents += u64::from(any && exponent);
     }
 
     /// The digits and separators, without sign and unit.
@@ -105,6 +108,14 @@ impl LooseStats {
     }
 }
 
+/// A number without its exponent, and whether it has one.
+fn parts(body: &str) -> (&str, bool) {
+    let Some((mantissa, exponent)) = body.split_once(['e', 'E']) else { return (body, false) };
+    let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+    let is_exponent = (1..=3).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    if is_exponent { (mantissa, true) } else { (body, false) }
+}
+
 /// Digits before the point and behind it, when the whole text is a number of that style.
 fn digits_of(body: &str, style: Style) -> Option<(usize, usize)> {
     let (whole, fraction) = match body.split_once(style.decimal) {
@@ -124,6 +135,7 @@ fn digits_of(body: &str, style: Style) -> Option<(usize, usize)> {
     let rest: Vec<&str> = groups.collect();
     let grouped = (1..=3).contains(&first.len())
         && is_digits(first)
+        && !first.starts_with('0')
         && rest.iter().all(|group| group.len() == 3 && is_digits(group));
     grouped.then(|| (first.len() + 3 * rest.len(), scale))
 }

@@ -68,11 +68,13 @@ pub(super) struct MomentStats {
     pub(super) no_offset: u64,
     /// Timestamps with digits finer than a microsecond.
     pub(super) too_fine: u64,
+    /// Timestamps without a time of day.
+    pub(super) midnights: u64,
 }
 
 impl Default for MomentStats {
     fn default() -> MomentStats {
-        MomentStats { fits: [0; WAYS.len()], tried: 0, no_offset: 0, too_fine: 0 }
+        MomentStats { fits: [0; WAYS.len()], tried: 0, no_offset: 0, too_fine: 0, midnights: 0 }
     }
 }
 
@@ -103,6 +105,10 @@ impl MomentStats {
         if iso && let Some((offset, fine)) = rfc3339_details(text) {
             self.no_offset += u64::from(!offset);
             self.too_fine += u64::from(fine);
+            let fraction = text.get(11..).and_then(|clock| clock.strip_prefix("00:00:00"));
+            let rest = fraction.map(|fraction| fraction.trim_start_matches(['.', '0']));
+            let is_midnight = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_digit());
+            self.midnights += u64::from(rest.is_some_and(is_midnight));
         }
     }
 

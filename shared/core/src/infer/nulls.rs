@@ -16,7 +16,9 @@ pub(super) struct Nulls {
 }
 
 impl Nulls {
-    pub(super) fn of(inference: &Inference, lines: &[Line]) -> Nulls {
+    pub(super) fn of(inference: &Inference, lines: &mut [Line]) -> Nulls {
+        backslash_n(inference, lines);
+        let lines = &*lines;
         let stats = |line: &Line| inference.columns.get(line.index);
         let words: Vec<&str> = NULL_WORDS
             .into_iter()
@@ -29,7 +31,7 @@ impl Nulls {
         // Where no text is empty, an empty field is no text that would be lost.
         let texts = lines.iter().filter(|line| !line.guess.is_typed()).filter_map(stats);
         let empty_texts = texts.clone().any(|stats| inference.empty(stats) > 0 && stats.values > 0);
-        let quoted_words = typed.iter().any(|stats| stats.quoted_words > 0);
+        let quoted_words = typed.iter().any(|stats| stats.quoted_word_count() > 0);
         Nulls {
             empty: empty || quoted_empty || words.is_empty() || !empty_texts,
             quoted: quoted_empty || quoted_words,
@@ -41,10 +43,11 @@ impl Nulls {
     pub(super) fn mark(&self, inference: &Inference, lines: &mut [Line]) {
         for line in lines {
             let Some(stats) = inference.columns.get(line.index) else { continue };
-            let counts = NULL_WORDS.iter().zip(&stats.null_words);
-            let words: u64 =
-                counts.filter(|(word, _)| self.words.contains(word)).map(|(_, count)| *count).sum();
-            let words = if self.quoted { words } else { words.saturating_sub(stats.quoted_words) };
+            let counts = stats.null_words.iter().zip(&stats.quoted_words);
+            let counts =
+                NULL_WORDS.iter().zip(counts).filter(|(word, _)| self.words.contains(word));
+            let in_quotes = |quoted: u64| if self.quoted { 0 } else { quoted };
+            let words: u64 = counts.map(|(_, (all, quoted))| all - in_quotes(*quoted)).sum();
             let jsonl = matches!(inference.format, Format::Jsonl(_));
             let plain = if self.empty || jsonl { inference.empty(stats) } else { 0 };
             let quoted = if self.empty && self.quoted { stats.quoted_empty } else { 0 };
@@ -66,5 +69,35 @@ impl Nulls {
         }
         let empty = self.empty.then(String::new);
         empty.into_iter().chain(self.words.iter().map(|word| (*word).to_owned())).collect()
+    }
+}
+
+/// Whether `\N` in a column of texts is NULL: when it is for a number or date, or none of these shows how NULL
+/// is written. Else it is a text, and the column says so.
+fn backslash_n(inference: &Inference, lines: &mut [Line]) {
+    const WORD: &str = "\\N";
+    let typed = || lines.iter().filter(|line| line.guess.is_typed());
+    let declared = typed().any(|line| line.guess.null_words.contains(&WORD));
+    let shown = typed().any(|line| {
+        let stats = inference.columns.get(line.index);
+        let is_empty = |stats: &ColumnStats| inference.empty(stats) + stats.quoted_empty > 0;
+        !line.guess.null_words.is_empty() || stats.is_some_and(is_empty)
+    });
+    for line in lines.iter_mut().filter(|line| !line.guess.is_typed()) {
+        let Some(stats) = inference.columns.get(line.index) else { continue };
+        let counts = NULL_WORDS.iter().zip(stats.null_words.iter().zip(&stats.quoted_words));
+        let bare = counts.filter(|(word, _)| **word == WORD).map(|(_, (all, quoted))| all - quoted);
+        let bare: u64 = bare.sum();
+        if bare == 0 || line.guess.null_words.contains(&WORD) {
+            continue;
+        }
+        if declared || !shown {
+            line.guess.null_words.push(WORD);
+        } else {
+            let noun = if bare == 1 { "value is" } else { "values are" };
+            let text =
+                format!("{} {noun} \\N: a text, as NULL is written in another way", group(bare));
+            line.guess.comments.push(text);
+        }
     }
 }

@@ -15,7 +15,7 @@ pub(super) fn render(inference: &Inference) -> Result<String, InferError> {
     if lines.is_empty() {
         return Err(InferError::NoColumns);
     }
-    let nulls = Nulls::of(inference, &lines);
+    let nulls = Nulls::of(inference, &mut lines);
     nulls.mark(inference, &mut lines);
     guess_key(inference, &mut lines);
     let base = base_name(&inference.file_name);

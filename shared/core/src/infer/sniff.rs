@@ -156,7 +156,7 @@ fn variants(delimiter: u8, rest: &str) -> Vec<CsvDialect> {
 /// whether `="007"` is a text.
 fn settled(dialect: CsvDialect, shape: Shape, sample: &[u8], whole: bool) -> (CsvDialect, Shape) {
     let mut tries = Vec::new();
-    if memchr::memchr(b'\\', sample).is_some() && dialect.escape.is_none() {
+    if memchr::memchr(b'\\', sample).is_some() && dialect.escapes == Escapes::Quotes {
         tries.extend(text_escapes(&dialect, &shape));
     }
     let is_formula = |cell: &super::shape::Cell| {
@@ -201,11 +201,12 @@ fn text_escapes(dialect: &CsvDialect, shape: &Shape) -> Option<CsvDialect> {
     // A text that begins and ends with a quote is no evidence of quoting among many that do not.
     let tabs = dialect.delimiter == b'\t' && quotes * 20 < shape.cells().count();
     let quoted = quotes > 0 && !(tabs && has_null);
-    // Without quotes a NULL word or a doubled backslash is how a program writes text with escapes.
-    let by_convention = dialect.delimiter == b'\t' && only_controls(shape);
+    // Without quotes a doubled backslash is how a program writes text with escapes, and between tabs a NULL
+    // word, too.
+    let by_convention = dialect.delimiter == b'\t' && (has_null || only_controls(shape));
     let meant = match quoted {
         true => has_null && has(b"\\\n"),
-        false => has_null || has(b"\\\\") || by_convention,
+        false => has(b"\\\\") || by_convention,
     };
     meant.then(|| CsvDialect {
         escape: Some(b'\\'),

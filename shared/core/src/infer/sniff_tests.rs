@@ -41,6 +41,11 @@ fn quotes_and_escapes_are_those_that_break_no_record() {
         ("id\tt\n1\tPipe 5\" wide\n2\t\"Left\" valve\n", CsvDialect { quote: None, ..tab.clone() }),
         ("id\tt\n1\tline1\\nline2\n2\ta\\\\b\n3\t\\N\n", text.clone()),
         ("id\tt\n1\tC:\\dir\n2\tb\n", tab.clone()),
+        ("id,t\n1,C:\\new\\table\n2,\\N\n", plain.clone()),
+        (
+            "1,\"say \\\"hi\\\"\"\n2,\"two\\\nlines\"\n3,\\N\n",
+            CsvDialect { escape, escapes: Escapes::Text, header: false, ..plain.clone() },
+        ),
         ("id,t\n1,'a, b'\n2,'c'\n", CsvDialect { quote: Some(b'\''), ..plain.clone() }),
         ("id,t\n1,=\"007\"\n2,=\"08\"\n", CsvDialect { formula_text: true, ..plain.clone() }),
     ] {

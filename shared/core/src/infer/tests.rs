@@ -74,6 +74,74 @@ fn each_kind_of_value_gives_its_type() {
 }
 
 #[test]
+fn decimal_commas_are_numbers_however_long_and_settled_by_a_leading_zero() {
+    let comma = "decimal_separator = \",\"";
+    for (values, expected) in [
+        (["0,143", "0,286", "0,571"], format!("x = {{ type = \"decimal(12,3)\", {comma} }}")),
+        (["0,142857142857143", "1,5", "2,25"], format!("x = {{ type = \"float64\", {comma} }}")),
+        (["1,5e-07", "1,5", "2,25"], format!("x = {{ type = \"float64\", {comma} }}")),
+        (["1,234", "2,345", "3,456"], "x = \"string\"".to_owned()),
+    ] {
+        let values: Vec<&str> = values.into_iter().chain(values).collect();
+        let (line, comments) = one_column("x", &values);
+        assert_eq!(line, expected, "{comments}");
+        let open = comments.contains("\"decimal(12,3)\", decimal_separator");
+        assert_eq!(open, line.contains("string"), "{comments}");
+    }
+}
+
+/// The proposal for lines of comma-separated fields `id,t,n`; those in single quotes are quoted.
+fn proposed(lines: &[&str]) -> String {
+    let header = ["id", "t", "n"].map(str::to_owned);
+    let mut inference = Inference::new("x.csv", csv(), &header);
+    for line in lines {
+        for (at, field) in line.split(',').enumerate() {
+            let plain = field.trim_matches('\'');
+            inference.observe(at, plain.as_bytes(), plain.len() < field.len());
+        }
+        inference.end_row();
+    }
+    let text = inference.finish().expect("columns");
+    read(&text);
+    text
+}
+
+#[test]
+fn a_null_word_in_texts_is_null_where_the_file_writes_null_so() {
+    // Numbers are empty: `\N` is a text.
+    let text = proposed(&["1,a,5", "2,\\N,", "3,b,7"]);
+    assert!(!text.contains("null = "), "{text}");
+    assert!(text.contains("# 1 value is \\N: a text"), "{text}");
+    // Numbers are `\N`, too, or nothing shows another way.
+    for lines in [["1,a,5", "2,\\N,\\N", "3,b,7"], ["1,a,5", "2,\\N,6", "3,b,7"]] {
+        let text = proposed(&lines);
+        assert!(
+            text.contains("null = [") && text.contains("t = { type = \"string\", nullable"),
+            "{text}"
+        );
+    }
+    // The words in quotes are others than those without.
+    let text = proposed(&["1,'x',5", "2,\\N,\\N", "3,'NULL',7", "4,'y',8"]);
+    assert!(text.contains("t = { type = \"string\", nullable = true }"), "{text}");
+}
+
+#[test]
+fn moments_without_a_time_of_day_are_days_only_when_all_are() {
+    let day = 1_704_067_200_000_i64;
+    let values = |inside: i64| [day, day + inside, day + 86_400_000].map(|at| at.to_string());
+    for (inside, expected) in [(86_400_000, "\"date\""), (3_600_000, "\"timestamp\"")] {
+        let values = values(inside);
+        let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        let (line, _) = one_column("seen_at", &values);
+        assert!(line.contains(expected) && line.contains("epoch_ms"), "{line}");
+    }
+    let (line, why) = one_column("d", &["2024-02-29T00:00:00.000", "2024-03-01T00:00:00.000"]);
+    assert!(line.contains("timestamp") && why.contains("each is a midnight"), "{line} {why}");
+    let (_, why) = one_column("d", &["2024-02-29T00:00:00Z", "2024-03-01T00:00:01Z"]);
+    assert!(!why.contains("midnight"), "{why}");
+}
+
+#[test]
 fn ambiguous_days_and_months_say_how_many_values_settle_them() {
     let (settled, why) = one_column("d", &["23/11/2026", "01/02/2026", "05/06/2026", "05/06/2026"]);
     let (american, _) = one_column("d", &["11/23/2026", "01/02/2026", "01/02/2026"]);

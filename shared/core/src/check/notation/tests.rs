@@ -65,6 +65,10 @@ fn separators_stand_where_they_must() {
     );
     let lakh = notation(|reading| reading.thousands = Some(','));
     check(&lakh, &[("1,234,567.5", Some("1234567.5")), ("12,34,567", None), ("1,23,456", None)]);
+    check(
+        &lakh,
+        &[("0,143", None), ("00,143", None), ("0.143", Some("0.143")), ("10,143", Some("10143"))],
+    );
     for blank in [' ', '\u{a0}', '\u{202f}', '\'', '\u{2019}', '_'] {
         let notation = notation(|reading| reading.thousands = Some(blank));
         assert_eq!(plain(&notation, &format!("1{blank}234.5")).as_deref(), Some("1234.5"));
