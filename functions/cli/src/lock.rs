@@ -40,21 +40,32 @@ pub(crate) fn lock(dir: &Path) -> anyhow::Result<Result<File, Holder>> {
         .open(&path)
         .map_err(|error| LocalError::Disk { path: path.clone(), error })?;
     match file.try_lock() {
-        Ok(()) => Ok(Ok(file)),
-        Err(TryLockError::WouldBlock) => {
-            for _ in 0..LOCK_TRIES {
-                let mut text = String::new();
-                file.seek(SeekFrom::Start(0))?;
-                file.read_to_string(&mut text)?;
-                if let Ok(holder) = serde_json::from_str(&text) {
-                    return Ok(Err(holder));
-                }
-                std::thread::sleep(LOCK_PAUSE);
-            }
-            Ok(Err(Holder { pid: 0, endpoint: String::new() }))
+        Ok(()) => {
+            // It still names the holder before: who comes now must not be told of that one.
+            file.set_len(0).map_err(|error| LocalError::Disk { path, error })?;
+            Ok(Ok(file))
         }
+        Err(TryLockError::WouldBlock) => Ok(Err(holder(&mut file)?)),
         Err(TryLockError::Error(error)) => Err(error).with_context(|| path.display().to_string()),
     }
+}
+
+/// Who the lock names twice in a row: what is read right after it was taken may be of the holder before.
+fn holder(lock: &mut File) -> anyhow::Result<Holder> {
+    let mut before = String::new();
+    for _ in 0..LOCK_TRIES {
+        let mut text = String::new();
+        lock.seek(SeekFrom::Start(0))?;
+        lock.read_to_string(&mut text)?;
+        if text == before
+            && let Ok(holder) = serde_json::from_str(&text)
+        {
+            return Ok(holder);
+        }
+        before = text;
+        std::thread::sleep(LOCK_PAUSE);
+    }
+    Ok(Holder { pid: 0, endpoint: String::new() })
 }
 
 /// Whether a server listens there.
