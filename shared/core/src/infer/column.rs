@@ -19,6 +19,9 @@ const REPEATS_MAX: u64 = 1000;
 pub(super) const NULL_WORDS: [&str; 13] =
     ["NULL", "null", "Null", "N/A", "n/a", "NA", "None", "nil", "-", "--", "<NA>", "#N/A", "\\N"];
 
+/// Longest of these, and of the words for truths, in bytes.
+const WORD_BYTES_MAX: usize = 5;
+
 /// Ways to count time since 1970, and their units in a second.
 pub(super) const EPOCH_UNITS: [(&str, i64); 4] =
     [("epoch_s", 1), ("epoch_ms", 1000), ("epoch_us", 1_000_000), ("epoch_ns", 1_000_000_000)];
@@ -128,16 +131,8 @@ impl ColumnStats {
             return;
         };
         self.keep(text);
-        let counts = self.null_words.iter_mut().zip(&mut self.quoted_words);
-        let word = NULL_WORDS.iter().zip(counts).find(|(word, _)| **word == text);
-        if let Some((_, (count, in_quotes))) = word {
-            *count += 1;
-            *in_quotes += u64::from(quoted);
-        }
-        if let Some(truth) = truth(text) {
-            self.bools += 1;
-            let [no, yes] = &mut self.bool_words;
-            *(if truth { yes } else { no }) = true;
+        if text.len() <= WORD_BYTES_MAX {
+            self.word(text, quoted);
         }
         match classify(bytes) {
             Some(number) => {
@@ -162,6 +157,21 @@ impl ColumnStats {
                 self.moments.observe(text);
                 self.loose.observe(text);
             }
+        }
+    }
+
+    /// Counts a word for NULL or for a truth.
+    fn word(&mut self, text: &str, quoted: bool) {
+        let counts = self.null_words.iter_mut().zip(&mut self.quoted_words);
+        let word = NULL_WORDS.iter().zip(counts).find(|(word, _)| **word == text);
+        if let Some((_, (count, in_quotes))) = word {
+            *count += 1;
+            *in_quotes += u64::from(quoted);
+        }
+        if let Some(truth) = truth(text) {
+            self.bools += 1;
+            let [no, yes] = &mut self.bool_words;
+            *(if truth { yes } else { no }) = true;
         }
     }
 
@@ -256,5 +266,6 @@ fn truth(text: &str) -> Option<bool> {
 /// Not a number, and infinity, as programs write them.
 fn is_special(text: &str) -> bool {
     let text = text.strip_prefix(['-', '+']).unwrap_or(text);
-    ["nan", "inf", "infinity"].iter().any(|word| word.eq_ignore_ascii_case(text))
+    text.starts_with(['n', 'N', 'i', 'I'])
+        && ["nan", "inf", "infinity"].iter().any(|word| word.eq_ignore_ascii_case(text))
 }

@@ -307,6 +307,9 @@ fn moment(stats: &ColumnStats, fits: impl Fn(u64) -> bool, guess: &mut Guess) ->
     }
     guess.data_type = way.data_type.to_owned();
     guess.format = way.format;
+    if way.format.is_some_and(|format| format.ends_with("%y")) {
+        guess.comments.push("years of two digits are read as 1969 to 2068".to_owned());
+    }
     if way.data_type == "timestamp" {
         guess.needs_zone = match way.format {
             None => stats.moments.no_offset > 0,

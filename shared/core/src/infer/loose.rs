@@ -57,6 +57,11 @@ impl LooseStats {
             self.misfits += 1;
             return;
         }
+        if digits == text.len() {
+            self.fits.iter_mut().for_each(|fits| *fits += 1);
+            self.whole_digits_max = self.whole_digits_max.max(digits);
+            return;
+        }
         let (mantissa, exponent) = parts(self.body(text));
         let mut any = false;
         for ((style, fits), scale) in STYLES.iter().zip(&mut self.fits).zip(&mut self.scale_max) {
@@ -74,6 +79,11 @@ impl LooseStats {
     /// The digits and separators, without sign and unit.
     fn body<'a>(&mut self, text: &'a str) -> &'a str {
         let blank = |c: char| matches!(c, ' ' | '\u{a0}' | '\u{202f}');
+        let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+        // Nothing stands around most numbers.
+        if let [b'0'..=b'9'] | [b'0'..=b'9', .., b'0'..=b'9'] = unsigned.as_bytes() {
+            return unsigned;
+        }
         let mut body = text;
         if let Some(inner) = body.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) {
             self.parentheses += 1;

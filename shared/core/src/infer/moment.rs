@@ -20,7 +20,7 @@ const fn stamp(format: &'static str, twin: Option<&'static str>) -> Way {
     Way { data_type: "timestamp", format: Some(format), twin }
 }
 
-pub(super) const WAYS: [Way; 35] = [
+pub(super) const WAYS: [Way; 37] = [
     Way { data_type: "date", format: None, twin: None },
     Way { data_type: "timestamp", format: None, twin: None },
     Way { data_type: "time", format: Some("%H:%M:%S"), twin: None },
@@ -35,7 +35,9 @@ pub(super) const WAYS: [Way; 35] = [
     date("%Y/%m/%d", None),
     date("%d %b %Y", None),
     date("%b %d, %Y", None),
+    date("%b %d %Y", None),
     date("%d-%b-%Y", None),
+    date("%d-%b-%y", None),
     stamp("%d/%m/%Y %H:%M:%S", Some("%m/%d/%Y %H:%M:%S")),
     stamp("%m/%d/%Y %H:%M:%S", Some("%d/%m/%Y %H:%M:%S")),
     stamp("%d/%m/%Y %H:%M", Some("%m/%d/%Y %H:%M")),
@@ -128,7 +130,7 @@ pub(super) fn is_moment(text: &str) -> bool {
 
 fn fits_way(text: &str, way: Way) -> bool {
     match (way.data_type, way.format) {
-        ("date", None) => text.len() == 10 && is_year(NaiveDate::parse_from_str(text, "%F").ok()),
+        ("date", None) => is_year(iso_date(text)),
         ("date", Some(format)) => is_year(NaiveDate::parse_from_str(text, format).ok()),
         ("time", Some(format)) => NaiveTime::parse_from_str(text, format).is_ok(),
         (_, None) => rfc3339_details(text).is_some(),
@@ -146,13 +148,30 @@ fn is_year(date: Option<NaiveDate>) -> bool {
     date.is_some_and(|date| (1000..=9999).contains(&date.year()))
 }
 
+/// `2026-11-23`. A format that is read anew for each value would take most of the time.
+fn iso_date(text: &str) -> Option<NaiveDate> {
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text.as_bytes() else { return None };
+    let year = i32::try_from(number_of(&[*y1, *y2, *y3, *y4])?).ok()?;
+    NaiveDate::from_ymd_opt(year, number_of(&[*m1, *m2])?, number_of(&[*d1, *d2])?)
+}
+
+fn number_of(bytes: &[u8]) -> Option<u32> {
+    let is_number = bytes.iter().all(u8::is_ascii_digit);
+    is_number.then(|| bytes.iter().fold(0, |all, byte| all * 10 + u32::from(byte - b'0')))
+}
+
 /// Whether a timestamp of the type's own format has an offset, and whether it is finer than a microsecond.
 fn rfc3339_details(text: &str) -> Option<(bool, bool)> {
     let (day, rest) = (text.get(..10)?, text.get(11..)?);
     let separator = text.as_bytes().get(10)?;
     let clock = rest.get(..8)?;
-    let day = NaiveDate::parse_from_str(day, "%F").ok()?;
-    NaiveTime::parse_from_str(clock, "%H:%M:%S").ok().filter(|_| !clock.ends_with(":60"))?;
+    let day = iso_date(day)?;
+    let [h1, h2, b':', m1, m2, b':', s1, s2] = clock.as_bytes() else { return None };
+    NaiveTime::from_hms_opt(
+        number_of(&[*h1, *h2])?,
+        number_of(&[*m1, *m2])?,
+        number_of(&[*s1, *s2])?,
+    )?;
     if !matches!(separator, b'T' | b't' | b' ') || !(1..=9999).contains(&day.year()) {
         return None;
     }

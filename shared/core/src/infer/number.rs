@@ -22,11 +22,11 @@ pub(super) enum NumberKind {
     Float,
 }
 
-/// Reads a number: digits, one point with digits on both sides, an exponent.
+/// Reads a number: digits, one point with digits behind it, an exponent.
 pub(super) fn classify(text: &[u8]) -> Option<Number> {
     let unsigned = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")).unwrap_or(text);
     let (whole, rest) = digits(unsigned);
-    if whole.is_empty() {
+    if whole.is_empty() && !rest.starts_with(b".") {
         return None;
     }
     let (fraction, rest) = match rest.strip_prefix(b".") {
