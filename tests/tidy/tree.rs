@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// All that the root may hold besides `.git` and the folders that are built.
-const ROOT_ENTRIES: [&str; 17] = [
+const ROOT_ENTRIES: [&str; 18] = [
     ".cargo",
     ".ci",
     ".clippy.toml",
@@ -19,6 +19,7 @@ const ROOT_ENTRIES: [&str; 17] = [
     "Cargo.toml",
     "LICENSE",
     "README.md",
+    "findings",
     "functions",
     "infra",
     "samconfig.toml",
