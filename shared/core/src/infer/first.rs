@@ -48,6 +48,7 @@ pub(super) fn look(dialect: &CsvDialect, shape: &Shape, sample: &[u8]) -> First 
         uneven(&mut first, top, rows, usual, lines);
         return first;
     }
+    first.doubts.extend(second_table(rows, usual));
     let (rows, again) = without_repeats(top, rows);
     let units = units(&rows, usual);
     let kinds = column_kinds(rows.get(units..).unwrap_or_default(), usual);
@@ -94,6 +95,23 @@ fn records_start(shape: &Shape) -> usize {
     let names_below = shape.records.get(start).is_some_and(|record| is_names(record));
     let header = before.last().is_some_and(|last| near(&last) && shape.fields > 2 && !names_below);
     if header { start - 1 } else { start }
+}
+
+/// What is said of a file whose records have another width from some row on: the names of another table and
+/// its rows.
+fn second_table(rows: &[&Vec<Cell>], usual: usize) -> Option<String> {
+    let width = rows.last().map(|row| row.len()).filter(|width| *width != usual)?;
+    let others = rows.iter().rev().take_while(|row| row.len() == width).count();
+    let names = rows.get(rows.len() - others).filter(|row| width > 1 && is_names(row))?;
+    let name = names.first().map(Cell::text).unwrap_or_default();
+    (others > 1).then(|| {
+        format!(
+            "from row {} on ({}) the records have {width} fields and not {usual}: a second table, which would be \
+             rejected; cut it off into a file of its own",
+            rows.len() - others + 1,
+            crate::pipeline::toml_string(name)
+        )
+    })
 }
 
 /// The rows without those that are the first record again, with the lines of units below it; whether there

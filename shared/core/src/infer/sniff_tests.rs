@@ -102,3 +102,15 @@ fn empty_lines_of_one_column_are_nulls() {
     let found = sniffed("name\nanna\n\nbert\n");
     assert_eq!(found.dialect.blank_lines, crate::pipeline::BlankLines::Null);
 }
+
+#[test]
+fn a_second_table_in_the_file_is_named() {
+    let told = |text: &str| sniffed(text).remarks.join(" ");
+    let file = "id,t,n\n1,a,5\n2,b,6\n3,c,7\n";
+    let found = told(&format!("{file}\ncode,label\nX,ten\nY,six\n"));
+    assert!(found.contains("from row 4 on (\"code\") the records have 2 fields"), "{found}");
+    for tail in ["", "4,d\n", "4,d\n5,e\n", "total\n"] {
+        let found = told(&format!("{file}{tail}"));
+        assert!(!found.contains("second table"), "{tail:?}: {found}");
+    }
+}
