@@ -2,7 +2,6 @@
 
 mod reader;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -68,14 +67,9 @@ fn pipeline_file(path: &Path, sample: Option<u64>) -> anyhow::Result<String> {
         inference.set_encoding(encoding);
     }
     remark.into_iter().chain(sniffed.remarks).for_each(|remark| inference.remark(remark));
-    let mut reader = Reader {
-        inference,
-        decoder: Decoder::new(&pipeline, Arc::new(layout(sniffed.names.len(), &header)), &limits),
-        defects: BTreeMap::new(),
-        nested: BTreeSet::new(),
-        doubled: 0,
-        rows_left: sample.unwrap_or(u64::MAX),
-    };
+    let layout = Arc::new(layout(sniffed.names.len(), &header));
+    let decoder = Decoder::new(&pipeline, layout, &limits);
+    let mut reader = Reader::new(inference, decoder, sample);
     reader.read(&mut file, block, limits.block_bytes).map_err(|error| refuse(&error))?;
     reader.finish().map_err(|problem| refuse(&problem).into())
 }

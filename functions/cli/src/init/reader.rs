@@ -18,18 +18,30 @@ const LAST_ROWS: usize = 3;
 
 /// Feeds the guess.
 pub(super) struct Reader {
-    pub(super) inference: Inference,
-    pub(super) decoder: Decoder,
+    inference: Inference,
+    decoder: Decoder,
     /// Records that could not be cut into fields.
-    pub(super) defects: BTreeMap<RejectCode, u64>,
+    defects: BTreeMap<RejectCode, u64>,
     /// Lines of JSON with an escape that is escaped itself.
-    pub(super) doubled: u64,
+    doubled: u64,
     /// Fields that held a list or an object.
-    pub(super) nested: BTreeSet<String>,
-    pub(super) rows_left: u64,
+    nested: BTreeSet<String>,
+    rows_left: u64,
 }
 
 impl Reader {
+    /// Reads at most `rows` rows.
+    pub(super) fn new(inference: Inference, decoder: Decoder, rows: Option<u64>) -> Reader {
+        Reader {
+            inference,
+            decoder,
+            defects: BTreeMap::new(),
+            doubled: 0,
+            nested: BTreeSet::new(),
+            rows_left: rows.unwrap_or(u64::MAX),
+        }
+    }
+
     pub(super) fn read(
         &mut self,
         file: &mut TextFile,

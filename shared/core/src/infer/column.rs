@@ -34,14 +34,14 @@ pub(super) struct ColumnStats {
     pub(super) left_out: bool,
     /// Values that are not NULL.
     pub(super) values: u64,
-    pub(super) null_words: [u64; NULL_WORDS.len()],
+    null_words: [u64; NULL_WORDS.len()],
     pub(super) not_utf8: u64,
     /// Quoted texts without a character.
     pub(super) quoted_empty: u64,
     /// Values in quotes.
     pub(super) quoted: u64,
     /// Of the NULL words those in quotes.
-    pub(super) quoted_words: [u64; NULL_WORDS.len()],
+    quoted_words: [u64; NULL_WORDS.len()],
     /// Truth words, and which of them were seen: a true one, a false one.
     pub(super) bools: u64,
     pub(super) bool_words: [bool; 2],
@@ -160,6 +160,13 @@ impl ColumnStats {
         }
     }
 
+    /// The same with one value more, which is not looked at as a key.
+    pub(super) fn with(&self, bytes: &[u8], quoted: bool) -> ColumnStats {
+        let mut more = ColumnStats { unique: Unique::default(), ..self.clone() };
+        more.observe(bytes, quoted, &mut 0);
+        more
+    }
+
     /// Counts a word for NULL or for a truth.
     fn word(&mut self, text: &str, quoted: bool) {
         let counts = self.null_words.iter_mut().zip(&mut self.quoted_words);
@@ -209,6 +216,14 @@ impl ColumnStats {
         } else {
             distinct.push(text.to_owned());
         }
+    }
+
+    /// The NULL words that were seen: how often, and how often of these in quotes.
+    pub(super) fn words(&self) -> impl Iterator<Item = (&'static str, u64, u64)> {
+        let counts = self.null_words.iter().zip(&self.quoted_words);
+        let words =
+            NULL_WORDS.iter().zip(counts).map(|(word, (all, quoted))| (*word, *all, *quoted));
+        words.filter(|(_, all, _)| *all > 0)
     }
 
     /// Values that look like NULL.

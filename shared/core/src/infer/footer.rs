@@ -1,7 +1,7 @@
 //! The last rows of a file, when they are no rows: totals, counts, a closing word.
 
 use super::Inference;
-use super::column::{ColumnStats, Unique};
+use super::column::ColumnStats;
 use super::guess::guess;
 use super::number::classify;
 
@@ -52,15 +52,20 @@ fn is_footer(inference: &Inference, row: &LastRow) -> bool {
         return false;
     }
     let (mut filled, mut lacking, mut misfits) = (0, 0, 0);
-    for (column, stats) in inference.columns.iter().enumerate() {
+    let mut cells = vec![None; inference.columns.len()];
+    for (column, text, quoted) in row.cells.iter().filter(|(_, text, _)| !text.is_empty()) {
+        if let Some(cell) = cells.get_mut(*column) {
+            *cell = Some((text, *quoted));
+        }
+    }
+    for (stats, cell) in inference.columns.iter().zip(cells) {
         if stats.values != inference.rows {
             continue;
         }
         filled += 1;
-        let cell = row.cells.iter().find(|(other, text, _)| *other == column && !text.is_empty());
         match cell {
             None => lacking += 1,
-            Some((_, text, quoted)) => misfits += usize::from(!fits(stats, text, *quoted)),
+            Some((text, quoted)) => misfits += usize::from(!fits(stats, text, quoted)),
         }
     }
     misfits > 0 && (misfits + lacking) * 2 >= filled
@@ -75,8 +80,6 @@ fn fits(stats: &ColumnStats, text: &[u8], quoted: bool) -> bool {
     if !before.is_typed() {
         return true;
     }
-    let mut more = ColumnStats { unique: Unique::default(), ..stats.clone() };
-    more.observe(text, quoted, &mut 0);
-    let after = guess(&more);
+    let after = guess(&stats.with(text, quoted));
     after.is_typed() && after.misfits == before.misfits
 }

@@ -1,6 +1,6 @@
 //! From counts to a type, with a comment for each doubt.
 
-use super::column::{ColumnStats, NULL_WORDS, VALUES_MAX};
+use super::column::{ColumnStats, VALUES_MAX};
 use super::loose::STYLES;
 use super::moment::WAYS;
 use crate::pipeline::toml_string;
@@ -54,15 +54,14 @@ pub(super) fn guess(stats: &ColumnStats) -> Guess {
     }
     let words = stats.null_word_count();
     let fit = typed(stats, stats.values - words, &mut guess);
-    let found = NULL_WORDS.iter().zip(&stats.null_words).filter(|(_, count)| **count > 0);
     // In a column of quoted texts a word without quotes is none of them.
     let bare =
         stats.quoted > 0 && stats.quoted == stats.values - words && stats.quoted_word_count() == 0;
     if guess.is_typed() {
         guess.misfits = (stats.values - words).saturating_sub(fit);
-        guess.null_words = found.map(|(word, _)| *word).collect();
-    } else {
-        guess.null_words = found.filter(|_| bare).map(|(word, _)| *word).collect();
+    }
+    if guess.is_typed() || bare {
+        guess.null_words = stats.words().map(|(word, ..)| word).collect();
     }
     if guess.misfits > 0 {
         let line = format!("{} of {} values do not fit", group(guess.misfits), group(stats.values));
@@ -89,9 +88,8 @@ fn typed(stats: &ColumnStats, values: u64, guess: &mut Guess) -> u64 {
         guess.comments.push("only one truth word was seen: bool reads it as well".to_owned());
     }
     if fits(numbers) && stats.padded > 0 {
-        let verb = if stats.padded == 1 { "value starts" } else { "values start" };
-        let line = format!("{} {verb} with a zero that a number would lose", group(stats.padded));
-        guess.comments.push(format!("{line}: text"));
+        let line = counted(stats.padded, "value starts", "values start");
+        guess.comments.push(format!("{line} with a zero that a number would lose: text"));
         return values;
     }
     if fits(numbers) && numbers > stats.specials {
@@ -137,7 +135,6 @@ fn number(stats: &ColumnStats, numbers: u64, guess: &mut Guess) -> u64 {
     }
     if stats.whole_digits_max <= 309 {
         float64(stats.whole_digits_max, guess);
-        return numbers;
     }
     numbers
 }
@@ -283,9 +280,9 @@ fn decimal(whole_digits: usize, scale: usize, guess: &mut Guess) -> bool {
 }
 
 fn moment(stats: &ColumnStats, fits: impl Fn(u64) -> bool, guess: &mut Guess) -> Option<u64> {
-    let counted = stats.moments.fits.iter().zip(&WAYS).filter(|(count, _)| fits(**count));
+    let fitting = stats.moments.fits.iter().zip(&WAYS).filter(|(count, _)| fits(**count));
     // The first of the ways that fit most.
-    let (count, way) = counted.rev().max_by_key(|(count, _)| **count)?;
+    let (count, way) = fitting.rev().max_by_key(|(count, _)| **count)?;
     if let Some(twin) = way.twin {
         let format = toml_string(way.format.unwrap_or_default());
         let other = toml_string(twin);
@@ -298,11 +295,7 @@ fn moment(stats: &ColumnStats, fits: impl Fn(u64) -> bool, guess: &mut Guess) ->
             ));
             return None;
         }
-        let noun = if settling == 1 {
-            "1 value settles"
-        } else {
-            &format!("{} values settle", group(settling))
-        };
+        let noun = counted(settling, "value settles", "values settle");
         guess.comments.push(format!("{noun} that it is {format} and not {other}"));
     }
     guess.data_type = way.data_type.to_owned();
@@ -324,9 +317,9 @@ fn moment(stats: &ColumnStats, fits: impl Fn(u64) -> bool, guess: &mut Guess) ->
         }
         guess.needs_zone |= way.format.is_some_and(|format| format.ends_with("UTC"));
         if way.format.is_none() && stats.moments.too_fine > 0 {
-            let verb = if stats.moments.too_fine == 1 { "value is" } else { "values are" };
-            let line = format!("{} {verb} finer than a microsecond", group(stats.moments.too_fine));
-            guess.comments.push(format!("{line}, the rest of which is dropped"));
+            let line = counted(stats.moments.too_fine, "value is", "values are");
+            let line = format!("{line} finer than a microsecond, the rest of which is dropped");
+            guess.comments.push(line);
             guess.options.push("subsecond = \"truncate\"".to_owned());
         }
     }
@@ -345,9 +338,14 @@ fn suggest_values(stats: &ColumnStats, guess: &mut Guess) {
     let values = distinct.iter().filter(|value| !is_null(value));
     let values: Vec<String> =
         values.map(|value| toml_string(&value.replace("${", "$${"))).collect();
-    let noun = if values.len() == 1 { "1 value" } else { &format!("{} values", values.len()) };
+    let noun = counted(values.len() as u64, "value", "values");
     let list = values.join(", ");
     guess.comments.push(format!("{noun} only: add one_of = [{list}] to reject others"));
+}
+
+/// `1 value is`, `1,234 values are`.
+pub(super) fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", group(number), if number == 1 { one } else { many })
 }
 
 /// `1,234,567`

@@ -93,6 +93,7 @@ impl MomentStats {
             return;
         }
         let iso = bytes.get(4) == Some(&b'-') && bytes.get(7) == Some(&b'-');
+        let details = if iso { Details::of(text) } else { None };
         self.tried += 1;
         for (fits, way) in self.fits.iter_mut().zip(&WAYS) {
             if self.tried > TRIES && *fits == 0 {
@@ -102,15 +103,12 @@ impl MomentStats {
                 None => iso,
                 Some(format) => format.starts_with("%Y-") == iso,
             };
-            *fits += u64::from(candidate && fits_way(text, *way));
+            *fits += u64::from(candidate && fits_way(text, *way, details));
         }
-        if iso && let Some((offset, fine)) = rfc3339_details(text) {
-            self.no_offset += u64::from(!offset);
-            self.too_fine += u64::from(fine);
-            let fraction = text.get(11..).and_then(|clock| clock.strip_prefix("00:00:00"));
-            let rest = fraction.map(|fraction| fraction.trim_start_matches(['.', '0']));
-            let is_midnight = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_digit());
-            self.midnights += u64::from(rest.is_some_and(is_midnight));
+        if let Some(Details { has_offset, too_fine, is_midnight }) = details {
+            self.no_offset += u64::from(!has_offset);
+            self.too_fine += u64::from(too_fine);
+            self.midnights += u64::from(is_midnight);
         }
     }
 
@@ -128,12 +126,12 @@ pub(super) fn is_moment(text: &str) -> bool {
     stats.fits.iter().any(|fits| *fits > 0)
 }
 
-fn fits_way(text: &str, way: Way) -> bool {
+fn fits_way(text: &str, way: Way, details: Option<Details>) -> bool {
     match (way.data_type, way.format) {
         ("date", None) => is_year(iso_date(text)),
         ("date", Some(format)) => is_year(NaiveDate::parse_from_str(text, format).ok()),
         ("time", Some(format)) => NaiveTime::parse_from_str(text, format).is_ok(),
-        (_, None) => rfc3339_details(text).is_some(),
+        (_, None) => details.is_some(),
         (_, Some(format)) if format.contains("%z") => {
             is_year(DateTime::parse_from_str(text, format).ok().map(|moment| moment.date_naive()))
         }
@@ -160,31 +158,44 @@ fn number_of(bytes: &[u8]) -> Option<u32> {
     is_number.then(|| bytes.iter().fold(0, |all, byte| all * 10 + u32::from(byte - b'0')))
 }
 
-/// Whether a timestamp of the type's own format has an offset, and whether it is finer than a microsecond.
-fn rfc3339_details(text: &str) -> Option<(bool, bool)> {
-    let (day, rest) = (text.get(..10)?, text.get(11..)?);
-    let separator = text.as_bytes().get(10)?;
-    let clock = rest.get(..8)?;
-    let day = iso_date(day)?;
-    let [h1, h2, b':', m1, m2, b':', s1, s2] = clock.as_bytes() else { return None };
-    NaiveTime::from_hms_opt(
-        number_of(&[*h1, *h2])?,
-        number_of(&[*m1, *m2])?,
-        number_of(&[*s1, *s2])?,
-    )?;
-    if !matches!(separator, b'T' | b't' | b' ') || !(1..=9999).contains(&day.year()) {
-        return None;
-    }
-    let rest = rest.get(8..)?;
-    let (digits, offset) = match rest.strip_prefix('.') {
-        Some(fraction) => {
-            let count = fraction.bytes().take_while(u8::is_ascii_digit).count();
-            fraction.split_at_checked(count).filter(|(digits, _)| !digits.is_empty())?
+/// What a timestamp of the type's own format says besides its instant.
+#[derive(Debug, Clone, Copy)]
+struct Details {
+    has_offset: bool,
+    /// Finer than a microsecond.
+    too_fine: bool,
+    is_midnight: bool,
+}
+
+impl Details {
+    /// `None` when the text is no such timestamp.
+    fn of(text: &str) -> Option<Details> {
+        let (day, rest) = (text.get(..10)?, text.get(11..)?);
+        let separator = text.as_bytes().get(10)?;
+        let (clock, rest) = rest.split_at_checked(8)?;
+        let day = iso_date(day)?;
+        let [h1, h2, b':', m1, m2, b':', s1, s2] = clock.as_bytes() else { return None };
+        let [hour, minute, second] =
+            [[*h1, *h2], [*m1, *m2], [*s1, *s2]].map(|two| number_of(&two));
+        NaiveTime::from_hms_opt(hour?, minute?, second?)?;
+        if !matches!(separator, b'T' | b't' | b' ') || !(1..=9999).contains(&day.year()) {
+            return None;
         }
-        None => ("", rest),
-    };
-    let fine = digits.bytes().skip(6).any(|digit| digit != b'0');
-    offset.is_empty().then_some((false, fine)).or_else(|| is_offset(offset).then_some((true, fine)))
+        let (digits, offset) = match rest.strip_prefix('.') {
+            Some(fraction) => {
+                let count = fraction.bytes().take_while(u8::is_ascii_digit).count();
+                fraction.split_at_checked(count).filter(|(digits, _)| !digits.is_empty())?
+            }
+            None => ("", rest),
+        };
+        let has_offset = !offset.is_empty();
+        let is_zero = |digit: u8| digit == b'0';
+        (!has_offset || is_offset(offset)).then(|| Details {
+            has_offset,
+            too_fine: !digits.bytes().skip(6).all(is_zero),
+            is_midnight: clock == "00:00:00" && digits.bytes().all(is_zero),
+        })
+    }
 }
 
 /// `Z`, `UTC`, `+01`, `-0430`, `+05:30`, `-04:56:02`, with or without blanks before it.

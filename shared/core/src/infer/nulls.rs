@@ -2,7 +2,7 @@
 
 use super::Inference;
 use super::column::{ColumnStats, NULL_WORDS};
-use super::guess::group;
+use super::guess::{counted, group};
 use super::line::Line;
 use crate::pipeline::Format;
 
@@ -43,11 +43,9 @@ impl Nulls {
     pub(super) fn mark(&self, inference: &Inference, lines: &mut [Line]) {
         for line in lines {
             let Some(stats) = inference.columns.get(line.index) else { continue };
-            let counts = stats.null_words.iter().zip(&stats.quoted_words);
-            let counts =
-                NULL_WORDS.iter().zip(counts).filter(|(word, _)| self.words.contains(word));
+            let counts = stats.words().filter(|(word, ..)| self.words.contains(word));
             let in_quotes = |quoted: u64| if self.quoted { 0 } else { quoted };
-            let words: u64 = counts.map(|(_, (all, quoted))| all - in_quotes(*quoted)).sum();
+            let words: u64 = counts.map(|(_, all, quoted)| all - in_quotes(quoted)).sum();
             let jsonl = matches!(inference.format, Format::Jsonl(_));
             let plain = if self.empty || jsonl { inference.empty(stats) } else { 0 };
             let quoted = if self.empty && self.quoted { stats.quoted_empty } else { 0 };
@@ -85,18 +83,16 @@ fn backslash_n(inference: &Inference, lines: &mut [Line]) {
     });
     for line in lines.iter_mut().filter(|line| !line.guess.is_typed()) {
         let Some(stats) = inference.columns.get(line.index) else { continue };
-        let counts = NULL_WORDS.iter().zip(stats.null_words.iter().zip(&stats.quoted_words));
-        let bare = counts.filter(|(word, _)| **word == WORD).map(|(_, (all, quoted))| all - quoted);
-        let bare: u64 = bare.sum();
+        let word = stats.words().find(|(word, ..)| *word == WORD);
+        let bare = word.map_or(0, |(_, all, quoted)| all - quoted);
         if bare == 0 || line.guess.null_words.contains(&WORD) {
             continue;
         }
         if declared || !shown {
             line.guess.null_words.push(WORD);
         } else {
-            let noun = if bare == 1 { "value is" } else { "values are" };
-            let text =
-                format!("{} {noun} \\N: a text, as NULL is written in another way", group(bare));
+            let noun = counted(bare, "value is", "values are");
+            let text = format!("{noun} \\N: a text, as NULL is written in another way");
             line.guess.comments.push(text);
         }
     }

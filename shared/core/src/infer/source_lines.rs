@@ -33,16 +33,21 @@ pub(super) fn push_source(
         comment(out, &format!("{line}: add encoding = \"windows-1252\" if that is what they are"));
     }
     let is_csv = matches!(inference.format, Format::Csv(_));
-    if !is_csv && !nulls.quoted {
-        // Words in JSON are texts.
-    } else if lines.iter().any(|line| line.guess.is_typed() && !line.guess.null_words.is_empty()) {
-        let line = "some numbers or dates are words that look like NULL";
-        comment(out, &format!("{line}; these words become NULL in text columns as well"));
-    } else if !nulls.words.is_empty() {
-        let words = nulls.words.join(", ");
-        comment(out, &format!("{words} without quotes, in text columns alone, is read as NULL"));
+    // Words in JSON are texts, unless they are declared.
+    if (is_csv || nulls.quoted) && !nulls.words.is_empty() {
+        let typed = |line: &Line| line.guess.is_typed() && !line.guess.null_words.is_empty();
+        if lines.iter().any(typed) {
+            let line = "some numbers or dates are words that look like NULL";
+            comment(out, &format!("{line}; these words become NULL in text columns as well"));
+        } else {
+            let words = nulls.words.join(", ");
+            comment(
+                out,
+                &format!("{words} without quotes, in text columns alone, is read as NULL"),
+            );
+        }
     }
-    if nulls.quoted && matches!(inference.format, Format::Csv(_)) {
+    if nulls.quoted && is_csv {
         let line = "NULL is written in quotes, so it cannot be told from an empty text";
         comment(out, &format!("{line}: both become NULL"));
     }
