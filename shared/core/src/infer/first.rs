@@ -49,14 +49,11 @@ pub(super) fn look(dialect: &CsvDialect, shape: &Shape, sample: &[u8]) -> First 
         return first;
     }
     first.doubts.extend(second_table(rows, usual));
-    let (rows, again) = without_repeats(top, rows);
-    let units = units(&rows, usual);
-    let kinds = column_kinds(rows.get(units..).unwrap_or_default(), usual);
-    let mut score = header_score(top, &rows, &kinds);
-    // Of rows that never come again, only a header does.
-    if again && is_names(top) && !repeats(&rows) {
-        score += 1.0;
-    }
+    let once = without_repeats(top, rows);
+    let comes_again = once.len() < rows.len() && is_header_again(top, rows, &once, usual);
+    let rows = if comes_again { once } else { rows.to_vec() };
+    let (units, kinds) = below(&rows, usual);
+    let score = header_score(top, &rows, &kinds) + f64::from(u8::from(comes_again));
     first.header = score > 0.0 || rows.is_empty();
     if !first.header {
         first.names = made_up(usual);
@@ -114,12 +111,33 @@ fn second_table(rows: &[&Vec<Cell>], usual: usize) -> Option<String> {
     })
 }
 
-/// The rows without those that are the first record again, with the lines of units below it; whether there
-/// are any.
-fn without_repeats<'a>(top: &[Cell], rows: &[&'a Vec<Cell>]) -> (Vec<&'a Vec<Cell>>, bool) {
-    let same = |row: &[Cell], other: &[Cell]| {
-        row.len() == other.len() && row.iter().zip(other).all(|(a, b)| a.text() == b.text())
+/// How many lines of units stand first among the rows, and what most values of each column are below them.
+fn below(rows: &[&Vec<Cell>], fields: usize) -> (usize, Vec<Kind>) {
+    let units = units(rows, fields);
+    (units, column_kinds(rows.get(units..).unwrap_or_default(), fields))
+}
+
+/// Whether a first record that comes again is a header: names over values, or names where no other row comes
+/// again.
+fn is_header_again(top: &[Cell], rows: &[&Vec<Cell>], once: &[&Vec<Cell>], fields: usize) -> bool {
+    let is_value = |kind: &Kind| matches!(kind, Kind::Number | Kind::Bool | Kind::Moment);
+    let over_values = || {
+        let (_, kinds) = below(once, fields);
+        top.iter().zip(&kinds).any(|(cell, column)| kind(cell) == Kind::Text && is_value(column))
     };
+    let mut seen = std::collections::HashSet::new();
+    let mut others = rows.iter().filter(|row| !same(row, top));
+    is_names(top)
+        && (over_values()
+            || others.all(|row| seen.insert(row.iter().map(Cell::text).collect::<Vec<_>>())))
+}
+
+fn same(row: &[Cell], other: &[Cell]) -> bool {
+    row.len() == other.len() && row.iter().zip(other).all(|(a, b)| a.text() == b.text())
+}
+
+/// The rows without those that are the first record again, with the lines of units below it.
+fn without_repeats<'a>(top: &[Cell], rows: &[&'a Vec<Cell>]) -> Vec<&'a Vec<Cell>> {
     let mut kept: Vec<&Vec<Cell>> = Vec::with_capacity(rows.len());
     // How many of the lines below the first record the rows at hand may repeat.
     let mut below = UNITS_MAX;
@@ -133,14 +151,7 @@ fn without_repeats<'a>(top: &[Cell], rows: &[&'a Vec<Cell>]) -> (Vec<&'a Vec<Cel
             kept.push(row);
         }
     }
-    let again = kept.len() < rows.len();
-    (kept, again)
-}
-
-/// Whether a row comes again.
-fn repeats(rows: &[&Vec<Cell>]) -> bool {
-    let mut seen = std::collections::HashSet::new();
-    rows.iter().any(|row| !seen.insert(row.iter().map(Cell::text).collect::<Vec<_>>()))
+    kept
 }
 
 fn usual_of(rows: &[&Vec<Cell>]) -> Option<usize> {

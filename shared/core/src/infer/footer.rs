@@ -83,3 +83,37 @@ fn fits(stats: &ColumnStats, text: &[u8], quoted: bool) -> bool {
     let after = guess(&stats.with(text, quoted));
     after.is_typed() && after.misfits == before.misfits
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::{CsvDialect, Format};
+
+    /// Whether the last of these rows, `id,name,amount`, is left out of the guess.
+    fn is_left_out(rows: u32, last: &[&str]) -> bool {
+        let names = ["id", "name", "amount"].map(str::to_owned);
+        let format = Format::Csv(CsvDialect::default());
+        let mut inference = Inference::new("a.csv", format, &names);
+        for id in 0..rows {
+            for (at, text) in
+                [id.to_string(), format!("n{id}"), format!("{id}.5")].iter().enumerate()
+            {
+                inference.observe(at, text.as_bytes(), false);
+            }
+            inference.end_row();
+        }
+        let fields = last.iter().enumerate().filter(|(_, text)| !text.is_empty());
+        inference.last_row(fields.map(|(at, text)| (at, text.as_bytes(), false)).collect());
+        inference.finish().expect("columns").contains("like totals")
+    }
+
+    #[test]
+    fn a_row_is_a_total_when_half_of_it_does_not_fit_and_not_for_want_of_values_alone() {
+        assert!(is_left_out(8, &["Total", "", "32.0"]));
+        assert!(is_left_out(5, &["Total", "", "32.0"]));
+        assert!(!is_left_out(4, &["Total", "", "32.0"]), "too few rows to tell");
+        assert!(!is_left_out(8, &["8", "", ""]), "it lacks values, and has none that does not fit");
+        assert!(!is_left_out(8, &["x", "n8", "8.5"]), "one defect");
+        assert!(!is_left_out(8, &["8", "", "1e400"]), "a number that is not read is a defect");
+    }
+}

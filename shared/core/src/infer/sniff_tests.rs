@@ -59,6 +59,10 @@ fn a_first_line_of_values_is_no_header() {
         ("7001,pen,2031-03-04,5\n7002,ink,2031-03-05,6\n7003,cap,2031-03-06,7\n", None),
         ("a,1\nb,2\na,3\n", None),
         ("id,name\n1,x\n2,y\n", Some(vec!["id", "name"])),
+        // A line that comes again is the header among lines that do not, and of names alone.
+        ("name,city\nanna,Ulm\nname,city\nbert,Bonn\n", Some(vec!["name", "city"])),
+        ("anna,Ulm\nbert,Bonn\nanna,Ulm\nbert,Bonn\n", None),
+        ("a,1\nb,2\na,1\nc,3\n", None),
         (",name\n0,x\n1,y\n", Some(vec!["", "name"])),
         ("name,city\nanna,Ulm\nbert,Bonn\n", Some(vec!["name", "city"])),
         ("id,name\n", Some(vec!["id", "name"])),
@@ -109,8 +113,15 @@ fn a_second_table_in_the_file_is_named() {
     let file = "id,t,n\n1,a,5\n2,b,6\n3,c,7\n";
     let found = told(&format!("{file}\ncode,label\nX,ten\nY,six\n"));
     assert!(found.contains("from row 4 on (\"code\") the records have 2 fields"), "{found}");
-    for tail in ["", "4,d\n", "4,d\n5,e\n", "total\n"] {
+    for tail in ["", "end,of it\n", "4,d\n", "4,d\n5,e\n", "total\n"] {
         let found = told(&format!("{file}{tail}"));
         assert!(!found.contains("second table"), "{tail:?}: {found}");
     }
+}
+
+#[test]
+fn a_first_row_that_is_nearly_empty_is_no_line_of_units() {
+    let skipped = |text: &str| sniffed(text).dialect.skip_after_header;
+    assert_eq!(skipped("id,a,b,c\n,,,x\n1,2,3,4\n2,3,4,5\n"), 0);
+    assert_eq!(skipped("id,a,b,c\n-,m,kg,s\n,,,x\n1,2,3,4\n2,3,4,5\n"), 2);
 }
