@@ -61,6 +61,10 @@ fn a_first_line_of_values_is_no_header() {
         ("id,name\n1,x\n2,y\n", Some(vec!["id", "name"])),
         // A line that comes again is the header among lines that do not, and of names alone.
         ("name,city\nanna,Ulm\nname,city\nbert,Bonn\n", Some(vec!["name", "city"])),
+        (
+            "e-mail @,city of the person here\nanna,Ulm\ne-mail @,city of the person here\nbert,Bonn\n",
+            Some(vec!["e-mail @", "city of the person here"]),
+        ),
         ("anna,Ulm\nbert,Bonn\nanna,Ulm\nbert,Bonn\n", None),
         ("a,1\nb,2\na,1\nc,3\n", None),
         (",name\n0,x\n1,y\n", Some(vec!["", "name"])),
