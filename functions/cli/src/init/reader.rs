@@ -15,6 +15,8 @@ use crate::text_file::{TextError, TextFile};
 
 /// Rows at the end that may be totals.
 const LAST_ROWS: usize = 3;
+/// Names that a message repeats.
+const NAMES_MAX: usize = 8;
 
 /// Feeds the guess.
 pub(super) struct Reader {
@@ -123,6 +125,11 @@ impl Reader {
                 self.defects.iter().map(|(code, rows)| format!("{} {code}", grouped(*rows)));
             let counts: Vec<_> = counts.collect();
             let (all, counts) = (grouped(rows + left_out), counts.join(", "));
+            if rows == 0 && self.defects.keys().eq([&RejectCode::BadJson]) {
+                return Err(format!(
+                    "none of the {all} lines is one JSON object: objects need a line each, with nothing between them"
+                ));
+            }
             if rows == 0 {
                 return Err(format!("none of the {all} rows fits the header: {counts}"));
             }
@@ -136,7 +143,17 @@ impl Reader {
                         what they were; export it by psql -At -c 'select row_to_json(t) from t'";
             self.inference.remark(line.to_owned());
         }
-        for name in std::mem::take(&mut self.nested) {
+        let nested = std::mem::take(&mut self.nested);
+        if !nested.is_empty() && self.inference.is_all_left_out() {
+            let names: Vec<_> =
+                nested.iter().take(NAMES_MAX).map(|name| format!("{name:?}")).collect();
+            return Err(format!(
+                "each field holds a list or an object, which no column type reads: {}; write what is inside one \
+                 object a line, as jq -c does",
+                names.join(", ")
+            ));
+        }
+        for name in nested {
             self.inference.column_remark(format!(
                 "field {name:?} holds a list or an object, which no column type reads: it is left out"
             ));

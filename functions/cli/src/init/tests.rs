@@ -96,6 +96,8 @@ fn what_cannot_be_guessed_from_says_why() {
         (b"PK\x03\x04rest of it", "zip"),
         (b"\x1F\x8B\x08\0\0\0\0\0\0\x03", "cut off"),
         (b"a,b\n1\n", "none of the 1 rows fits the header: 1 field_count"),
+        (b"{\"a\":1}{\"a\":2}\n", "none of the 1 lines is one JSON object"),
+        (b"{\"Records\":[{\"a\":1}]}\n", "no column type reads: \"Records\""),
     ] {
         let error = guessed("a.csv", bytes, None).unwrap_err();
         assert!(error.is::<Usage>() && error.to_string().contains(expected), "{error}");

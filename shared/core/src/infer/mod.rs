@@ -110,6 +110,11 @@ impl Inference {
         }
     }
 
+    /// Whether no field is a column.
+    pub fn is_all_left_out(&self) -> bool {
+        self.columns.iter().all(|stats| stats.left_out)
+    }
+
     /// The index of the column with this name, a new one if there is none yet.
     pub fn column(&mut self, name: &str) -> usize {
         if let Some(known) = self.index.get(name) {
