@@ -1,14 +1,10 @@
 //! Reads the records of a file and feeds the guess.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use rowproof_core::block::{Decoded, RejectCode};
-use rowproof_core::decode::{Budget, Decoder};
+use rowproof_core::decode::{Budget, Decoder, json_fields};
 use rowproof_core::infer::Inference;
-use serde::Deserializer as _;
-use serde::de::{MapAccess, Visitor};
-use serde_json::value::RawValue;
 
 use crate::report::grouped;
 use crate::text_file::{TextError, TextFile};
@@ -108,10 +104,34 @@ impl Reader {
             let (start, end) = (usize::try_from(record.start), usize::try_from(record.end));
             let (Ok(start), Ok(end)) = (start, end) else { continue };
             let line = decoded.buffer.get(start..end).unwrap_or(&[]);
-            let fields = Fields { inference: &mut self.inference, nested: &mut self.nested };
+            let line = std::str::from_utf8(line);
             // The decoder has read the line as an object already.
-            if serde_json::Deserializer::from_slice(line).deserialize_map(fields).is_ok() {
-                self.inference.end_row();
+            let Ok(line) = line else { continue };
+            let Some(fields) = json_fields(line) else { continue };
+            for (name, place) in fields {
+                self.field(name, line.get(place).unwrap_or(""));
+            }
+            self.inference.end_row();
+        }
+    }
+
+    /// Observes a field of a JSON object.
+    fn field(&mut self, name: String, value: &str) {
+        match value.as_bytes().first() {
+            Some(b'{' | b'[') => {
+                self.inference.leave_out(&name);
+                self.nested.insert(name);
+            }
+            Some(b'"') => {
+                let column = self.inference.column(&name);
+                let text: String = serde_json::from_str(value).unwrap_or_default();
+                self.inference.observe(column, text.as_bytes(), true);
+            }
+            _ => {
+                let column = self.inference.column(&name);
+                if value != "null" {
+                    self.inference.observe(column, value.as_bytes(), false);
+                }
             }
         }
     }
@@ -159,44 +179,5 @@ impl Reader {
             ));
         }
         self.inference.finish().map_err(|error| error.to_string())
-    }
-}
-
-/// Observes the fields of one JSON object.
-struct Fields<'a> {
-    inference: &'a mut Inference,
-    nested: &'a mut BTreeSet<String>,
-}
-
-impl<'de> Visitor<'de> for Fields<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key::<String>()? {
-            let value: &RawValue = map.next_value()?;
-            let raw = value.get();
-            match raw.as_bytes().first() {
-                Some(b'{' | b'[') => {
-                    self.inference.leave_out(&name);
-                    self.nested.insert(name);
-                }
-                Some(b'"') => {
-                    let column = self.inference.column(&name);
-                    let text: String = serde_json::from_str(raw).unwrap_or_default();
-                    self.inference.observe(column, text.as_bytes(), true);
-                }
-                _ => {
-                    let column = self.inference.column(&name);
-                    if raw != "null" {
-                        self.inference.observe(column, raw.as_bytes(), false);
-                    }
-                }
-            }
-        }
-        Ok(())
     }
 }

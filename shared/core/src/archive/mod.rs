@@ -63,7 +63,7 @@ pub use self::read::{ArchivedRow, Wanted, read, rows};
 
 pub(crate) use self::export::{FIELD_PREFIX, field as export_field, is_formula, unguarded};
 pub(crate) use self::original::{unescaped, visible_bytes};
-pub(crate) use self::raw::{Fields, RAW_BYTES_MAX};
+pub(crate) use self::raw::RAW_BYTES_MAX;
 use self::rows::Rows;
 use crate::block::{Decoded, Layout, RejectCode};
 use crate::check::{Contract, Finding, Reject};

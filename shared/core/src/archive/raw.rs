@@ -1,16 +1,13 @@
 //! A record's text as the archive may show it.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::fmt::Write as _;
 use std::ops::Range;
-
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
 
 use super::short_hash;
 use crate::block::{Cell, Decoded, Layout, RejectCode};
 use crate::check::{Contract, Reject};
+use crate::decode::json_fields;
 use crate::pipeline::{ArchivePolicy, ArchiveRaw, ColumnSource, Format};
 use crate::split::fields;
 
@@ -118,19 +115,20 @@ fn masked_csv(
 
 /// The object with the values of masked columns replaced, in the order of its fields.
 fn masked_json(contract: &Contract, record: &[u8]) -> Option<String> {
-    let fields: Fields<'_> = serde_json::from_slice(record).ok()?;
+    let record = std::str::from_utf8(record).ok()?;
     let mut text = String::with_capacity(record.len());
-    for (name, value) in fields.0 {
+    for (name, place) in json_fields(record)? {
+        let value = record.get(place)?;
         text.push(if text.is_empty() { '{' } else { ',' });
         text.push_str(&serde_json::to_string(&name).ok()?);
         text.push(':');
-        match replaced(contract, &name, value.get()) {
+        match replaced(contract, &name, value) {
             Some(replacement) => {
                 text.push('"');
                 text.push_str(&replacement);
                 text.push('"');
             }
-            None => text.push_str(value.get()),
+            None => text.push_str(value),
         }
     }
     text.push_str(if text.is_empty() { "{}" } else { "}" });
@@ -165,31 +163,4 @@ fn replaced(contract: &Contract, name: &str, value: &str) -> Option<Cow<'static,
         }
     }
     replacement
-}
-
-/// The fields of a JSON object, in order, their values as written.
-pub(crate) struct Fields<'a>(pub(crate) Vec<(String, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Fields<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(FieldsVisitor)
-    }
-}
-
-struct FieldsVisitor;
-
-impl<'de> Visitor<'de> for FieldsVisitor {
-    type Value = Fields<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
-        let mut fields = Vec::new();
-        while let Some(field) = map.next_entry()? {
-            fields.push(field);
-        }
-        Ok(Fields(fields))
-    }
 }

@@ -1,11 +1,10 @@
 //! The text of the field that a record was rejected for, as the archive may show it.
 
-use serde_json::value::RawValue;
-
-use super::raw::{Fields, MASK};
+use super::raw::MASK;
 use super::{ArchiveContext, short_hash};
 use crate::block::{Decoded, Layout};
 use crate::check::{Contract, Reject};
+use crate::decode::json_fields;
 use crate::pipeline::{ArchivePolicy, ArchiveRaw, Column, ColumnSource, Format};
 
 /// Longest `value`, in characters; a longer one ends in `…`.
@@ -58,11 +57,11 @@ impl Source<'_> {
         };
         let start = usize::try_from(reject.record.start).ok()?;
         let end = usize::try_from(reject.record.end).ok()?;
-        let fields: Fields<'_> =
-            serde_json::from_slice(self.decoded.buffer.get(start..end)?).ok()?;
-        let find = |name: &String| fields.0.iter().find(|(field, _)| field == name);
-        let (_, value): &(String, &RawValue) = names.iter().find_map(find)?;
-        Some(value.get().to_owned())
+        let record = std::str::from_utf8(self.decoded.buffer.get(start..end)?).ok()?;
+        let fields = json_fields(record)?;
+        let find = |name: &String| fields.iter().find(|(field, _)| field == name);
+        let (_, place) = names.iter().find_map(find)?;
+        Some(record.get(place.clone())?.to_owned())
     }
 
     /// Of columns that read one field the strictest policy counts.

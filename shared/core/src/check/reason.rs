@@ -100,7 +100,9 @@ fn record_reason(contract: &Contract, reject: &Reject, fields: usize) -> String 
         RejectCode::RepeatedHeader => "the header of the file once more".to_owned(),
         RejectCode::BadQuote => "a quote inside a field that is not doubled".to_owned(),
         RejectCode::UnterminatedQuote => "a quoted field that is never closed".to_owned(),
-        RejectCode::BadJson => "not one JSON object".to_owned(),
+        RejectCode::BadJson => {
+            "not exactly one JSON object: broken, a name twice, or more behind it".to_owned()
+        }
         RejectCode::Encoding => format!("not valid {}", contract.encoding()),
         RejectCode::UnknownField => "a field that the columns do not name".to_owned(),
         RejectCode::TooLarge => "the record or one of its fields is over the size limit".to_owned(),

@@ -11,6 +11,7 @@ use serde::Deserializer as _;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::json_text::with_plain_numbers;
 use super::output::{Fault, Output, position};
 use crate::block::{Cell, Limits, RejectCode};
 use crate::pipeline::{Column, ColumnSource, JsonlOptions, UnknownFields};
@@ -87,11 +88,10 @@ impl JsonReader {
         let bad_json = Fault::from(RejectCode::BadJson);
         let line = line.strip_prefix(BOM).unwrap_or(line);
         let text = str::from_utf8(line).map_err(|_| Fault::from(RejectCode::Encoding))?;
-        self.begin();
-        let mut parser = serde_json::Deserializer::from_str(text);
-        let object = Object { reader: self, line: text };
-        parser.deserialize_map(object).map_err(|_| bad_json)?;
-        parser.end().map_err(|_| bad_json)?;
+        if self.object(text).is_err() {
+            let text = with_plain_numbers(text).ok_or(bad_json)?;
+            self.object(&text).map_err(|_| bad_json)?;
+        }
         if self.unknown && self.reject_unknown {
             return Err(RejectCode::UnknownField.into());
         }
@@ -120,6 +120,14 @@ impl JsonReader {
             out.decoded.cells.push(cell);
         }
         fault.map_or(Ok(()), Err)
+    }
+
+    /// Finds the places of the values in the object that `text` is.
+    fn object(&mut self, text: &str) -> serde_json::Result<()> {
+        self.begin();
+        let mut parser = serde_json::Deserializer::from_str(text);
+        parser.deserialize_map(Object { reader: self, line: text })?;
+        parser.end()
     }
 
     fn begin(&mut self) {

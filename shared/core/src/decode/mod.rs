@@ -5,6 +5,7 @@ mod csv;
 mod drift;
 mod header;
 mod json;
+mod json_text;
 mod layout;
 mod output;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 pub use drift::{REJECTS_ALL, change, difference, drift};
 pub(crate) use header::line_end;
 pub use header::{FirstRows, Header, HeaderError, HeaderRead, header};
+pub use json_text::json_fields;
 pub use layout::layout;
 pub(crate) use text::Unescape;
 

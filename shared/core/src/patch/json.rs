@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::apply::Trouble;
 use super::text::New;
-use crate::archive::Fields;
+use crate::decode::json_fields;
 
 /// A field of an object: its name, and where name and value stand.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,14 +16,13 @@ pub(super) struct Member {
 
 /// The fields of a record that is one JSON object.
 pub(super) fn members(record: &str) -> Option<Vec<Member>> {
-    let fields: Fields<'_> = serde_json::from_str(record).ok()?;
-    let mut members: Vec<Member> = Vec::with_capacity(fields.0.len());
-    for (name, value) in fields.0 {
-        let start = value.get().as_ptr().addr().checked_sub(record.as_ptr().addr())?;
+    let fields = json_fields(record)?;
+    let mut members: Vec<Member> = Vec::with_capacity(fields.len());
+    for (name, value) in fields {
         let before = members.last().map_or(0, |member| member.value.end);
-        let opens = before + record.get(before..start)?.find('"')?;
+        let opens = before + record.get(before..value.start)?.find('"')?;
         let key = opens..closing_quote(record, opens)? + 1;
-        members.push(Member { name, key, value: start..start + value.get().len() });
+        members.push(Member { name, key, value });
     }
     Some(members)
 }

@@ -49,7 +49,9 @@ fn what_is_no_single_object_is_bad_json() {
         "{\"a\":1,}",
         "{\"a\":1} x",
         "{\"a\":1}{\"a\":2}",
-        "{\"a\":NaN}",
+        "{\"a\":nan}",
+        "{\"a\":NaN,}",
+        "{\"a\":NaN,\"a\":1}",
         "{\"a\":01}",
         "{'a':1}",
         "{\"a\":1",
@@ -62,6 +64,12 @@ fn what_is_no_single_object_is_bad_json() {
         assert_eq!(rows(line), ["!bad_json"], "{line}");
     }
     assert_eq!(rows("\u{feff}{}"), ["NULL|NULL"], "a mark between files that were joined");
+}
+
+#[test]
+fn numbers_that_json_has_no_word_for_keep_their_text() {
+    assert_eq!(rows(r#"{"a":NaN,"b": -Infinity }"#), ["NaN|-Infinity"]);
+    assert_eq!(rows("\u{feff}{\"z\":[NaN],\"é\":Infinity,\"b\":\"NaN\"}"), ["NULL|NaN"]);
 }
 
 #[test]
