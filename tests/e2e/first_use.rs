@@ -59,6 +59,20 @@ fn repairs_are_counted_by_kind_and_shown() {
 }
 
 #[test]
+fn values_that_are_cut_as_declared_are_counted_and_shown() {
+    let world = World::with_orders();
+    let cut = "created_at = { type = \"timestamp\", subsecond = \"truncate\" }";
+    world.orders_with("created_at = \"timestamp\"", cut);
+    let rows = file(&["1.50", "2.50", "3.50"]);
+    world.write("a.csv", rows.replacen("00:00:00Z,2024-01-02", "00:00:00.1234567Z,2024-01-02", 2));
+    let line = world.run(&["a.csv"]).line();
+    assert_eq!(line["repairs"]["subseconds_cut"], 2, "{line}");
+    let job = line["job"].as_str().unwrap().to_owned();
+    let why = ok(&world, &["why", &job]).out;
+    says(&why, &["2 repaired: digits finer than a microsecond, cut"]);
+}
+
+#[test]
 fn the_value_at_fault_is_shown_wherever_a_row_is_and_the_record_by_its_fields() {
     let world = World::with_orders();
     world.orders_with("email = \"string\"", "email = { type = \"string\", archive = \"mask\" }");

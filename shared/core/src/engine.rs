@@ -193,6 +193,7 @@ impl ChunkEngine {
         self.counts.rejected += u64::try_from(checked.rejects.len()).unwrap_or(u64::MAX);
         self.blank_lines += blank_lines;
         self.repairs += repairs;
+        self.repairs += checked.repairs;
         self.source_digest += decoded.source_digest;
         self.loaded_digest += checked.loaded_digest;
         self.range.end += bytes;

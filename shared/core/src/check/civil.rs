@@ -86,6 +86,13 @@ pub(crate) enum Finer {
     Cut,
 }
 
+impl Finer {
+    /// Cut off where `cut`, else refused.
+    pub(crate) fn when(cut: bool) -> Finer {
+        if cut { Finer::Cut } else { Finer::Refuse }
+    }
+}
+
 /// An optional `.` with digits at the start of `rest`: microseconds, and what follows.
 #[inline]
 fn fraction(rest: &[u8], finer: Finer) -> Option<(i64, &[u8])> {

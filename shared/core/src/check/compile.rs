@@ -144,7 +144,7 @@ impl Compiler<'_> {
     }
 
     fn finer(&self) -> Finer {
-        if self.column.reading.truncate_subsecond { Finer::Cut } else { Finer::Refuse }
+        Finer::when(self.column.reading.truncate_subsecond)
     }
 
     /// The column's own zone.

@@ -35,6 +35,11 @@ impl<W> Ways<W> {
             None => self.others.iter().find_map(read),
         }
     }
+
+    /// Whether the way that reads a value, cutting, would not read it exactly.
+    fn is_cut(&self, reads: impl Fn(&W, bool) -> bool) -> bool {
+        self.find(|way| reads(way, true).then(|| !reads(way, false))).unwrap_or(false)
+    }
 }
 
 /// How a date is read.
@@ -79,6 +84,16 @@ impl DateFormat {
         self.ways.find(|way| way.parse(text, self.drop_time))
     }
 
+    /// Whether a time of day may be dropped.
+    pub(crate) fn cuts(&self) -> bool {
+        self.drop_time
+    }
+
+    /// Whether the text is read, without its time of day.
+    pub(crate) fn is_cut(&self, text: &[u8]) -> bool {
+        self.ways.is_cut(|way, cut| way.parse(text, cut).is_some())
+    }
+
     /// Why the text is no date.
     pub(crate) fn finding(&self, text: &[u8]) -> Option<Finding> {
         let dropped = self.ways.find(|way| way.parse(text, true));
@@ -105,7 +120,7 @@ impl DateWay {
             }
             DateWay::Days => number::int(text).filter(|days| DAYS.contains(days)),
             DateWay::Epoch(unit) => {
-                let finer = if drop_time { Finer::Cut } else { Finer::Refuse };
+                let finer = Finer::when(drop_time);
                 let micros = unit.parse(text, finer)?;
                 let whole = drop_time || micros.rem_euclid(DAY_MICROS) == 0;
                 if whole { i32::try_from(micros.div_euclid(DAY_MICROS)).ok() } else { None }
@@ -117,8 +132,7 @@ impl DateWay {
 /// The written date of an ISO timestamp.
 #[cold]
 fn day_of_stamp(text: &[u8], drop_time: bool) -> Option<i32> {
-    let finer = if drop_time { Finer::Cut } else { Finer::Refuse };
-    let stamp = civil::stamp(text, finer)?;
+    let stamp = civil::stamp(text, Finer::when(drop_time))?;
     (drop_time || stamp.clock == 0).then_some(stamp.day)
 }
 
@@ -165,6 +179,16 @@ impl TimeFormat {
     #[inline]
     pub(crate) fn parse(&self, text: &[u8]) -> Option<i64> {
         self.ways.find(|way| way.parse(text, self.finer))
+    }
+
+    /// Whether digits finer than a microsecond may be cut.
+    pub(crate) fn cuts(&self) -> bool {
+        self.finer == Finer::Cut
+    }
+
+    /// Whether the text is read, without its finest digits.
+    pub(crate) fn is_cut(&self, text: &[u8]) -> bool {
+        self.ways.is_cut(|way, cut| way.parse(text, Finer::when(cut)).is_some())
     }
 
     /// Why the text is no time.
@@ -240,6 +264,16 @@ impl InstantFormat {
             Instant::Utc(micros) => Some(micros),
             Instant::Wall(micros) => self.clock.utc(micros),
         })
+    }
+
+    /// Whether digits finer than a microsecond may be cut.
+    pub(crate) fn cuts(&self) -> bool {
+        self.finer == Finer::Cut
+    }
+
+    /// Whether the text is read, without its finest digits.
+    pub(crate) fn is_cut(&self, text: &[u8]) -> bool {
+        self.ways.is_cut(|way, cut| way.parse(text, Finer::when(cut)).is_some())
     }
 
     /// Why the text is no timestamp.

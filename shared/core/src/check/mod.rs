@@ -12,6 +12,7 @@ pub(crate) mod civil;
 pub(crate) mod column;
 mod compile;
 mod contract;
+mod cut;
 mod epoch;
 mod finding;
 pub(crate) mod format;
@@ -43,7 +44,7 @@ pub use self::finding::Finding;
 
 use self::cell::Verdict;
 use self::lane::{Feed, Lane, LaneColumn, Tile};
-use crate::block::{Decoded, Digest, Record, RejectCode};
+use crate::block::{Decoded, Digest, Record, RejectCode, Repairs};
 use crate::digest;
 use crate::pipeline::AddedColumn;
 
@@ -70,6 +71,8 @@ pub struct Checked {
     pub rejects: Vec<Reject>,
     /// Sum over the good rows; see [`digest`].
     pub loaded_digest: Digest,
+    /// Values of the good rows that were not read as they are written.
+    pub repairs: Repairs,
     /// For a table: each good row's number in the file, and its hash. Empty otherwise.
     pub rows: Vec<(u64, u128)>,
 }
@@ -138,6 +141,7 @@ pub fn check(
     let mut checked = Checked {
         batch,
         rejects: merged(failed, decoded),
+        repairs: cut::cut_values(contract, context, decoded, &rows),
         loaded_digest: Digest::default(),
         rows: vec![],
     };

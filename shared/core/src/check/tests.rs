@@ -454,3 +454,28 @@ fn numbers_and_words_of_json_are_read_as_json_writes_them() {
     assert_eq!(amounts.values(), &[1234, 123_450]);
     assert_eq!(failures(&checked), [(2, "type", Some(0)), (3, "type", Some(1))]);
 }
+
+#[test]
+fn values_that_are_cut_as_declared_are_counted_and_exact_ones_are_not() {
+    let rfc = TimestampFormat::Strftime("%Y-%m-%dT%H:%M:%S%.f%z".to_owned());
+    let formats = TimestampFormat::AnyOf(vec![TimestampFormat::EpochMicros, rfc]);
+    let mut at = column("at", ColumnType::Timestamp { format: formats });
+    at.reading.truncate_subsecond = true;
+    let mut time = column("time", ColumnType::Time { format: None });
+    time.reading.truncate_subsecond = true;
+    let mut day = column("day", ColumnType::Date { format: None });
+    day.reading.drop_time_of_day = true;
+    let exact = column("exact", ColumnType::Date { format: None });
+    let (_, checked) = run(
+        vec![at, time, day, exact],
+        &[
+            "2026-11-23T10:11:12.123456789+0000,10:11:12.1234567,2026-11-23T10:11:12Z,2026-11-23",
+            "1795435200000000.5,10:11:12.1234560,2026-11-23 00:00:00Z,2026-11-23",
+            "1795435200000000.0,10:11:12,2026-11-23,2026-11-23 00:00:00Z",
+            ",,,",
+            "1795435200000000.5,10:11:12.1234567,2026-11-23 01:00:00Z,no date",
+        ],
+    );
+    let expected = Repairs { subseconds_cut: 3, times_of_day_dropped: 1, ..Repairs::default() };
+    assert_eq!(checked.repairs, expected, "the last row is rejected");
+}

@@ -244,7 +244,12 @@ fn repairs_are_counted_by_kind() {
     let dialect = CsvDialect { ragged: Ragged::Lenient, ..csv() };
     let mut decoder = decoder(&csv_feed(dialect, 2), &Limits::default());
     let decoded = decoder.decode(b"1\n1,2\n1,2,\n1,2,3\n1,2,,\n".to_vec(), true, Budget::UNLIMITED);
-    let expected = Repairs { fields_added: 1, empty_fields_dropped: 2, fields_dropped: 1 };
+    let expected = Repairs {
+        fields_added: 1,
+        empty_fields_dropped: 2,
+        fields_dropped: 1,
+        ..Repairs::default()
+    };
     assert_eq!(decoded.counts.repairs, expected);
 }
 
