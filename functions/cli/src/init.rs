@@ -16,7 +16,7 @@ use rowproof_core::pipeline::{
 use rowproof_io::settings::{limits, read_env};
 
 use crate::report;
-use crate::text_file::{TextFile, check_file};
+use crate::text_file::{TextError, TextFile, check_file};
 use crate::{OK, Usage};
 use reader::Reader;
 
@@ -48,11 +48,18 @@ fn pipeline_file(path: &Path, sample: Option<u64>) -> anyhow::Result<String> {
         return Err(refuse(&EMPTY).into());
     }
     let limits = limits(&read_env)?;
-    let (encoding, remark) = encoding(path, &limits).map_err(|error| refuse(&error))?;
-    let mut file = TextFile::open(path, encoding, &limits).map_err(|error| refuse(&error))?;
-    let mut block = Vec::new();
-    let ended = file.fill(&mut block, LOOK_BYTES).map_err(|error| refuse(&error))?;
+    let (mut encoding, mut remark) = encoding(path, &limits).map_err(|error| refuse(&error))?;
+    let (mut file, mut block, ended) = open(path, encoding, &limits).map_err(|e| refuse(&e))?;
     let (format, sniffed) = tell_format(&block, ended).map_err(|problem| refuse(&problem))?;
+    if matches!(format, Format::Jsonl(_)) && encoding != "utf-8" {
+        // RFC 8259, 8.1: JSON is UTF-8. In another encoding of one byte the records that differ are rejected.
+        if encoding.starts_with("utf-16") {
+            let words = format!("JSON is read in UTF-8; convert it: iconv -f {encoding} -t utf-8");
+            return Err(refuse(&words).into());
+        }
+        (encoding, remark) = ("utf-8", None);
+        (file, block, _) = open(path, encoding, &limits).map_err(|error| refuse(&error))?;
+    }
     let mut pipeline = reading(format.clone());
     if let Format::Csv(dialect) = &mut pipeline.source.format {
         // Where escapes are undone, the NULL word is one as it is written.
@@ -74,16 +81,23 @@ fn pipeline_file(path: &Path, sample: Option<u64>) -> anyhow::Result<String> {
     reader.finish().map_err(|problem| refuse(&problem).into())
 }
 
+/// The file, its first bytes, and whether they are all of it.
+fn open(
+    path: &Path,
+    encoding: &'static str,
+    limits: &Limits,
+) -> Result<(TextFile, Vec<u8>, bool), TextError> {
+    let mut file = TextFile::open(path, encoding, limits)?;
+    let mut block = Vec::new();
+    let ended = file.fill(&mut block, LOOK_BYTES)?;
+    Ok((file, block, ended))
+}
+
 const EMPTY: &str = "the file is empty; give one with a header or a first row";
 
 /// The encoding that the file's first bytes are valid in, and what is doubtful about it.
-fn encoding(
-    path: &Path,
-    limits: &Limits,
-) -> Result<(&'static str, Option<String>), crate::text_file::TextError> {
-    let mut file = TextFile::open(path, "utf-8", limits)?;
-    let mut block = Vec::new();
-    let ended = file.fill(&mut block, LOOK_BYTES)?;
+fn encoding(path: &Path, limits: &Limits) -> Result<(&'static str, Option<String>), TextError> {
+    let (_, block, ended) = open(path, "utf-8", limits)?;
     let marked = match block.as_slice() {
         [0xFF, 0xFE, ..] => Some("utf-16le"),
         [0xFE, 0xFF, ..] => Some("utf-16be"),
@@ -124,7 +138,8 @@ fn tell_format(first: &[u8], whole: bool) -> Result<(Format, Sniffed), &'static 
     match (visible.next(), visible.next()) {
         (None, _) => Err(EMPTY),
         (Some(b'['), Some(b'{')) => {
-            Err("a JSON list is not read; write one object a line, as jq -c '.[]' does")
+            let options = JsonlOptions { list: true, ..JsonlOptions::default() };
+            Ok((Format::Jsonl(options), Sniffed::default()))
         }
         (Some(b'{'), Some(b'"' | b'}')) => {
             Ok((Format::Jsonl(JsonlOptions::default()), Sniffed::default()))

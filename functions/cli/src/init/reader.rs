@@ -147,7 +147,8 @@ impl Reader {
             let (all, counts) = (grouped(rows + left_out), counts.join(", "));
             if rows == 0 && self.defects.keys().eq([&RejectCode::BadJson]) {
                 return Err(format!(
-                    "none of the {all} lines is one JSON object: objects need a line each, with nothing between them"
+                    "none of the {all} lines is one JSON object: objects need a line each, as jq -c . writes them, \
+                     or jq -c '.[]' from a list"
                 ));
             }
             if rows == 0 {

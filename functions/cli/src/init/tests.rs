@@ -39,6 +39,24 @@ fn json_lines_are_told_by_content_and_nested_fields_are_left_out() {
 }
 
 #[test]
+fn the_lines_of_a_json_list_and_numbers_without_a_word_in_json_are_read() {
+    let lines = b"[{\"id\":1,\"f\":NaN},\n{\"id\":2,\"f\":-Infinity},\n{\"id\":3,\"f\":1.5}]\n";
+    let text = guessed("events.json", lines, None).unwrap();
+    let options = JsonlOptions { list: true, ..JsonlOptions::default() };
+    assert_eq!(parsed(&text).source.format, Format::Jsonl(options), "{text}");
+    assert!(text.contains("f = \"float64\""), "{text}");
+    assert!(!text.contains("rejected"), "{text}");
+}
+
+#[test]
+fn json_is_utf_8_and_other_records_are_said_to_be_rejected() {
+    let lines = b"{\"id\":1,\"s\":\"\xE9\"}\n{\"id\":2,\"s\":\"x\"}\n";
+    let text = guessed("events.jsonl", lines, None).unwrap();
+    assert!(text.contains("1 of 2 rows") && text.contains("1 encoding"), "{text}");
+    assert!(!text.contains("windows-1252"), "{text}");
+}
+
+#[test]
 fn totals_below_the_data_say_nothing_of_its_types() {
     let rows: String = (1..=8).map(|id| format!("{id},n{id},{id}.50\n")).collect();
     let file = format!("id,name,amount\n{rows}");
@@ -92,7 +110,8 @@ fn what_cannot_be_guessed_from_says_why() {
         (b"\xEF\xBB\xBF", "the file is empty"),
         (b" \n\n", "the file is empty"),
         (b"\x7FELF\x02\x01\0\0", "not text"),
-        (b"[{\"id\":1}]", "jq -c"),
+        (b"[{\"id\":1},{\"id\":2}]", "jq -c '.[]'"),
+        (b"\xFF\xFE{\0\"\0a\0\"\0:\x001\0}\0", "iconv -f utf-16le"),
         (b"PK\x03\x04rest of it", "zip"),
         (b"\x1F\x8B\x08\0\0\0\0\0\0\x03", "cut off"),
         (b"a,b\n1\n", "none of the 1 rows fits the header: 1 field_count"),

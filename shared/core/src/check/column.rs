@@ -231,21 +231,6 @@ impl CheckedColumn {
         }
     }
 
-    /// Tells the texts of which a part is left out, where the column may leave one out.
-    pub(crate) fn cutter(&self) -> Option<Box<dyn Fn(&[u8]) -> bool + '_>> {
-        match &self.kind {
-            Kind::Date(format, _) if format.cuts() => Some(Box::new(|text| format.is_cut(text))),
-            Kind::Time(format, _) if format.cuts() => Some(Box::new(|text| format.is_cut(text))),
-            Kind::Timestamp(format, _) if format.cuts() => {
-                Some(Box::new(|text| format.is_cut(text)))
-            }
-            Kind::Date(..) | Kind::Time(..) | Kind::Timestamp(..) | Kind::Text(_) => None,
-            Kind::Bool(..) | Kind::Float32(_) | Kind::Float64(_) | Kind::Decimal { .. } => None,
-            Kind::Int8(_) | Kind::Int16(_) | Kind::Int32(_) | Kind::Int64(_) => None,
-            Kind::UInt8(_) | Kind::UInt16(_) | Kind::UInt32(_) | Kind::UInt64(_) => None,
-        }
-    }
-
     /// The text as a JSON value if it is one of the type, rules aside: whole numbers and booleans as
     /// themselves, everything else as its text. `literal`: it is a number or a word of JSON.
     pub(crate) fn json(&self, text: &[u8], literal: bool) -> Option<Value> {

@@ -11,7 +11,7 @@ use serde::Deserializer as _;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::json_text::with_plain_numbers;
+use super::json_text::{item, with_plain_numbers};
 use super::output::{Fault, Output, position};
 use crate::block::{Cell, Limits, RejectCode};
 use crate::pipeline::{Column, ColumnSource, JsonlOptions, UnknownFields};
@@ -40,6 +40,8 @@ pub(super) struct JsonReader {
     /// For each known name, its value's bytes in the line, if the object has it.
     values: Vec<Option<(usize, usize)>>,
     row: u64,
+    /// Whether objects are lines of a list.
+    list: bool,
     reject_unknown: bool,
     unknown: bool,
     depth_max: usize,
@@ -65,6 +67,7 @@ impl JsonReader {
             columns: Vec::with_capacity(columns.len()),
             values: Vec::new(),
             row: 0,
+            list: options.list,
             reject_unknown: options.unknown_fields == UnknownFields::Reject,
             unknown: false,
             depth_max: limits.json_depth_max,
@@ -88,14 +91,15 @@ impl JsonReader {
         let bad_json = Fault::from(RejectCode::BadJson);
         let line = line.strip_prefix(BOM).unwrap_or(line);
         let text = str::from_utf8(line).map_err(|_| Fault::from(RejectCode::Encoding))?;
+        let text = if self.list { item(text) } else { text };
         if self.object(text).is_err() {
-            let text = with_plain_numbers(text).ok_or(bad_json)?;
-            self.object(&text).map_err(|_| bad_json)?;
+            let plain = with_plain_numbers(text).ok_or(bad_json)?;
+            self.object(&plain).map_err(|_| bad_json)?;
         }
         if self.unknown && self.reject_unknown {
             return Err(RejectCode::UnknownField.into());
         }
-        let line_start = offset(data, line);
+        let line_start = offset(data, text.as_bytes());
         let mut fault = None;
         for (column, names) in self.columns.iter().enumerate() {
             let mut values =

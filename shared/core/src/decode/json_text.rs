@@ -14,10 +14,11 @@ use serde_json::value::RawValue;
 const WORDS: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
 
 /// The names of an object's fields and the places of their values in `record`, in order; `None` when `record`
-/// is not one JSON object. A byte order mark before it is passed over.
+/// is not one JSON object. A byte order mark before it is passed over, and so is what stands around an object
+/// that is a line of a list.
 pub fn json_fields(record: &str) -> Option<Vec<(String, Range<usize>)>> {
-    let object = record.strip_prefix('\u{feff}').unwrap_or(record);
-    let before = record.len() - object.len();
+    let object = item(record.strip_prefix('\u{feff}').unwrap_or(record));
+    let before = object.as_ptr().addr() - record.as_ptr().addr();
     let read = |text: &str| {
         let fields: Fields<'_> = serde_json::from_str(text).ok()?;
         let place = |(name, value): (String, &RawValue)| {
@@ -27,6 +28,16 @@ pub fn json_fields(record: &str) -> Option<Vec<(String, Range<usize>)>> {
         Some(fields.0.into_iter().map(place).collect())
     };
     read(object).or_else(|| read(&with_plain_numbers(object)?))
+}
+
+/// The item of a list that is written with an item a line: without the bracket before and behind it, and without
+/// the comma.
+pub(super) fn item(line: &str) -> &str {
+    let blanks = [' ', '\t', '\r'];
+    let line = line.trim_matches(blanks);
+    let line = line.strip_prefix(['[', ',']).unwrap_or(line);
+    let line = line.strip_suffix([']', ',']).unwrap_or(line);
+    line.trim_matches(blanks)
 }
 
 /// The text with digits in the place of each byte of a number that JSON has no word for, so that every other
@@ -145,6 +156,7 @@ mod tests {
             .map(|(name, place)| (name.as_str(), record.get(place.clone()).unwrap_or("")))
             .collect();
         assert_eq!(shown, [("é", "NaN"), ("b", "\"x\""), ("c", "-Infinity")]);
+        assert_eq!(json_fields(" [{\"a\": 1},"), Some(vec![("a".to_owned(), 8..9)]));
         assert_eq!(json_fields(r#"{"a":NaN"#), None);
         assert_eq!(json_fields(r#"[NaN]"#), None);
     }

@@ -53,11 +53,15 @@ pub(super) fn push_source(
     }
     match &inference.format {
         Format::Csv(csv) => push_dialect(out, csv, inference.encoding.as_deref(), nulls),
-        Format::Jsonl(_) if nulls.quoted => {
+        Format::Jsonl(options) => {
             let texts: Vec<String> = nulls.texts(&[]).iter().map(|null| value(null)).collect();
-            push(out, &format!("jsonl = {{ null = [{}] }}", texts.join(", ")));
+            let null = nulls.quoted.then(|| format!("null = [{}]", texts.join(", ")));
+            let list = options.list.then(|| "list = true".to_owned());
+            let keys: Vec<String> = list.into_iter().chain(null).collect();
+            if !keys.is_empty() {
+                push(out, &format!("jsonl = {{ {} }}", keys.join(", ")));
+            }
         }
-        Format::Jsonl(_) => {}
     }
     if inference.extra_fields > 0 {
         let line = format!("{} fields stand beyond the header", group(inference.extra_fields));

@@ -138,6 +138,9 @@ pub struct JsonlOptions {
     /// Texts that mean NULL, besides JSON's own null.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub null: Vec<String>,
+    /// Whether the objects are the lines of one JSON list: `[` before the first, `,` between them, `]` at the end.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub list: bool,
 }
 
 /// What a field outside the contract does to its row.

@@ -115,6 +115,8 @@ pub(super) struct JsonlTable {
     unknown_fields: Option<UnknownFieldsName>,
     /// Texts that mean NULL, besides null itself. Default none.
     null: Option<Vec<String>>,
+    /// Whether the objects are the lines of one JSON list. Default false.
+    list: Option<bool>,
 }
 
 #[derive(JsonSchema)]

@@ -27,7 +27,7 @@ pub(super) const KEYS: [Key; 15] = [
     unsupported("http", "scheduled sources are"),
 ];
 
-pub(super) const JSONL_KEYS: [Key; 2] = [key("unknown_fields"), key("null")];
+pub(super) const JSONL_KEYS: [Key; 3] = [key("unknown_fields"), key("null"), key("list")];
 
 /// The source and what other sections need of it.
 #[derive(Debug)]
@@ -210,11 +210,12 @@ fn read_format(section: &Section<'_>, report: &mut Report) -> (Format, String) {
     let words = [("ignore", UnknownFields::Ignore), ("reject", UnknownFields::Reject)];
     let unknown_fields =
         jsonl.as_ref().and_then(|jsonl| jsonl.choice("unknown_fields", &words, report));
+    let list = jsonl.as_ref().and_then(|jsonl| jsonl.flag("list", report)).unwrap_or(false);
     let null = jsonl.and_then(|jsonl| jsonl.texts("null", "[\"\", \"NA\"]", report));
     let format = if kind == Some(Kind::Jsonl) {
         let unknown_fields = unknown_fields.unwrap_or(UnknownFields::Ignore);
         let null = null.unwrap_or_default().into_iter().map(|(_, text)| text.to_owned());
-        Format::Jsonl(JsonlOptions { unknown_fields, null: null.collect() })
+        Format::Jsonl(JsonlOptions { unknown_fields, null: null.collect(), list })
     } else {
         Format::Csv(dialect)
     };

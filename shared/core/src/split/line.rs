@@ -77,7 +77,7 @@ impl Syntax {
     }
 
     /// Whether the line at `start` holds no record: nothing, a byte order mark alone, nothing but delimiters,
-    /// a comment; in JSON Lines blanks, too.
+    /// a comment; in JSON Lines blanks, too, and what stands around the objects of a list.
     pub(super) fn blank_line(&self, data: &[u8], start: usize, last: bool) -> There {
         if !self.may_start_blank(data, start) {
             return There::No;
@@ -109,6 +109,7 @@ impl Syntax {
         while let Some(byte) = data.get(at).filter(|_| skips) {
             match byte {
                 b' ' | b'\t' if self.json || delimited => at += 1,
+                b'[' | b',' | b']' if self.json_list => at += 1,
                 b'\r' if self.json && !self.lone_cr => at += 1,
                 byte if delimited && Some(byte) == self.delimiter.first() => {
                     match self.delimiter_at(data, at, last) {

@@ -1,7 +1,7 @@
 //! What each byte can do to a record, in one format.
 
 use crate::block::LineEnd;
-use crate::pipeline::{BlankLines, CsvDialect, Escapes, Format};
+use crate::pipeline::{BlankLines, CsvDialect, Escapes, Format, JsonlOptions};
 
 /// What a byte can do to a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub(super) struct Syntax {
     pub(super) comment: Vec<Vec<u8>>,
     /// Blanks and tabs alone make a blank line.
     pub(super) json: bool,
+    /// So do the brackets and commas of a list.
+    pub(super) json_list: bool,
     /// Whether every field is looked at, so that a field's start is known.
     pub(super) tracks_fields: bool,
 }
@@ -58,6 +60,7 @@ impl Syntax {
             blank_is_record: false,
             comment: Vec::new(),
             json: matches!(format, Format::Jsonl(_)),
+            json_list: matches!(format, Format::Jsonl(JsonlOptions { list: true, .. })),
             tracks_fields: false,
         };
         if let Format::Csv(dialect) = format {
@@ -65,7 +68,11 @@ impl Syntax {
         }
         syntax.set(Class::Line, Some(b'\n'), true);
         syntax.set(Class::Line, Some(b'\r').filter(|_| syntax.lone_cr), true);
-        let blank: &[u8] = if syntax.json { b"\n\r \t\xEF" } else { b"\n\r\xEF" };
+        let blank: &[u8] = match (syntax.json, syntax.json_list) {
+            (_, true) => b"\n\r \t\xEF[,]",
+            (true, false) => b"\n\r \t\xEF",
+            (false, false) => b"\n\r\xEF",
+        };
         let comments = syntax.comment.iter().filter_map(|comment| comment.first());
         let delimiter = syntax.delimiter.first();
         for byte in blank.iter().chain(comments).chain(delimiter) {

@@ -73,6 +73,26 @@ fn numbers_that_json_has_no_word_for_keep_their_text() {
 }
 
 #[test]
+fn the_lines_of_a_list_are_read_where_it_is_declared() {
+    let mut feed = feed();
+    feed.source.format = Format::Jsonl(JsonlOptions { list: true, ..JsonlOptions::default() });
+    let rows = |text: &str| shown(&read_all(&feed, &Limits::default(), text.as_bytes()));
+    let expected = ["1|NULL", "2|x,]", "NULL|-Infinity"];
+    for text in [
+        // SQLite's .mode json; json_agg of Postgres; ARRAY true of DuckDB; comma first.
+        "[{\"a\":1},\n{\"a\":2,\"b\":\"x,]\"},\n{\"b\":-Infinity}]\n",
+        "[{\"a\":1}, \n {\"a\":2,\"b\":\"x,]\"}, \n {\"b\":-Infinity}]",
+        "\u{feff}[\r\n\t{\"a\":1},\r\n\t{\"a\":2,\"b\":\"x,]\"},\r\n\t{\"b\":-Infinity}\r\n]\r\n",
+        "[\n{\"a\":1}\n,{\"a\":2,\"b\":\"x,]\"}\n,\n{\"b\":-Infinity}\n\n]",
+    ] {
+        assert_eq!(rows(text), expected, "{text}");
+    }
+    assert!(rows("[]\n").is_empty());
+    assert_eq!(rows("[{\"a\":1},{\"a\":2}]"), ["!bad_json"], "several objects in a line");
+    assert_eq!(rows("[[{\"a\":1}]]\n{\"a\":1},,"), ["!bad_json", "!bad_json"]);
+}
+
+#[test]
 fn a_nested_value_rejects_only_where_the_contract_reads_it() {
     assert_eq!(rows("{\"z\":{\"a\":[1]},\"a\":1}"), ["1|NULL"]);
     let read = read_all(&feed(), &Limits::default(), b"{\"a\":1,\"b\":[]}");
