@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rowproof_core::ledger::JobState;
 use rowproof_core::message::{Message, Restart, Task};
-use rowproof_io::redrive::{Request, redrive};
+use rowproof_io::duties::redrive::{Request, redrive};
 use rowproof_io::settings::read_env;
 use rustix::process::{Pid, Signal, kill_process};
 

@@ -193,8 +193,8 @@ async fn working_files_go_after_the_grace_but_those_that_may_be_gone_back_to() {
     assert!(cloud.has("_plans/pipelines/").await);
     assert_eq!(cloud.duty(&cloud.later, reconcile).await["working_removed"], 0);
     assert!(cloud.loaded() == oracle::good(&version(4)));
-    let back = rowproof_io::revert::revert(&cloud.app, &jobs[2].facts.slot).await.unwrap();
-    assert!(matches!(back, rowproof_io::revert::Revert::Begun { .. }), "{back:?}");
+    let back = rowproof_io::steps::revert::revert(&cloud.app, &jobs[2].facts.slot).await.unwrap();
+    assert!(matches!(back, rowproof_io::steps::revert::Revert::Begun { .. }), "{back:?}");
     cloud.settle().await;
     assert!(cloud.loaded() == oracle::good(&version(2)));
 }
@@ -435,10 +435,10 @@ async fn dead_letters_mark_what_nobody_took_and_nothing_else() {
     // The worker that holds chunk 1 never comes back: its lease is over by a later clock.
     let late = &cloud.later;
     let task = Task::Job { job: job.facts.job.clone() };
-    rowproof_io::arrive::take_on(late, task, late.clock.deadline_in(900)).await.unwrap();
+    rowproof_io::duties::arrive::take_on(late, task, late.clock.deadline_in(900)).await.unwrap();
     let id = ChunkId::whole(&job.facts.job, 1);
     let task = Task::Chunk { job: id.job.clone(), chunk: 1, part: String::new() };
-    rowproof_io::arrive::take_on(late, task, late.clock.deadline_in(900)).await.unwrap();
+    rowproof_io::duties::arrive::take_on(late, task, late.clock.deadline_in(900)).await.unwrap();
     cloud.settle().await;
     is_loaded(&cloud, &file).await;
 }

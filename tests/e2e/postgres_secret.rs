@@ -10,7 +10,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use rowproof_core::pipeline::Dsn;
-use rowproof_io::clients::Clients;
+use rowproof_io::aws::clients::Clients;
 use rowproof_io::clock::Clock;
 use rowproof_io::postgres::{Databases, Fault};
 use rowproof_local::{ACCESS_KEY, REGION, SECRET_KEY};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rowproof_core::message::{Message, Task};
 use rowproof_io::app::App;
-use rowproof_io::clients::Clients;
+use rowproof_io::aws::clients::Clients;
 use rowproof_io::settings::Settings;
 use rowproof_local::{
     ACCESS_KEY, EventShape, Function, LocalAws, Mapping, Notification, Options, Output,

@@ -15,9 +15,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use rowproof_io::clients::Clients;
+use rowproof_io::aws::clients::Clients;
+use rowproof_io::aws::store::Store;
 use rowproof_io::clock::Clock;
-use rowproof_io::store::Store;
 use serde_json::Value;
 use tempfile::TempDir;
 

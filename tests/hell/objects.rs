@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use rowproof_io::clients::Clients;
+use rowproof_io::aws::clients::Clients;
+use rowproof_io::aws::store::Store;
 use rowproof_io::clock::Clock;
-use rowproof_io::store::Store;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 

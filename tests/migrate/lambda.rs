@@ -3,10 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
-use rowproof_io::clients::Clients;
+use rowproof_io::aws::clients::Clients;
+use rowproof_io::aws::store::Store;
 use rowproof_io::clock::Clock;
 use rowproof_io::postgres::Server;
-use rowproof_io::store::Store;
 use rowproof_local::{
     ACCESS_KEY, Function, LocalAws, Options, Output, REGION, RuntimeHost, SECRET_KEY,
 };

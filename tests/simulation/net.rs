@@ -21,7 +21,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
 use bytes::Bytes;
 use hyper::{Request, Response};
-use rowproof_io::clients::Clients;
+use rowproof_io::aws::clients::Clients;
 use rowproof_io::clock::{Clock, Timeline};
 use rowproof_local::OWN_ACCESS_KEY;
 use rowproof_local::faults::{Call, Class, Fault, Faults};

@@ -8,7 +8,7 @@ use rowproof_core::ledger::{self, JobState};
 use rowproof_core::message::{Message, Restart, Task};
 use rowproof_core::replay::{Correction, ReplayRequest};
 use rowproof_io::app::App;
-use rowproof_io::replay::begin_replay;
+use rowproof_io::steps::replay::begin_replay;
 use serde_json::json;
 
 use crate::plan::{Action, PATCH};

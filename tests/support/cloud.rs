@@ -8,7 +8,7 @@ use rowproof_core::ledger::Job;
 use rowproof_core::message::{Message, Task};
 use rowproof_core::names;
 use rowproof_io::app::App;
-use rowproof_io::clients::Clients;
+use rowproof_io::aws::clients::Clients;
 use rowproof_io::clock::Clock;
 use rowproof_io::settings::Settings;
 use rowproof_local::{ACCESS_KEY, LocalAws, Options, QueueOptions, REGION, SECRET_KEY};

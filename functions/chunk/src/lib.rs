@@ -2,9 +2,9 @@
 
 use rowproof_core::message::Message;
 use rowproof_io::app::App;
-use rowproof_io::arrive::take_on;
 use rowproof_io::batch::{EventFailed, each_message};
 use rowproof_io::clock::Deadline;
+use rowproof_io::duties::arrive::take_on;
 use rowproof_io::error::StepError;
 use serde_json::Value;
 

@@ -2,7 +2,7 @@
 
 use rowproof_core::names;
 use rowproof_io::app::App;
-use rowproof_io::clients::Clients;
+use rowproof_io::aws::clients::Clients;
 use rowproof_io::settings::{Settings, read_env};
 use rowproof_local::faults::FAULTED_ACCESS_KEY;
 

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use rowproof_core::receipt::Manifest;
 use rowproof_core::view::{self, Engine, Source, Table, ViewFile};
 use rowproof_io::app::App;
-use rowproof_io::current::current_manifests;
+use rowproof_io::documents::current::current_manifests;
 use rowproof_io::pipelines::Ready;
 use serde::Serialize;
 

@@ -94,8 +94,8 @@ async fn dispatch(args: Args) -> anyhow::Result<u8> {
     // A database that lets nobody in is waited for, and whoever can mend it has to know. Where uploads come from
     // elsewhere, one that starts nothing must not pass in silence.
     let quiet = match matches!(args.command, Command::Dev(_)) {
-        true => "error,rowproof_io::outage=warn,rowproof_io::arrive=warn",
-        false => "error,rowproof_io::outage=warn",
+        true => "error,rowproof_io::steps::outage=warn,rowproof_io::duties::arrive=warn",
+        false => "error,rowproof_io::steps::outage=warn",
     };
     rowproof_io::telemetry::on_terminal(if args.verbose { "info" } else { quiet });
     match args.command {

@@ -8,7 +8,7 @@ use clap::Args as ClapArgs;
 use rowproof_core::ledger::{Job, JobState};
 use rowproof_core::message::{Message, Task};
 use rowproof_io::app::App;
-use rowproof_io::redrive::{failed_chunks, is_discarded};
+use rowproof_io::duties::redrive::{failed_chunks, is_discarded};
 
 use crate::args::Out;
 use crate::outcome::Outcome;

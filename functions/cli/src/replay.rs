@@ -12,7 +12,9 @@ use rowproof_core::names;
 use rowproof_core::patch::{Fixed, Patch};
 use rowproof_core::replay::{Correction, Fate, ReplayRequest, ReplayTally};
 use rowproof_io::app::App;
-use rowproof_io::replay::{Begun, Preview, Sample, begin_replay, changes_made, preview_replay};
+use rowproof_io::steps::replay::{
+    Begun, Preview, Sample, begin_replay, changes_made, preview_replay,
+};
 use serde_json::json;
 
 use crate::args::Out;

@@ -8,7 +8,7 @@ use clap::Args as ClapArgs;
 use rowproof_core::ids::SlotId;
 use rowproof_core::ledger::Job;
 use rowproof_io::app::App;
-use rowproof_io::revert::{self, Revert};
+use rowproof_io::steps::revert::{self, Revert};
 
 use crate::args::Out;
 use crate::outcome::Outcome;

@@ -12,7 +12,7 @@ use rowproof_core::message::Restart;
 use rowproof_core::names;
 use rowproof_core::pipeline::{Pipeline, Replaces};
 use rowproof_io::app::App;
-use rowproof_io::observe::job_of;
+use rowproof_io::steps::observe::job_of;
 
 use crate::args;
 use crate::inputs::{Input, check_order, place_inputs, read_pipeline};

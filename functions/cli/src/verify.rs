@@ -3,7 +3,7 @@
 use rowproof_core::ledger::Job;
 use rowproof_core::receipt::Counts;
 use rowproof_io::app::App;
-use rowproof_io::verify::{Outcome, Verification, verify_job};
+use rowproof_io::duties::verify::{Outcome, Verification, verify_job};
 use serde_json::{Value, json};
 
 use crate::args::Out;

@@ -10,7 +10,7 @@ use rowproof_core::message::{Message, Restart, Task};
 use rowproof_core::pipeline::Pipeline;
 use rowproof_io::app::App;
 use rowproof_io::error::{AwsError, StepError};
-use rowproof_io::observe::job_of;
+use rowproof_io::steps::observe::job_of;
 use serde_json::json;
 
 use crate::jobs::tally;

@@ -3,9 +3,9 @@
 use rowproof_core::event;
 use rowproof_core::message::{Message, Restart};
 use rowproof_io::app::App;
-use rowproof_io::arrive::{object_arrived, take_on};
 use rowproof_io::batch::{EventFailed, each_message};
 use rowproof_io::clock::Deadline;
+use rowproof_io::duties::arrive::{object_arrived, take_on};
 use rowproof_io::error::StepError;
 use serde_json::Value;
 

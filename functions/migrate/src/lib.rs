@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use rowproof_core::pipeline::Dsn;
-use rowproof_io::clients::Clients;
+use rowproof_io::aws::clients::Clients;
+use rowproof_io::aws::store::Store;
 use rowproof_io::clock::{Clock, Deadline};
 use rowproof_io::error::AwsError;
 use rowproof_io::postgres::{Databases, Server};
 use rowproof_io::settings::{SettingsError, need_env, need_runtime_api, read_env};
-use rowproof_io::store::Store;
 use rowproof_io::telemetry;
 use rowproof_migrate::engine::{Drive, Engine, Options};
 use rowproof_migrate::error::{ExitClass, MigrateError};

@@ -5,8 +5,8 @@ use rowproof_core::message::{Message, Task};
 use rowproof_io::app::App;
 use rowproof_io::batch::{EventFailed, each_message};
 use rowproof_io::clock::Deadline;
+use rowproof_io::duties::redrive::{Request, give_up_undelivered, redrive};
 use rowproof_io::error::StepError;
-use rowproof_io::redrive::{Request, give_up_undelivered, redrive};
 use serde_json::Value;
 use tracing::info;
 

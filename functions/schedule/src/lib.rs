@@ -4,9 +4,9 @@ use rowproof_core::time::EpochSeconds;
 use rowproof_io::app::App;
 use rowproof_io::batch::EventFailed;
 use rowproof_io::clock::Deadline;
+use rowproof_io::duties::reconcile::{Scope, reconcile, reconcile_on};
+use rowproof_io::duties::sweep::{Which, sweep};
 use rowproof_io::error::StepError;
-use rowproof_io::reconcile::{Scope, reconcile, reconcile_on};
-use rowproof_io::sweep::{Which, sweep};
 use serde_json::{Value, json};
 
 /// Handles `{"duty": "sweep"}` and `{"duty": "reconcile"}`; an event that names no duty asks for a

@@ -2,15 +2,15 @@
 
 use rowproof_core::block::Limits;
 
-use crate::clients::Clients;
+use crate::aws::clients::Clients;
+use crate::aws::ledger::Ledger;
+use crate::aws::queue::Queue;
+use crate::aws::store::Store;
 use crate::clock::Clock;
 use crate::error::StepError;
-use crate::ledger::Ledger;
 use crate::pipelines::Pipelines;
 use crate::postgres::Databases;
-use crate::queue::Queue;
 use crate::settings::Settings;
-use crate::store::Store;
 
 /// Clients, settings and parsed configuration. Holds nothing of any one job.
 #[derive(Debug)]

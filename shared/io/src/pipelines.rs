@@ -9,10 +9,10 @@ use rowproof_core::names;
 use rowproof_core::pipeline::{self, KeyPattern, Pipeline, Route};
 use rowproof_core::time::EpochSeconds;
 
+use crate::aws::store::Store;
 use crate::clock::Clock;
 use crate::error::StepError;
 use crate::settings::{Settings, read_env};
-use crate::store::Store;
 
 /// Seconds after which the pipeline files are read again.
 const FRESH_SECONDS: i64 = 60;

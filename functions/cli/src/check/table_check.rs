@@ -1,10 +1,11 @@
 //! A pipeline's table as it is in its database.
 
 use rowproof_core::pipeline::{Dsn, Pipeline};
-use rowproof_io::clients::Clients;
+use rowproof_io::aws::clients::Clients;
 use rowproof_io::clock::Clock;
 use rowproof_io::pipelines::Ready;
-use rowproof_io::postgres::{Databases, check_table};
+use rowproof_io::postgres::Databases;
+use rowproof_io::sinks::postgres::check_table;
 use serde_json::json;
 
 use crate::report::line;

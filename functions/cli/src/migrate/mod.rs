@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use clap::{Args as ClapArgs, Subcommand};
 use rowproof_core::pipeline::Dsn;
-use rowproof_io::clients::Clients;
+use rowproof_io::aws::clients::Clients;
 use rowproof_io::clock::Clock;
 use rowproof_io::postgres::{Databases, Server};
 use rowproof_migrate::engine::{Engine, Options};

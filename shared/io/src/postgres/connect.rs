@@ -21,14 +21,14 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::{Fault, PostgresError};
 use super::token::iam_token;
-use crate::clients::Clients;
+use crate::aws::clients::Clients;
 use crate::clock::Clock;
 use crate::settings::read_env;
 
 /// Connections of one function to one database.
 const POOL_MAX: usize = 4;
 /// To find, open or check a connection.
-pub(super) const CONNECT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 /// Bytes that are sent and not acknowledged for so long: the way there is broken.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
@@ -72,7 +72,7 @@ impl Databases {
         Ok(connection)
     }
 
-    pub(super) async fn resolve(&self, dsn: &Dsn) -> Result<Place, PostgresError> {
+    pub(crate) async fn resolve(&self, dsn: &Dsn) -> Result<Place, PostgresError> {
         match dsn {
             Dsn::Env(name) => {
                 let text = read_env(name).ok_or_else(|| {
@@ -101,12 +101,12 @@ impl Databases {
     }
 }
 
-pub(super) fn setup(what: String) -> PostgresError {
+pub(crate) fn setup(what: String) -> PostgresError {
     PostgresError::new(Fault::Setup, "connect to Postgres", what)
 }
 
 /// Where a database is, and how to get in.
-pub(super) struct Place {
+pub(crate) struct Place {
     config: Config,
     tls: bool,
     roots: Option<PathBuf>,
@@ -144,7 +144,7 @@ impl Place {
     }
 
     /// Reads a connection string, a URL or `key=value` pairs, which `from` holds.
-    pub(super) fn parse(from: &str, text: &str) -> Result<Place, PostgresError> {
+    pub(crate) fn parse(from: &str, text: &str) -> Result<Place, PostgresError> {
         let (text, options) = take_tls_options(text);
         let config = Config::from_str(&text).map_err(|error| {
             // What the error quotes may be a part of a password.
@@ -204,12 +204,12 @@ impl Place {
         Ok(())
     }
 
-    pub(super) fn is_encrypted(&self) -> bool {
+    pub(crate) fn is_encrypted(&self) -> bool {
         self.tls
     }
 
     /// What a session is opened with.
-    pub(super) fn session(&self) -> Config {
+    pub(crate) fn session(&self) -> Config {
         let mut config = self.config.clone();
         config
             .application_name("rowproof")
@@ -220,7 +220,7 @@ impl Place {
     }
 
     /// As libpq has it.
-    pub(super) fn variables(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
         let host = self.config.get_hosts().first().map(|host| match host {
             Host::Tcp(name) => name.clone(),
             #[cfg(unix)]
@@ -262,7 +262,7 @@ impl Place {
         pool.map_err(|error| setup(error.to_string()))
     }
 
-    pub(super) fn connector(&self) -> Result<MakeRustlsConnect, PostgresError> {
+    pub(crate) fn connector(&self) -> Result<MakeRustlsConnect, PostgresError> {
         let mut roots = RootCertStore::empty();
         match &self.roots {
             Some(path) => {
@@ -289,7 +289,7 @@ impl Place {
     }
 
     /// `user@host:port/database`
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         let host = self.config.get_hosts().iter().map(|host| match host {
             Host::Tcp(name) => name.clone(),
             #[cfg(unix)]

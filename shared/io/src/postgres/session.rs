@@ -19,11 +19,11 @@ const ANSWER_SECONDS: u64 = 120;
 const PIECE_BYTES: usize = 256 << 10;
 
 /// A parameter of a statement with its type: no statement is prepared, which a pooler may lose.
-pub(super) type Param<'a> = (&'a (dyn ToSql + Sync), Type);
+pub(crate) type Param<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// A transaction. Dropped before its end, it takes its connection along: nobody gets one in a state that
 /// is not known.
-pub(super) struct Session {
+pub(crate) struct Session {
     connection: Option<Object>,
 }
 
@@ -37,7 +37,7 @@ impl Drop for Session {
 
 impl Session {
     /// Begins a transaction.
-    pub(super) async fn begin(databases: &Databases, dsn: &Dsn) -> Result<Session, PostgresError> {
+    pub(crate) async fn begin(databases: &Databases, dsn: &Dsn) -> Result<Session, PostgresError> {
         let connection = databases.connection(dsn).await?;
         let session = Session { connection: Some(connection) };
         // A statement that hangs gives up before we do, and a session that we lost ends by itself. To
@@ -54,12 +54,12 @@ impl Session {
     }
 
     /// Ends it and gives the connection back. An error leaves open whether the rows are there.
-    pub(super) async fn commit(self) -> Result<(), PostgresError> {
+    pub(crate) async fn commit(self) -> Result<(), PostgresError> {
         self.end("COMMIT").await
     }
 
     /// Ends it without effect.
-    pub(super) async fn roll_back(self) -> Result<(), PostgresError> {
+    pub(crate) async fn roll_back(self) -> Result<(), PostgresError> {
         self.end("ROLLBACK").await
     }
 
@@ -75,12 +75,12 @@ impl Session {
     }
 
     /// Statements without parameters or rows.
-    pub(super) async fn run(&self, doing: &str, sql: &str) -> Result<(), PostgresError> {
+    pub(crate) async fn run(&self, doing: &str, sql: &str) -> Result<(), PostgresError> {
         answered(doing, self.connection()?.batch_execute(sql)).await
     }
 
     /// The rows of a statement.
-    pub(super) async fn rows(
+    pub(crate) async fn rows(
         &self,
         doing: &str,
         sql: &str,
@@ -90,18 +90,18 @@ impl Session {
     }
 
     /// How many rows a statement changed.
-    pub(super) async fn execute(&self, doing: &str, sql: &str) -> Result<u64, PostgresError> {
+    pub(crate) async fn execute(&self, doing: &str, sql: &str) -> Result<u64, PostgresError> {
         answered(doing, self.connection()?.execute_typed(sql, &[])).await
     }
 
     /// Numbers that a statement gives back, one a row.
-    pub(super) async fn numbers(&self, doing: &str, sql: &str) -> Result<Vec<u64>, PostgresError> {
+    pub(crate) async fn numbers(&self, doing: &str, sql: &str) -> Result<Vec<u64>, PostgresError> {
         let rows = self.rows(doing, sql, &[]).await?;
         Ok(rows.iter().map(|row| number(row, 0)).collect())
     }
 
     /// Sends tuples.
-    pub(super) async fn copy(
+    pub(crate) async fn copy(
         &self,
         sql: &str,
         pieces: impl Iterator<Item = Bytes>,
@@ -119,7 +119,7 @@ impl Session {
     }
 
     /// Reads a COPY stream to its end.
-    pub(super) async fn copy_out(
+    pub(crate) async fn copy_out(
         &self,
         sql: &str,
         mut take: impl FnMut(&[u8]) -> Result<(), PostgresError>,
@@ -136,7 +136,7 @@ impl Session {
 }
 
 /// A number of a row or of rows; such are never negative.
-pub(super) fn number(row: &Row, index: usize) -> u64 {
+pub(crate) fn number(row: &Row, index: usize) -> u64 {
     row.try_get::<_, i64>(index).ok().and_then(|number| u64::try_from(number).ok()).unwrap_or(0)
 }
 
@@ -152,7 +152,7 @@ async fn answered<T>(
 }
 
 /// Bytes in pieces, without a copy.
-pub(super) fn pieces(bytes: Bytes) -> impl Iterator<Item = Bytes> {
+pub(crate) fn pieces(bytes: Bytes) -> impl Iterator<Item = Bytes> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
         let length = rest.len().min(PIECE_BYTES);

@@ -19,7 +19,7 @@ use super::error::PostgresError;
 const LASTS: Duration = Duration::from_secs(15 * 60);
 
 /// The password of a user of a database that knows roles.
-pub(super) async fn iam_token(
+pub(crate) async fn iam_token(
     sdk: &SdkConfig,
     config: &Config,
     now: SystemTime,

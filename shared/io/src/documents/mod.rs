@@ -1,0 +1,4 @@
+//! Documents in the output bucket.
+
+pub mod current;
+pub(crate) mod outcome;

@@ -1,0 +1,8 @@
+//! What sets the steps going: messages, schedules, operators.
+
+pub mod advance;
+pub mod arrive;
+pub mod reconcile;
+pub mod redrive;
+pub mod sweep;
+pub mod verify;
