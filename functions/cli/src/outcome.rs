@@ -4,7 +4,7 @@ use rowproof_core::block::Repairs;
 use rowproof_core::ledger::{Job, JobState};
 use rowproof_core::receipt::{Counts, Manifest};
 use rowproof_io::app::App;
-use rowproof_io::steps::commit::layout_of;
+use rowproof_io::documents::job::layout_of;
 use serde::Serialize;
 
 use crate::{FAILED, HELD, OK};

@@ -9,7 +9,8 @@ use rowproof_core::ledger::Job;
 use rowproof_core::message::{Message, Restart, Task};
 use rowproof_core::pipeline::Pipeline;
 use rowproof_io::app::App;
-use rowproof_io::error::{AwsError, StepError};
+use rowproof_io::aws::error::AwsError;
+use rowproof_io::error::StepError;
 use rowproof_io::steps::observe::job_of;
 use serde_json::json;
 

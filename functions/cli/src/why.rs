@@ -8,8 +8,8 @@ use rowproof_core::decode;
 use rowproof_core::ledger::{ChunkState, Job, JobState};
 use rowproof_core::pipeline::WriteMode;
 use rowproof_io::app::App;
+use rowproof_io::documents::job::layout_of;
 use rowproof_io::error::StepError;
-use rowproof_io::steps::commit::layout_of;
 use serde_json::json;
 
 use crate::args::Out;

@@ -1,13 +1,17 @@
 //! What every invocation of a function shares: made once at cold start.
 
 use rowproof_core::block::Limits;
+use rowproof_core::ids::JobId;
+use rowproof_core::ledger::ChunkId;
+use rowproof_core::message::{Message, Task};
 
 use crate::aws::clients::Clients;
-use crate::aws::ledger::Ledger;
+use crate::aws::error::AwsError;
 use crate::aws::queue::Queue;
 use crate::aws::store::Store;
 use crate::clock::Clock;
 use crate::error::StepError;
+use crate::ledger::Ledger;
 use crate::pipelines::Pipelines;
 use crate::postgres::Databases;
 use crate::settings::Settings;
@@ -83,5 +87,19 @@ impl App {
             let (key, message) = (key.to_owned(), error.to_string());
             StepError::BadDocument { key, what, message }
         })
+    }
+
+    /// Names a chunk or job that failed for good on the failed queue. The ledger has it already; the
+    /// message is a doorbell.
+    pub(crate) async fn announce(
+        &self,
+        job: &JobId,
+        chunk: Option<&ChunkId>,
+        code: &str,
+    ) -> Result<(), AwsError> {
+        let part = chunk.map(|id| id.part.clone()).unwrap_or_default();
+        let chunk = chunk.map(|id| id.chunk);
+        let task = Task::Failed { job: job.clone(), chunk, part, code: code.to_owned() };
+        self.queue.send(&self.settings.failed_queue_url, &Message::new(task), 0).await
     }
 }

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod documents;
 pub mod duties;
 pub mod error;
+pub mod ledger;
 pub mod pipelines;
 pub mod postgres;
 pub mod settings;

@@ -6,7 +6,7 @@ use anyhow::Context;
 use rowproof_core::archive::{self, ArchivedRow, Wanted};
 use rowproof_core::patch::{Feed, Measure, Measured, NullWords, ShapeCount, Survey};
 use rowproof_io::app::App;
-use rowproof_io::steps::commit::layout_of;
+use rowproof_io::documents::job::layout_of;
 
 use super::select::{Source, archive_file};
 

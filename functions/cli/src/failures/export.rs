@@ -11,8 +11,8 @@ use rowproof_core::block::Layout;
 use rowproof_core::patch::column_texts;
 use rowproof_core::pipeline::{Column, ColumnSource};
 use rowproof_io::app::App;
+use rowproof_io::documents::job::layout_of;
 use rowproof_io::pipelines::Ready;
-use rowproof_io::steps::commit::layout_of;
 
 use super::select::{Source, archive_file};
 use super::{Filter, filtered};

@@ -3,7 +3,7 @@
 use rowproof_core::archive::{self, ArchivedRow, Wanted};
 use rowproof_core::patch::{NamedField, named_fields};
 use rowproof_io::app::App;
-use rowproof_io::steps::commit::layout_of;
+use rowproof_io::documents::job::layout_of;
 use serde_json::json;
 
 use super::select::{Source, archive_file, sources};

@@ -1,7 +1,7 @@
 //! AWS, one file a service: clients, errors, pauses between tries.
 
 pub mod clients;
-pub mod ledger;
+pub mod error;
 pub mod queue;
 pub(crate) mod retry;
 pub mod store;

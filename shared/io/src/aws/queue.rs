@@ -1,10 +1,9 @@
 //! SQS: messages are hints. Losing or repeating any of them costs time, never rows.
 
 use aws_sdk_sqs::Client;
-use rowproof_core::ledger::ChunkId;
-use rowproof_core::message::{Message, Task};
+use rowproof_core::message::Message;
 
-use crate::error::AwsError;
+use crate::aws::error::AwsError;
 
 /// Sends messages.
 #[derive(Debug, Clone)]
@@ -35,18 +34,4 @@ impl Queue {
             .await;
         answer.map(drop).map_err(|error| AwsError::of(format!("SendMessage {queue_url}"), error))
     }
-}
-
-/// Names a chunk or job that failed for good on the failed queue. The ledger has it already; the
-/// message is a doorbell.
-pub(crate) async fn announce(
-    app: &crate::app::App,
-    job: &rowproof_core::ids::JobId,
-    chunk: Option<&ChunkId>,
-    code: &str,
-) -> Result<(), AwsError> {
-    let part = chunk.map(|id| id.part.clone()).unwrap_or_default();
-    let chunk = chunk.map(|id| id.chunk);
-    let task = Task::Failed { job: job.clone(), chunk, part, code: code.to_owned() };
-    app.queue.send(&app.settings.failed_queue_url, &Message::new(task), 0).await
 }

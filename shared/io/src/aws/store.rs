@@ -9,8 +9,8 @@ use bytes::Bytes;
 use rowproof_core::ids::ObjectVersion;
 use rowproof_core::time::EpochSeconds;
 
+use crate::aws::error::AwsError;
 use crate::clock::Clock;
-use crate::error::AwsError;
 
 /// Metadata key on every object that Rowproof writes: events of such objects start nothing.
 pub const OWN_METADATA: &str = "rowproof-job";

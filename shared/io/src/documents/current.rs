@@ -1,6 +1,7 @@
 //! What readers see: the manifests that the pointers name, with every file they name in place.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use rowproof_core::ids::SlotId;
 use rowproof_core::names;
 use rowproof_core::receipt::{Current, Manifest};
 
@@ -66,4 +67,24 @@ async fn missing_file(app: &App, manifest: &Manifest) -> Result<Option<String>, 
     let looks: Vec<_> = manifest.files.iter().map(|file| look(file.key.clone())).collect();
     let gone: Vec<_> = stream::iter(looks).buffered(IN_FLIGHT).try_collect().await?;
     Ok(gone.into_iter().flatten().next())
+}
+
+/// The generation that readers see in a slot, 0 when there is none.
+pub(crate) async fn generation_shown(app: &App, slot: &SlotId) -> Result<i64, StepError> {
+    let current = read_current(app, &names::current(slot)).await?;
+    Ok(current.map_or(0, |(current, _)| current.generation))
+}
+
+pub(crate) async fn read_current(
+    app: &App,
+    key: &str,
+) -> Result<Option<(Current, String)>, StepError> {
+    let found = app.store.get_tagged(&app.settings.output_bucket, key).await?;
+    let Some((bytes, etag)) = found else { return Ok(None) };
+    let bad = |error: serde_json::Error| StepError::BadDocument {
+        key: key.to_owned(),
+        what: "pointer to a manifest",
+        message: error.to_string(),
+    };
+    Ok(Some((serde_json::from_slice(&bytes).map_err(bad)?, etag)))
 }

@@ -1,4 +1,5 @@
 //! Documents in the output bucket.
 
 pub mod current;
+pub mod job;
 pub(crate) mod outcome;

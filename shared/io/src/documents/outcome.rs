@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::error::StepError;
-use crate::steps::plan::joined;
+use crate::error::joined;
 use crate::text::chunk::Worked;
 
 /// Files written at a time.

@@ -1,17 +1,21 @@
 //! Takes a job on from wherever it stands.
 
-use rowproof_core::ids::CHUNKS_PER_GROUP;
-use rowproof_core::ledger::{self, Chunk, ChunkId, ChunkState, Failure, Job, JobState};
-use rowproof_core::message::{Message, Task};
+use rowproof_core::ledger::{self, ChunkId, Failure, Job, JobState};
 use rowproof_core::plan::PlanKind;
 
 use crate::app::App;
 use crate::clock::Deadline;
+use crate::documents::job::load_plan;
 use crate::error::StepError;
-use crate::steps::commit::{commit_job, load_plan};
+use crate::steps::commit::commit_job;
 use crate::steps::observe::is_still_head;
+use crate::steps::open::Open;
+use crate::steps::open::open_chunks;
+use crate::steps::open::open_of_chain;
 use crate::steps::plan::plan_object;
-use crate::steps::process::{Processed, note_end, process_chunk};
+use crate::steps::process::{Processed, process_chunk};
+use crate::steps::send::send_chunk;
+use crate::steps::send::send_job;
 
 /// A packed object up to this size is processed by the invocation that planned it, in bytes.
 const INLINE_BYTES: u64 = 16 << 20;
@@ -44,51 +48,6 @@ pub async fn advance_job(app: &App, job: Job, deadline: Deadline) -> Result<(), 
         commit_job(app, &job.facts.job).await?;
     }
     Ok(())
-}
-
-/// Asks for a job to be taken on, after so many seconds.
-pub(crate) async fn send_job(app: &App, job: &Job, seconds: i64) -> Result<(), StepError> {
-    let message = Message::new(Task::Job { job: job.facts.job.clone() });
-    let seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
-    app.queue.send(&app.settings.work_queue_url, &message, seconds).await?;
-    Ok(())
-}
-
-/// Chunks of a job that are not DONE.
-#[derive(Debug, Default)]
-pub(crate) struct Open {
-    /// Nobody works on these.
-    pub(crate) waiting: Vec<ChunkId>,
-    /// Somebody works on so many.
-    pub(crate) leased: u32,
-    /// These were given up, for this reason.
-    pub(crate) failed: Vec<(ChunkId, Option<Failure>)>,
-}
-
-impl Open {
-    fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.leased == 0 && self.failed.is_empty()
-    }
-
-    /// Adds a chunk, or what stands in its place.
-    fn add(&mut self, app: &App, id: ChunkId, stored: &[(ChunkId, Chunk)]) {
-        let Some((_, chunk)) = stored.iter().find(|(found, _)| *found == id) else {
-            self.waiting.push(id);
-            return;
-        };
-        match chunk.state {
-            ChunkState::Done => {}
-            ChunkState::Ready => self.waiting.push(id),
-            ChunkState::Leased => {
-                let over = chunk.lease_until < app.clock.now() || chunk.run != app.settings.run;
-                if over { self.waiting.push(id) } else { self.leased += 1 }
-            }
-            ChunkState::Failed => self.failed.push((id, chunk.failure.clone())),
-            ChunkState::Split => {
-                id.halves().into_iter().for_each(|half| self.add(app, half, stored));
-            }
-        }
-    }
 }
 
 /// Gives every chunk that waits for a worker to one: itself for a few, a message each for many.
@@ -170,58 +129,10 @@ async fn settle_failed(app: &App, job: &Job, open: &Open) -> Result<(), StepErro
         });
         let block = ledger::block(job, &failure, app.clock.now());
         if app.ledger.perform(&block).await?.stands() {
-            crate::aws::queue::announce(app, &job.facts.job, Some(id), &failure.code).await?;
+            app.announce(&job.facts.job, Some(id), &failure.code).await?;
         }
     } else if open.waiting.is_empty() && open.leased == 0 {
         app.ledger.perform(&ledger::rest_job(job)).await?;
     }
     Ok(())
-}
-
-/// Sends a chunk to the work queue, after so many seconds.
-pub(crate) async fn send_chunk(app: &App, id: &ChunkId, seconds: i64) -> Result<(), StepError> {
-    let ChunkId { job, chunk, part } = id.clone();
-    let message = Message::new(Task::Chunk { job, chunk, part });
-    let seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
-    app.queue.send(&app.settings.work_queue_url, &message, seconds).await?;
-    Ok(())
-}
-
-/// Chunks of a job with a known number of them.
-pub(crate) async fn open_chunks(app: &App, job: &Job, count: u32) -> Result<Open, StepError> {
-    let mut open = Open::default();
-    let id = &job.facts.job;
-    for group in 0..ledger::group_count(count) {
-        let stored = app.ledger.chunks_of_group(id, group).await?;
-        let first = group * CHUNKS_PER_GROUP;
-        for chunk in first..first + ledger::group_len(count, group) {
-            open.add(app, ChunkId::whole(id, chunk), &stored);
-        }
-    }
-    Ok(open)
-}
-
-/// The first chunk of a chain that is not DONE, or its parts. Whoever reads the end of the object makes
-/// sure that the job knows it: its finder may have died before saying so.
-async fn open_of_chain(app: &App, job: &Job) -> Result<Open, StepError> {
-    let mut open = Open::default();
-    for group in 0.. {
-        let stored = app.ledger.chunks_of_group(&job.facts.job, group).await?;
-        let first = group * CHUNKS_PER_GROUP;
-        for chunk in first..first + CHUNKS_PER_GROUP {
-            let id = ChunkId::whole(&job.facts.job, chunk);
-            let found = stored.iter().find(|(found, _)| *found == id);
-            if found.is_some_and(|(_, chunk)| chunk.ends_object()) {
-                note_end(app, job, chunk).await?;
-            }
-            if !ledger::is_done(&id, &stored) {
-                open.add(app, id, &stored);
-                return Ok(open);
-            }
-            if found.is_some_and(|(_, chunk)| chunk.ends_object()) {
-                return Ok(open);
-            }
-        }
-    }
-    Ok(open)
 }

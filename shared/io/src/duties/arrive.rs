@@ -8,15 +8,16 @@ use rowproof_core::message::{Message, Restart, Task};
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::app::App;
-use crate::aws::retry::retrying;
 use crate::clock::Deadline;
-use crate::duties::advance::{advance_job, follow_up, send_job};
+use crate::duties::advance::{advance_job, follow_up};
+use crate::duties::retrying::retrying;
 use crate::error::StepError;
 use crate::pipelines::Matched;
 use crate::steps::observe::{Observation, is_still_head, observe_object};
 use crate::steps::outage;
 use crate::steps::process::process_chunk;
 use crate::steps::replay::{Begun, begin_requested};
+use crate::steps::send::send_job;
 
 /// An event names an object: find its pipeline, observe it, take its job on.
 ///
@@ -182,7 +183,7 @@ async fn source_changed(app: &App, id: &JobId) -> Result<(), StepError> {
                 message: format!("{} was removed while it was read", job.facts.object.uri()),
             };
             app.ledger.perform(&ledger::fail(&job, &failure, app.clock.now())).await?;
-            crate::aws::queue::announce(app, id, None, &failure.code).await?;
+            app.announce(id, None, &failure.code).await?;
         }
     }
     Ok(())

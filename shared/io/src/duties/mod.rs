@@ -4,5 +4,6 @@ pub mod advance;
 pub mod arrive;
 pub mod reconcile;
 pub mod redrive;
+mod retrying;
 pub mod sweep;
 pub mod verify;

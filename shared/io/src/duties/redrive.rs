@@ -7,9 +7,9 @@ use rowproof_core::ledger::{self, Chunk, ChunkId, ChunkState, Failure, Job, JobS
 use tracing::{info, warn};
 
 use crate::app::App;
-use crate::duties::advance::send_job;
 use crate::error::StepError;
 use crate::steps::lease::give_up;
+use crate::steps::send::send_job;
 
 /// Times the job may change under one request before the message is given back.
 const TRIES: u32 = 8;

@@ -9,12 +9,12 @@ use serde::Serialize;
 use tracing::{error, info};
 
 use crate::app::App;
-use crate::aws::ledger::Due;
 use crate::clock::Deadline;
 use crate::duties::redrive::failed_chunks;
 use crate::error::StepError;
+use crate::ledger::Due;
 use crate::steps::observe::Observation;
-use crate::steps::revert::reverted_job;
+use crate::steps::observe::reverted_job;
 
 /// Things of one shard that one call looks at. The next call takes what is left.
 const PER_SHARD: i32 = 200;

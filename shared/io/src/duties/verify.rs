@@ -17,8 +17,8 @@ use rowproof_core::table::{TableError, read, with_partition};
 
 use crate::app::App;
 use crate::error::StepError;
+use crate::error::joined;
 use crate::pipelines::Ready;
-use crate::steps::plan::joined;
 
 /// Files read at a time.
 const IN_FLIGHT: usize = 2;

@@ -19,7 +19,7 @@ use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::error::{Fault, PostgresError};
+use super::error::{Fault, PostgresError, setup};
 use super::token::iam_token;
 use crate::aws::clients::Clients;
 use crate::clock::Clock;
@@ -83,7 +83,7 @@ impl Databases {
             Dsn::Secret(name) => {
                 let secret = self.clients.secrets.get_secret_value().secret_id(name).send().await;
                 let secret = secret.map_err(|error| {
-                    let error = crate::error::AwsError::of("GetSecretValue", error);
+                    let error = crate::aws::error::AwsError::of("GetSecretValue", error);
                     let fault = if error.class().passes() { Fault::Passing } else { Fault::Setup };
                     PostgresError::new(fault, format!("secret {name}"), error.to_string())
                 })?;
@@ -99,10 +99,6 @@ impl Databases {
             }
         }
     }
-}
-
-pub(crate) fn setup(what: String) -> PostgresError {
-    PostgresError::new(Fault::Setup, "connect to Postgres", what)
 }
 
 /// Where a database is, and how to get in.

@@ -183,6 +183,11 @@ fn innermost(error: &dyn std::error::Error) -> String {
     current.to_string()
 }
 
+/// A connection that cannot be made as it is set up.
+pub(crate) fn setup(what: String) -> PostgresError {
+    PostgresError::new(Fault::Setup, "connect to Postgres", what)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

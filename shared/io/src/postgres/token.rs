@@ -12,8 +12,7 @@ use aws_sigv4::sign::v4;
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
-use super::connect::setup;
-use super::error::PostgresError;
+use super::error::{PostgresError, setup};
 
 /// How long a token lasts.
 const LASTS: Duration = Duration::from_secs(15 * 60);

@@ -5,18 +5,20 @@
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use rowproof_core::block::Layout;
 use rowproof_core::ids::{JobId, SlotId, sha256_hex};
-use rowproof_core::ledger::{self, ChunkId, HoldReason, Job, JobState, OutcomeRef, PlanRef};
+use rowproof_core::ledger::{self, ChunkId, HoldReason, Job, JobState, PlanRef};
 use rowproof_core::names;
 use rowproof_core::pipeline::Sink;
-use rowproof_core::plan::Plan;
 use rowproof_core::receipt::{ChunkOutcome, Current, FinalNames, Manifest, PublishedFile};
 use rowproof_core::replay::Change;
 use tracing::{error, info, warn};
 
 use crate::app::App;
 use crate::aws::store::Stored;
+use crate::documents::current::read_current;
+use crate::documents::job::done_chunks;
+use crate::documents::job::load_plan;
+use crate::documents::job::read_outcomes;
 use crate::error::StepError;
 use crate::sinks::postgres::{Published, publish_object, remove_stale_archive};
 use crate::steps::doubts::doubts;
@@ -96,46 +98,6 @@ async fn store_once(app: &App, job: &Job, intent: &PlanRef, text: &str) -> Resul
 async fn collect_outcomes(app: &App, job: &Job) -> Result<Option<Vec<ChunkOutcome>>, StepError> {
     let Some(done) = done_chunks(app, job).await? else { return Ok(None) };
     read_outcomes(app, &done).await.map(Some)
-}
-
-/// A DONE chunk, or part of a split one, with its outcome.
-pub(crate) type DoneChunk = (ChunkId, OutcomeRef);
-
-/// All DONE chunks in the order of their rows; `None` while one is missing.
-pub(crate) async fn done_chunks(app: &App, job: &Job) -> Result<Option<Vec<DoneChunk>>, StepError> {
-    let Some(count) = job.chunk_count else { return Ok(None) };
-    let id = job.facts.chunks_of();
-    let mut done = vec![];
-    for group in 0..ledger::group_count(count) {
-        let chunks = app.ledger.chunks_of_group(id, group).await?;
-        let Some(write) = ledger::close_group(id, group, count, &chunks) else { return Ok(None) };
-        app.ledger.perform(&write).await?;
-        for (id, chunk) in ledger::leaves(&chunks) {
-            let outcome = chunk.outcome.clone().ok_or_else(|| {
-                let job = &id.job;
-                StepError::Broken(format!("chunk {id} of job {job} is DONE without an outcome"))
-            })?;
-            done.push((id.clone(), outcome));
-        }
-    }
-    Ok(Some(done))
-}
-
-pub(crate) async fn read_outcomes(
-    app: &App,
-    done: &[DoneChunk],
-) -> Result<Vec<ChunkOutcome>, StepError> {
-    let read: Vec<_> =
-        done.iter().map(|(_, outcome)| app.document(&outcome.key, "chunk outcome")).collect();
-    stream::iter(read).buffered(IN_FLIGHT).try_collect().await
-}
-
-/// The sealed plan of a job.
-pub(crate) async fn load_plan(app: &App, job: &Job) -> Result<Plan, StepError> {
-    match &job.plan {
-        Some(plan) => app.document(&plan.key, "plan").await,
-        None => Err(StepError::Broken(format!("job {} runs without a plan", job.facts.job))),
-    }
 }
 
 /// T11b to T11g, from the intent.
@@ -272,26 +234,6 @@ pub(crate) async fn raise_current(app: &App, job: &Job, new: &Current) -> Result
     Ok(())
 }
 
-/// The generation that readers see in a slot, 0 when there is none.
-pub(crate) async fn generation_shown(app: &App, slot: &SlotId) -> Result<i64, StepError> {
-    let current = read_current(app, &names::current(slot)).await?;
-    Ok(current.map_or(0, |(current, _)| current.generation))
-}
-
-pub(crate) async fn read_current(
-    app: &App,
-    key: &str,
-) -> Result<Option<(Current, String)>, StepError> {
-    let found = app.store.get_tagged(&app.settings.output_bucket, key).await?;
-    let Some((bytes, etag)) = found else { return Ok(None) };
-    let bad = |error: serde_json::Error| StepError::BadDocument {
-        key: key.to_owned(),
-        what: "pointer to a manifest",
-        message: error.to_string(),
-    };
-    Ok(Some((serde_json::from_slice(&bytes).map_err(bad)?, etag)))
-}
-
 /// A committer that lost first brings the pointer up to the winner's manifest: its own removal below
 /// must never see an older pointer than the ledger's.
 pub(crate) async fn help_winner(app: &App, job: &Job) -> Result<(), StepError> {
@@ -325,12 +267,4 @@ pub(crate) async fn remove_replaced(app: &App, slot: &SlotId) -> Result<(), Step
         app.store.delete(bucket, &files).await?;
     }
     Ok(())
-}
-
-/// How the fields of a job's file meet the contract, as its plan says.
-///
-/// # Errors
-/// AWS does not answer, or the job has no plan that parses.
-pub async fn layout_of(app: &App, job: &Job) -> Result<Layout, StepError> {
-    Ok(load_plan(app, job).await?.layout)
 }

@@ -7,10 +7,10 @@ use rowproof_core::plan::Plan;
 use rowproof_core::receipt::{AsRead, Manifest, over_limit, over_nothing};
 
 use crate::app::App;
+use crate::documents::current::read_current;
 use crate::error::StepError;
 use crate::pipelines::Ready;
 use crate::sinks::postgres::guard_missing;
-use crate::steps::commit::read_current;
 
 /// Why the job is to be HELD, all reasons in one text: an approval is one of them all.
 pub(crate) async fn doubts(

@@ -15,7 +15,8 @@ use crate::clock::Deadline;
 use crate::error::StepError;
 use crate::pipelines::Ready;
 use crate::steps::lease::{fenced, watched};
-use crate::steps::process::{Leased, finish_chunk, note_end, run_leased};
+use crate::steps::leased::{Leased, finish_chunk, run_leased};
+use crate::steps::open::note_end;
 use crate::text::chunk::{Work, Worked, refuse_engine};
 use crate::text::source::TextSource;
 

@@ -12,7 +12,7 @@ use tracing::warn;
 use crate::app::App;
 use crate::clock::Deadline;
 use crate::error::StepError;
-use crate::steps::plan::joined;
+use crate::error::joined;
 
 /// What became of an attempt to take a chunk.
 pub(crate) enum Acquired {
@@ -63,7 +63,7 @@ async fn give_up_poison(app: &App, lease: &Lease) -> Result<(), StepError> {
         ),
     };
     if give_up(app, lease, &failure).await? {
-        crate::aws::queue::announce(app, &lease.id.job, Some(&lease.id), &failure.code).await?;
+        app.announce(&lease.id.job, Some(&lease.id), &failure.code).await?;
         warn!(job = %lease.id.job, chunk = %lease.id, "chunk given up");
     }
     Ok(())
@@ -96,7 +96,7 @@ pub(crate) async fn fail_job(
     let Some(job) = app.ledger.job(&job.facts.job).await? else { return Ok(()) };
     if app.ledger.perform(&ledger::fail(&job, failure, app.clock.now())).await?.stands() {
         warn!(code = failure.code, message = failure.message, "job failed");
-        crate::aws::queue::announce(app, &job.facts.job, None, &failure.code).await?;
+        app.announce(&job.facts.job, None, &failure.code).await?;
     }
     Ok(())
 }

@@ -10,9 +10,9 @@ use rowproof_core::pipeline::{Pipeline, Replaces};
 use tracing::info;
 
 use crate::app::App;
+use crate::documents::current::generation_shown;
 use crate::error::StepError;
 use crate::pipelines::Ready;
-use crate::steps::commit::generation_shown;
 
 /// What an object turned out to be.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ async fn try_observe(
         Observed::Reverted => {
             info!(source_uri = %object.uri(), "an operator went back from this version");
             let slot = slot.ok_or_else(|| StepError::Broken(format!("slot {id} has vanished")))?;
-            crate::steps::revert::reverted_job(app, &slot).await.map(Some)
+            crate::steps::observe::reverted_job(app, &slot).await.map(Some)
         }
         Observed::IsHead { generation, .. } => {
             create_job(app, ready, facts(generation)).await.map(Some)
@@ -209,4 +209,25 @@ pub(crate) async fn is_still_head(app: &App, job: &Job) -> Result<bool, StepErro
         app.ledger.perform(&write).await?;
     }
     Ok(false)
+}
+
+/// The job of a slot whose head an operator went back to; made if whoever went back died before.
+pub(crate) async fn reverted_job(app: &App, slot: &Slot) -> Result<Observation, StepError> {
+    let broken = |what: &str| StepError::Broken(format!("slot {} {what}", slot.slot));
+    if let Some(job) = app.ledger.job(&slot.head_job).await? {
+        return Ok(Observation::Job(Box::new(job)));
+    }
+    let to = slot.reverted.as_ref().map(|reverted| &reverted.to);
+    let to = to.ok_or_else(|| broken("goes back to no job"))?;
+    let to = app.ledger.job(to).await?.ok_or_else(|| broken("goes back to a job that is gone"))?;
+    let facts = JobFacts {
+        job: slot.head_job.clone(),
+        generation: slot.generation,
+        created_at: app.clock.now(),
+        reverts: Some(to.facts.chunks_of().clone()),
+        ..to.facts
+    };
+    app.ledger.perform(&ledger::create(&facts, app.clock.now())).await?;
+    let job = app.ledger.job(&facts.job).await?.ok_or_else(|| broken("lost its new job"))?;
+    Ok(Observation::Job(Box::new(job)))
 }

@@ -14,8 +14,10 @@ use tracing::{info, warn};
 
 use crate::app::App;
 use crate::clock::Deadline;
-use crate::error::{AwsError, StepError};
+use crate::error::StepError;
+use crate::error::joined;
 use crate::pipelines::Ready;
+use crate::text::source::cut_off;
 use crate::text::source::{TextSource, open, refuse};
 
 /// What the first bytes of an object say.
@@ -115,7 +117,9 @@ async fn read_start(app: &App, job: &Job, ready: &Ready) -> Result<Start, StepEr
     let first = u64::try_from(SNIFF_BYTES).unwrap_or(u64::MAX);
     let mut body = open(app, &job.facts, 0, object.size.min(first)).await?;
     let mut magic = Vec::new();
-    while let Some(piece) = body.try_next().await.map_err(|error| cut_off(job, &error))? {
+    while let Some(piece) =
+        body.try_next().await.map_err(|error| cut_off(&job.facts.object.uri(), &error))?
+    {
         magic.extend_from_slice(&piece);
     }
     let codec = input::sniff(&magic, &object.key).map_err(|error| refuse(&object.uri(), error))?;
@@ -145,20 +149,6 @@ async fn read_start(app: &App, job: &Job, ready: &Ready) -> Result<Start, StepEr
         headless: ready.pipeline.source.is_headless(header.names.as_deref()),
         layout: decode::layout(&ready.pipeline, &header),
         data_start: u64::try_from(header.data_start).unwrap_or(u64::MAX),
-    })
-}
-
-/// A panic in a worker thread is a bug; the message comes back and is tried again.
-pub(crate) fn joined<T>(result: Result<T, tokio::task::JoinError>) -> Result<T, StepError> {
-    result.map_err(|error| StepError::Broken(format!("a worker thread broke down: {error}")))
-}
-
-fn cut_off(job: &Job, error: &dyn std::error::Error) -> StepError {
-    StepError::Aws(AwsError {
-        operation: format!("GetObject {}", job.facts.object.uri()),
-        code: "body cut off".into(),
-        status: 0,
-        message: error.to_string(),
     })
 }
 
@@ -200,7 +190,9 @@ async fn plan_ranges(
     };
     if planning.byte < size {
         let mut body = open(app, &job.facts, planning.byte, size).await?;
-        while let Some(piece) = body.try_next().await.map_err(|error| cut_off(job, &error))? {
+        while let Some(piece) =
+            body.try_next().await.map_err(|error| cut_off(&job.facts.object.uri(), &error))?
+        {
             scanner.push(&piece);
             take(&mut scanner, &mut chunks);
             if seal_groups(app, job, &mut planning, &mut chunks, false).await?

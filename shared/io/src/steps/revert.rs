@@ -2,16 +2,17 @@
 //! were staged then.
 
 use rowproof_core::ids::{JobId, SlotId};
-use rowproof_core::ledger::{self, Job, JobFacts, JobState, Slot};
+use rowproof_core::ledger::{self, Job, JobState, Slot};
 use rowproof_core::names;
 use rowproof_core::pipeline::WriteMode;
 use rowproof_core::receipt::Manifest;
 use tracing::info;
 
 use crate::app::App;
-use crate::duties::advance::send_job;
 use crate::error::StepError;
 use crate::steps::observe::Observation;
+use crate::steps::observe::reverted_job;
+use crate::steps::send::send_job;
 
 /// What an operator's wish to go back led to.
 #[derive(Debug)]
@@ -108,27 +109,6 @@ async fn missing_staged(app: &App, to: &Job) -> Result<Option<String>, StepError
         }
     }
     Ok(None)
-}
-
-/// The job of a slot whose head an operator went back to; made if whoever went back died before.
-pub(crate) async fn reverted_job(app: &App, slot: &Slot) -> Result<Observation, StepError> {
-    let broken = |what: &str| StepError::Broken(format!("slot {} {what}", slot.slot));
-    if let Some(job) = app.ledger.job(&slot.head_job).await? {
-        return Ok(Observation::Job(Box::new(job)));
-    }
-    let to = slot.reverted.as_ref().map(|reverted| &reverted.to);
-    let to = to.ok_or_else(|| broken("goes back to no job"))?;
-    let to = app.ledger.job(to).await?.ok_or_else(|| broken("goes back to a job that is gone"))?;
-    let facts = JobFacts {
-        job: slot.head_job.clone(),
-        generation: slot.generation,
-        created_at: app.clock.now(),
-        reverts: Some(to.facts.chunks_of().clone()),
-        ..to.facts
-    };
-    app.ledger.perform(&ledger::create(&facts, app.clock.now())).await?;
-    let job = app.ledger.job(&facts.job).await?.ok_or_else(|| broken("lost its new job"))?;
-    Ok(Observation::Job(Box::new(job)))
 }
 
 /// T3 of a job that goes back: the plan is that of the job whose rows it shows.

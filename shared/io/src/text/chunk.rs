@@ -7,15 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rowproof_core::decode::Budget;
 use rowproof_core::engine::{ChunkEngine, ChunkProduct, ChunkSetup, EngineError};
 use rowproof_core::ids::CHUNKS_PER_GROUP;
-use rowproof_core::ledger::{ChainStart, ChunkId, Job, Lease};
+use rowproof_core::ledger::{ChainStart, ChunkId, Job};
 use rowproof_core::plan::{Plan, PlanKind, Segment};
 use rowproof_core::sink::Refusal;
 
 use crate::app::App;
-use crate::clock::Deadline;
 use crate::error::StepError;
 use crate::pipelines::Ready;
-use crate::steps::lease::watched;
 use crate::text::source::TextSource;
 
 /// A chunk with everything that is known about it.
@@ -134,20 +132,6 @@ pub(crate) struct Worked {
     /// The object ends here: its packed bytes, with every checksum verified.
     pub(crate) packed_bytes: Option<u64>,
     pub(crate) text: Option<Box<ChainText>>,
-}
-
-/// Runs the chunk on a thread of its own, renewing the lease meanwhile; `None` when time runs out.
-pub(crate) async fn work_watched(
-    app: &App,
-    job: &Job,
-    lease: &Lease,
-    work: Work,
-    text: Box<ChainText>,
-    deadline: Deadline,
-) -> Result<Option<Worked>, StepError> {
-    let setup = work.setup(app, job, &lease.id);
-    let refused = BTreeMap::new();
-    watched(app, lease, deadline, move |stop| work_through(&work, setup, text, refused, stop)).await
 }
 
 /// Steps c and d, and the files: block after block, no await.

@@ -11,8 +11,9 @@ use rowproof_core::plan::{Plan, PlanKind};
 use tokio::runtime::Handle;
 
 use crate::app::App;
-use crate::error::{AwsError, StepError};
-use crate::steps::plan::joined;
+use crate::aws::error::AwsError;
+use crate::error::StepError;
+use crate::error::joined;
 
 /// Text of an object from some byte on. Pulled by the worker's thread, block by block; the kernel's
 /// socket buffer reads ahead meanwhile.
@@ -138,12 +139,8 @@ impl TextSource {
 
     fn next_piece(&mut self) -> Result<bool, StepError> {
         let Some(body) = &mut self.body else { return Ok(false) };
-        let next = self.runtime.block_on(body.try_next()).map_err(|error| AwsError {
-            operation: format!("GetObject {}", self.uri),
-            code: "body cut off".into(),
-            status: 0,
-            message: error.to_string(),
-        })?;
+        let next = self.runtime.block_on(body.try_next());
+        let next = next.map_err(|error| cut_off(&self.uri, &error))?;
         match next {
             Some(piece) => self.piece = piece,
             None => self.body = None,
@@ -219,4 +216,14 @@ pub(crate) async fn open(
 /// An input that cannot be unpacked fails the object.
 pub(crate) fn refuse(uri: &str, error: rowproof_core::input::InputError) -> StepError {
     StepError::object(error.code(), format!("{uri}: {error}"))
+}
+
+/// The bytes of an object ended before they were all there.
+pub(crate) fn cut_off(uri: &str, error: &dyn std::error::Error) -> StepError {
+    StepError::Aws(AwsError {
+        operation: format!("GetObject {uri}"),
+        code: "body cut off".into(),
+        status: 0,
+        message: error.to_string(),
+    })
 }

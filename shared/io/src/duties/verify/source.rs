@@ -10,10 +10,10 @@ use rowproof_core::receipt::Manifest;
 
 use super::{Finding, judged, unchecked};
 use crate::app::App;
+use crate::documents::job::load_plan;
 use crate::error::StepError;
+use crate::error::joined;
 use crate::pipelines::Ready;
-use crate::steps::commit::load_plan;
-use crate::steps::plan::joined;
 use crate::text::source::TextSource;
 
 /// The object itself, decoded once more, if it is still the version that the job read.

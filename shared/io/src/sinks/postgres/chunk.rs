@@ -14,15 +14,16 @@ use serde::de::DeserializeOwned;
 use tokio_postgres::types::Type;
 use tracing::{info, warn};
 
+use super::origin::Origin;
 use super::table::open_table;
-use super::write::{Origin, Write};
+use super::write::Write;
 use crate::app::App;
 use crate::documents::outcome::{store_outcome, write_rejects};
 use crate::error::StepError;
+use crate::error::joined;
 use crate::pipelines::Ready;
 use crate::postgres::error::{Fault, PostgresError};
 use crate::postgres::session::{Param, Session};
-use crate::steps::plan::joined;
 use crate::text::chunk::{Work, Worked, work_through};
 
 /// A transaction that a passing fault broke is run again so often at once.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use rowproof_core::copy::{CopyRows, Sql, tuples};
+use rowproof_core::copy::{Sql, tuples};
 use rowproof_core::engine::ChunkSetup;
 use rowproof_core::ledger::OutcomeRef;
 use rowproof_core::names;
@@ -12,24 +12,16 @@ use rowproof_core::sink::Refusal;
 
 use super::chunk::{Source, begin_load};
 use super::missing::keep_keys;
-use super::write::{Origin, Write, Written};
+use super::origin::Origin;
+use super::staged::staged;
+use super::write::{Write, Written};
 use crate::app::App;
+use crate::documents::job::archived_rows;
 use crate::documents::outcome::write_rejects;
 use crate::error::StepError;
+use crate::error::joined;
 use crate::postgres::session::Session;
-use crate::steps::plan::joined;
-use crate::steps::replay::archived_rows;
 use crate::text::chunk::refuse_engine;
-
-/// The rows in a staged file.
-pub(super) async fn staged(app: &App, key: &str, rows: u64) -> Result<CopyRows, StepError> {
-    let what = "file of staged rows";
-    let bad = |message: String| StepError::BadDocument { key: key.to_owned(), what, message };
-    let file = app.store.get(&app.settings.output_bucket, key).await?;
-    let file = file.ok_or_else(|| bad("it is not there".into()))?;
-    let unpacked = tokio::task::spawn_blocking(move || CopyRows::unpack(&file, rows)).await;
-    joined(unpacked)?.map_err(|error| bad(error.to_string()))
-}
 
 /// Writes staged files of a chunk as one load; its number, and what became of the rows.
 pub(super) async fn write_files(

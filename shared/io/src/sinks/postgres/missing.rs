@@ -4,7 +4,7 @@ use rowproof_core::copy::{Sql, tuples};
 use rowproof_core::ledger::JobFacts;
 use rowproof_core::receipt::{Manifest, over_missing};
 
-use super::landed::staged;
+use super::staged::staged;
 use super::table::open_table;
 use crate::app::App;
 use crate::error::StepError;

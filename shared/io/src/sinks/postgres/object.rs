@@ -19,12 +19,12 @@ use super::landed::{archive_without, landed_rows, write_files};
 use super::missing;
 use super::table::open_table;
 use crate::app::App;
+use crate::documents::job::{done_chunks, load_plan, read_outcomes};
 use crate::documents::outcome::{put_outcome, write_rejects};
 use crate::error::StepError;
 use crate::pipelines::Ready;
 use crate::postgres::error::PostgresError;
 use crate::postgres::session::{Param, Session, number};
-use crate::steps::commit::{done_chunks, load_plan, read_outcomes};
 
 /// What the table says of a job.
 pub(crate) enum Published {

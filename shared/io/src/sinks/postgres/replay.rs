@@ -16,12 +16,12 @@ use super::landed::{archive_without, landed_rows, write_files};
 use super::object::{show, slot_of};
 use super::table::open_table;
 use crate::app::App;
+use crate::documents::job::load_plan;
+use crate::documents::job::next_manifest;
 use crate::documents::outcome::put_outcome;
 use crate::error::StepError;
 use crate::pipelines::Ready;
 use crate::postgres::session::Session;
-use crate::steps::commit::load_plan;
-use crate::steps::replay::next_manifest;
 
 /// Writes what a replay changes, `parent` being locked for it. What it came to, which differs from what
 /// was frozen by what the table says of its rows; `None` when a later file has the slot there.

@@ -5,27 +5,18 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use bytes::Bytes;
 use rowproof_core::block::Digest;
 use rowproof_core::copy::{Sql, keys_repeat, tuples};
-use rowproof_core::ledger::{ChunkId, JobFacts};
 use rowproof_core::pipeline::WriteMode;
 use rowproof_core::receipt::Counts;
 use rowproof_core::sink::Refusal;
 use tokio_postgres::Row;
 
-use super::refuse;
+use super::origin::Origin;
+use super::refuse::{self, Staged};
 use crate::postgres::error::PostgresError;
 use crate::postgres::session::{Session, number, pieces};
 
 /// Rows of a sample that tells whether a comparison by hash is worth it.
 const SAMPLE: usize = 1000;
-
-/// Where rows come from, which decides between two with one key.
-pub(super) struct Origin<'a> {
-    pub(super) facts: &'a JobFacts,
-    pub(super) id: &'a ChunkId,
-    pub(super) fix: u32,
-    /// Number of the chunk's row in `rowproof.loads`.
-    pub(super) load: i64,
-}
 
 /// What became of a chunk's rows.
 #[derive(Debug, Default)]
@@ -72,19 +63,14 @@ struct Probed {
 
 /// A chunk on its way.
 pub(super) struct Write<'a> {
-    pub(super) session: &'a Session,
-    pub(super) sql: &'a Sql,
-    pub(super) origin: Origin<'a>,
+    staged: Staged<'a>,
     bytes: Bytes,
     rows: usize,
     keys: usize,
-    /// The table holds none of the staged keys.
-    fresh: bool,
     /// Rows that differ from the table, when that was asked first; all others are unchanged.
     differing: Option<HashSet<u64>>,
     unchanged: HashSet<u64>,
     superseded: HashSet<u64>,
-    pub(super) refused: BTreeMap<u64, Refusal>,
 }
 
 impl<'a> Write<'a> {
@@ -98,21 +84,9 @@ impl<'a> Write<'a> {
     ) -> Write<'a> {
         let keys = sql.plan().keys();
         let rows = usize::try_from(rows).unwrap_or(usize::MAX);
-        let (unchanged, superseded, refused) = Default::default();
-        let (fresh, differing) = (false, None);
-        Write {
-            session,
-            sql,
-            origin,
-            bytes,
-            rows,
-            keys,
-            fresh,
-            differing,
-            unchanged,
-            superseded,
-            refused,
-        }
+        let staged = Staged { session, sql, origin, fresh: false, refused: BTreeMap::new() };
+        let (differing, unchanged, superseded) = Default::default();
+        Write { staged, bytes, rows, keys, differing, unchanged, superseded }
     }
 
     /// Writes the rows; nothing is committed.
@@ -120,38 +94,49 @@ impl<'a> Write<'a> {
         if self.rows == 0 {
             return Ok(Written::default());
         }
-        let upserts = self.sql.plan().sink.mode == WriteMode::Upsert;
+        let upserts = self.staged.sql.plan().sink.mode == WriteMode::Upsert;
         if upserts {
             self.stage_upsert().await?
         } else {
             self.stage(None).await?
         }
-        refuse::apply(&mut self).await?;
+        if !self.is_over() {
+            refuse::apply(&mut self.staged).await?;
+        }
         Ok(self.sum_up())
     }
 
     async fn stage_upsert(&mut self) -> Result<(), PostgresError> {
-        let rows = self.session.rows("look at the table", &self.sql.is_empty(), &[]).await?;
-        self.fresh = rows.first().and_then(|row| row.try_get(0).ok()).unwrap_or(false);
-        let skips = self.sql.plan().sink.skip_unchanged;
+        let rows =
+            self.staged.session.rows("look at the table", &self.staged.sql.is_empty(), &[]).await?;
+        self.staged.fresh = rows.first().and_then(|row| row.try_get(0).ok()).unwrap_or(false);
+        let skips = self.staged.sql.plan().sink.skip_unchanged;
         let repeat = keys_repeat(&self.bytes, self.keys);
         // A key that comes twice is settled among the staged rows first.
         if skips
-            && !self.fresh
+            && !self.staged.fresh
             && !repeat
-            && self.sql.keys_compare()
+            && self.staged.sql.keys_compare()
             && self.is_mostly_known().await?
         {
             return self.stage_differing().await;
         }
         self.stage(None).await?;
-        refuse::keys_that_are_none(self).await?;
+        refuse::unreadable_keys(&mut self.staged).await?;
         if repeat {
-            let gone = self.session.numbers("settle keys", &self.sql.drop_repeated()).await?;
+            let gone = self
+                .staged
+                .session
+                .numbers("settle keys", &self.staged.sql.drop_repeated())
+                .await?;
             self.superseded.extend(gone);
         }
-        if !self.fresh && skips {
-            let gone = self.session.numbers("compare rows", &self.sql.drop_unchanged()).await?;
+        if !self.staged.fresh && skips {
+            let gone = self
+                .staged
+                .session
+                .numbers("compare rows", &self.staged.sql.drop_unchanged())
+                .await?;
             self.unchanged.extend(gone);
         }
         self.drop_older().await
@@ -164,20 +149,20 @@ impl<'a> Write<'a> {
         let staged: HashSet<u64> = rows.map(|(row, _)| *row).collect();
         let older = differing.iter().filter(|(_, probed)| probed.is_older);
         self.superseded.extend(older.map(|(row, _)| *row));
-        self.fresh = differing.values().all(|probed| probed.is_new);
+        self.staged.fresh = differing.values().all(|probed| probed.is_new);
         self.differing = Some(differing.into_keys().collect());
         if self.is_over() {
             return Ok(());
         }
         self.stage(Some(&staged)).await?;
-        if self.sql.ages_by_column() { self.drop_older().await } else { Ok(()) }
+        if self.staged.sql.ages_by_column() { self.drop_older().await } else { Ok(()) }
     }
 
     async fn drop_older(&mut self) -> Result<(), PostgresError> {
-        if !self.fresh {
-            let Origin { facts, id, fix, .. } = &self.origin;
-            let sql = self.sql.drop_older(facts, id, *fix);
-            self.superseded.extend(self.session.numbers("compare ages", &sql).await?);
+        if !self.staged.fresh {
+            let Origin { facts, id, fix, .. } = &self.staged.origin;
+            let sql = self.staged.sql.drop_older(facts, id, *fix);
+            self.superseded.extend(self.staged.session.numbers("compare ages", &sql).await?);
         }
         Ok(())
     }
@@ -195,16 +180,16 @@ impl<'a> Write<'a> {
     /// Compares keys and hashes of every so-manieth row with the table: those that it does not have just
     /// so.
     async fn probe(&self, every: usize) -> Result<HashMap<u64, Probed>, PostgresError> {
-        self.session.run("compare rows", &self.sql.create_probe()).await?;
+        self.staged.session.run("compare rows", &self.staged.sql.create_probe()).await?;
         let fields = self.keys + 2;
         let mut probe = Vec::new();
         for tuple in tuples(&self.bytes, self.keys).step_by(every) {
             tuple.put_probe(fields, &mut probe);
         }
-        self.session.copy(&self.sql.copy_probe(), pieces(probe.into())).await?;
-        let Origin { facts, id, fix, .. } = &self.origin;
-        let differing = self.sql.differing(facts, id, *fix);
-        let rows = self.session.rows("compare rows", &differing, &[]).await?;
+        self.staged.session.copy(&self.staged.sql.copy_probe(), pieces(probe.into())).await?;
+        let Origin { facts, id, fix, .. } = &self.staged.origin;
+        let differing = self.staged.sql.differing(facts, id, *fix);
+        let rows = self.staged.session.rows("compare rows", &differing, &[]).await?;
         let flag = |row: &Row, at| row.try_get(at).unwrap_or(false);
         let found = rows
             .iter()
@@ -214,29 +199,19 @@ impl<'a> Write<'a> {
 
     /// Copies these rows, or all, into the staging table.
     async fn stage(&self, only: Option<&HashSet<u64>>) -> Result<(), PostgresError> {
-        self.session.run("stage rows", &self.sql.create_stage()).await?;
-        let copy = self.sql.copy_stage();
+        self.staged.session.run("stage rows", &self.staged.sql.create_stage()).await?;
+        let copy = self.staged.sql.copy_stage();
         let Some(only) = only else {
-            return self.session.copy(&copy, pieces(self.bytes.clone())).await;
+            return self.staged.session.copy(&copy, pieces(self.bytes.clone())).await;
         };
         let mut bytes = Vec::new();
         let chosen = tuples(&self.bytes, self.keys).filter(|tuple| only.contains(&tuple.row));
         chosen.for_each(|tuple| bytes.extend_from_slice(tuple.whole));
-        self.session.copy(&copy, pieces(bytes.into())).await
-    }
-
-    /// The statement that takes staged rows into the table.
-    pub(super) fn apply(&self, rows: Option<(u64, u64)>) -> String {
-        self.sql.apply(self.origin.load, self.fresh, rows)
-    }
-
-    /// The table may hold staged keys after all: somebody else writes to it.
-    pub(super) fn is_not_fresh(&mut self) -> bool {
-        std::mem::replace(&mut self.fresh, false)
+        self.staged.session.copy(&copy, pieces(bytes.into())).await
     }
 
     /// No row differs from the table that is not older: nothing is left to apply.
-    pub(super) fn is_over(&self) -> bool {
+    fn is_over(&self) -> bool {
         self.differing.as_ref().is_some_and(|rows| rows.len() == self.superseded.len())
     }
 
@@ -248,12 +223,12 @@ impl<'a> Write<'a> {
                 written.unchanged += 1;
             } else if self.superseded.contains(&tuple.row) {
                 written.superseded += 1;
-            } else if !self.refused.contains_key(&tuple.row) {
+            } else if !self.staged.refused.contains_key(&tuple.row) {
                 written.loaded += 1;
                 written.loaded_digest.add(tuple.hash);
             }
         }
-        written.refused = self.refused;
+        written.refused = self.staged.refused;
         written
     }
 }

@@ -15,13 +15,14 @@ use rowproof_core::replay::{
 };
 use tracing::{info, warn};
 
-use super::{archived_rows, commit, load_request, original, replay_facts, selection};
+use super::{commit, load_request, original, replay_facts, selection};
 use crate::app::App;
 use crate::clock::Deadline;
+use crate::documents::job::archived_rows;
+use crate::documents::job::load_plan;
 use crate::documents::outcome::{files_of, put_outcome, stage_chunk, write_rejects};
 use crate::error::StepError;
 use crate::pipelines::Ready;
-use crate::steps::commit::load_plan;
 use crate::steps::lease::{Acquired, acquire, fenced, keeping, watched};
 use crate::text::chunk::refuse_engine;
 
@@ -56,7 +57,7 @@ pub(crate) async fn replay_chunk(
         Ok(Some(_)) => commit_if_last(app, job).await,
         Ok(None) => {
             app.ledger.perform(&ledger::give_back(&lease)).await?;
-            crate::duties::advance::send_chunk(app, id, 0).await
+            crate::steps::send::send_chunk(app, id, 0).await
         }
         Err(StepError::Fenced { .. }) => {
             warn!(job = %job.facts.job, chunk = %id, "another worker took the chunk over");
@@ -71,7 +72,7 @@ pub(crate) async fn replay_chunk(
 }
 
 async fn commit_if_last(app: &App, job: &Job) -> Result<(), StepError> {
-    match crate::steps::commit::done_chunks(app, job).await? {
+    match crate::documents::job::done_chunks(app, job).await? {
         Some(_) => commit::commit_replay(app, job).await,
         None => Ok(()),
     }
@@ -107,7 +108,7 @@ pub(super) async fn end_failed(
     });
     let fail = ledger::fail(&job, &failure, app.clock.now());
     if app.ledger.perform(&fail).await?.stands() {
-        crate::aws::queue::announce(app, &job.facts.job, Some(id), &failure.code).await?;
+        app.announce(&job.facts.job, Some(id), &failure.code).await?;
     }
     Ok(())
 }

@@ -11,12 +11,11 @@ use tracing::info;
 
 use super::{begin_stored, load_request, replay_facts};
 use crate::app::App;
+use crate::documents::job::done_chunks;
+use crate::documents::job::next_manifest;
 use crate::error::StepError;
 use crate::sinks::postgres::{publish_replay, remove_stale_archive};
-use crate::steps::commit::{
-    commit_job, done_chunks, help_winner, load_plan, publish, raise_current, read_outcomes,
-    remove_replaced,
-};
+use crate::steps::commit::{commit_job, help_winner, publish, raise_current, remove_replaced};
 
 /// Documents read, and items swapped, at a time.
 const IN_FLIGHT: usize = 8;
@@ -131,42 +130,6 @@ async fn collect(app: &App, job: &Job, parent: &Job) -> Result<Option<Changes>, 
         all.manifest = Some(PlanRef { key, sha256: sha256_hex(next.to_json().as_bytes()) });
     }
     Ok(Some(all))
-}
-
-/// The parent's manifest with the changes: the same before and after they are made.
-pub(crate) async fn next_manifest(
-    app: &App,
-    parent: &Job,
-    changes: &Changes,
-) -> Result<Manifest, StepError> {
-    let id = &parent.facts.job;
-    let done = done_chunks(app, parent).await?;
-    let mut done = done.ok_or_else(|| StepError::Broken(format!("job {id} lost a chunk")))?;
-    for (id, outcome) in &mut done {
-        let change = changes.changes.iter().find(|change| of(change, id));
-        if let Some(change) = change {
-            *outcome = change.to.clone();
-        }
-    }
-    let outcomes = read_outcomes(app, &done).await?;
-    let ready = app.pipelines.frozen(&parent.facts.pipeline_sha).await?;
-    let plan = load_plan(app, parent).await?;
-    let mut manifest =
-        Manifest::build(&parent.facts, &ready.pipeline, &plan, &outcomes, changes.revision);
-    if let Some(key) = changes.from_manifest.as_ref().filter(|_| manifest.table.is_some()) {
-        manifest.deleted = app.document::<Manifest>(key, "manifest").await?.deleted;
-    }
-    match manifest.balanced() {
-        true => Ok(manifest),
-        false => Err(StepError::Broken(format!(
-            "the books of job {id} would not balance after its replay: {}",
-            manifest.problems.join("; ")
-        ))),
-    }
-}
-
-fn of(change: &Change, id: &ChunkId) -> bool {
-    (change.chunk, &change.part) == (id.chunk, &id.part)
 }
 
 /// From the lock on: publish, swap, manifest, slot, pointer, and the parent goes free.

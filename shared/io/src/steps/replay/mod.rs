@@ -10,22 +10,22 @@ mod original;
 mod preview;
 
 use bytes::Bytes;
-use rowproof_core::archive::{self, ArchivedRow, Predicate, Wanted};
+use rowproof_core::archive::Predicate;
 use rowproof_core::ids::{JobId, replay_id, sha256_hex};
 use rowproof_core::ledger::{self, ChunkId, Job, JobFacts, JobState, PlanRef, ReplayFacts};
 use rowproof_core::names;
-use rowproof_core::receipt::ArchivedFile;
 use rowproof_core::replay::{Changes, ReplayChunk, ReplayPlan, ReplayRequest};
 use tracing::info;
 
 use crate::app::App;
 use crate::clock::Deadline;
-use crate::duties::advance::{open_chunks, send_chunk, send_job};
+use crate::documents::job::archived_rows;
+use crate::documents::job::{DoneChunk, done_chunks, read_outcomes};
 use crate::error::StepError;
-use crate::steps::commit::{DoneChunk, done_chunks, read_outcomes};
+use crate::steps::open::open_chunks;
+use crate::steps::send::{send_chunk, send_job};
 
 pub(crate) use chunk::replay_chunk;
-pub(crate) use commit::next_manifest;
 pub use preview::{Preview, Sample, preview_replay};
 
 /// What a request to replay rows led to.
@@ -145,26 +145,6 @@ async fn concerned(
         }
     }
     Ok(concerned)
-}
-
-/// Rows of an archive file, in their order.
-pub(crate) async fn archived_rows(
-    app: &App,
-    file: &ArchivedFile,
-) -> Result<Vec<ArchivedRow>, StepError> {
-    let bad = |message: String| StepError::BadDocument {
-        key: file.key.clone(),
-        what: "failure archive",
-        message,
-    };
-    let bytes = app.store.get(&app.settings.failures_bucket, &file.key).await?;
-    let bytes = bytes.ok_or_else(|| bad("it is not there".into()))?;
-    let mut rows = vec![];
-    for batch in archive::read(bytes, &Wanted::default()).map_err(|error| bad(error.to_string()))? {
-        let batch = batch.map_err(|error| bad(error.to_string()))?;
-        rows.extend(archive::rows(&batch).map_err(|error| bad(error.to_string()))?);
-    }
-    Ok(rows)
 }
 
 async fn create(

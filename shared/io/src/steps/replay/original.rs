@@ -8,8 +8,8 @@ use rowproof_core::plan::{Plan, PlanKind};
 
 use crate::app::App;
 use crate::error::StepError;
+use crate::error::joined;
 use crate::pipelines::Ready;
-use crate::steps::plan::joined;
 use crate::text::source::TextSource;
 
 /// Records with no more bytes between them are read by one request.

@@ -7,10 +7,10 @@ use rowproof_core::replay::{Candidate, Fate, ReplayRequest, ReplayTally, Replaye
 use super::chunk::{Work, candidates, setup};
 use super::{concerned, refusal, selection};
 use crate::app::App;
+use crate::documents::job::done_chunks;
 use crate::error::StepError;
+use crate::error::joined;
 use crate::pipelines::Ready;
-use crate::steps::commit::done_chunks;
-use crate::steps::plan::joined;
 use crate::text::chunk::refuse_engine;
 
 /// Rows that are shown one by one.

@@ -17,7 +17,8 @@ use rowproof_core::ledger::{
     group_key,
 };
 
-use crate::error::{AwsError, StepError};
+use crate::aws::error::AwsError;
+use crate::error::StepError;
 
 pub use self::due::Due;
 

@@ -6,7 +6,7 @@ use rowproof_core::ledger::Fields;
 use rowproof_core::time::EpochSeconds;
 
 use super::{Ledger, from_attributes};
-use crate::error::AwsError;
+use crate::aws::error::AwsError;
 
 /// Something that was unfinished a moment ago.
 #[derive(Debug, Clone, PartialEq, Eq)]
