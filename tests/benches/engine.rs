@@ -23,7 +23,8 @@ use rowproof_core::block::{Layout, Limits};
 use rowproof_core::check::{Contract, RowContext, check};
 use rowproof_core::decode::{self, Budget, Decoder, HeaderRead};
 use rowproof_core::digest;
-use rowproof_core::pipeline::{self, Pipeline};
+use rowproof_core::pipeline::Pipeline;
+use rowproof_core::pipeline_file;
 use rowproof_core::split::ChunkScanner;
 use rowproof_core::table::{Origin, TableWriter};
 
@@ -69,7 +70,7 @@ fn main() {
 fn prepare(text: Vec<u8>) -> Bench {
     let none = |_: &str| None;
     let no_base = |name: &str| Err(name.to_owned());
-    let pipeline = pipeline::parse("orders.toml", ORDERS, &no_base, &none).unwrap().pipeline;
+    let pipeline = pipeline_file::parse("orders.toml", ORDERS, &no_base, &none).unwrap().pipeline;
     let contract = Contract::compile(&pipeline).unwrap();
     let limits = Limits::default();
     let read = decode::header(&pipeline.source, &text, true, &limits).unwrap();

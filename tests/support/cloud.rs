@@ -69,10 +69,12 @@ impl Cloud {
         let ahead = Clock::system().skewed(LATER_MS);
         let later = App::with_clock(settings, &clients, ahead);
         app.ledger.ensure_table().await.unwrap();
-        let parsed =
-            rowproof_core::pipeline::parse("orders.toml", ORDERS, &|_| Err(String::new()), &|_| {
-                None
-            });
+        let parsed = rowproof_core::pipeline_file::parse(
+            "orders.toml",
+            ORDERS,
+            &|_| Err(String::new()),
+            &|_| None,
+        );
         let pipeline = parsed.unwrap().pipeline.to_json();
         let key = format!("{}orders.json", names::PIPELINES);
         app.store.put("output", &key, pipeline.into()).await.unwrap();

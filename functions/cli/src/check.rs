@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rowproof_core::check::Contract;
-use rowproof_core::pipeline::{Pipeline, Problem};
+use rowproof_core::pipeline::Pipeline;
+use rowproof_core::toml_file::Problem;
 use serde_json::{Value, json};
 
 use crate::dry_run::{DryRun, Rejection, Verdict, dry_run};

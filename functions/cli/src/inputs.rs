@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use rowproof_core::pipeline::{
-    self, KEY_BYTES_MAX, KeyPattern, Parsed, Pipeline, Problems, skipped_by_name,
-};
+use rowproof_core::pipeline::{KEY_BYTES_MAX, KeyPattern, Pipeline, skipped_by_name};
+use rowproof_core::pipeline_file;
+use rowproof_core::pipeline_file::Parsed;
+use rowproof_core::toml_file::Problems;
 use rowproof_io::settings::read_env;
 
 use crate::Usage;
@@ -62,7 +63,7 @@ pub(crate) fn parse_text(path: &Path, text: &str) -> Result<Parsed, Problems> {
         let base = folder.join(name);
         std::fs::read_to_string(&base).map_err(|error| format!("{}: {error}", base.display()))
     };
-    pipeline::parse(&path.display().to_string(), text, &load, &read_env)
+    pipeline_file::parse(&path.display().to_string(), text, &load, &read_env)
 }
 
 /// Where each file goes; every file is there, is a file, and has a name of its own. `key` is that of the

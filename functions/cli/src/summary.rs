@@ -137,7 +137,8 @@ mod tests {
     fn a_pipeline_is_told_in_words() {
         let text = include_str!("../../../infra/pipelines/events.toml");
         let load = |_: &str| Err("no base".to_owned());
-        let parsed = rowproof_core::pipeline::parse("events.toml", text, &load, &|_| None).unwrap();
+        let parsed =
+            rowproof_core::pipeline_file::parse("events.toml", text, &load, &|_| None).unwrap();
         let lines = lines(&parsed.pipeline);
         assert!(lines[0].contains("JSON Lines"), "{lines:#?}");
         assert!(lines[1].contains("a new file with the same {"), "{lines:#?}");

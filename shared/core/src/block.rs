@@ -1,5 +1,6 @@
 //! What passes between the stages of the row engine: limits, layout, decoded cells, reject codes, digests.
 
+mod refusal;
 mod repairs;
 
 use std::fmt;
@@ -7,6 +8,7 @@ use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
+pub use refusal::Refusal;
 pub use repairs::Repairs;
 
 /// Bounds on everything that comes from outside. Bytes unless said otherwise.

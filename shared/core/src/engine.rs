@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use thiserror::Error;
-
 use crate::archive::{ArchiveContext, ArchiveFile, ArchiveWriter};
+use crate::block::Refusal;
 use crate::block::{BlockCounts, Digest, Layout, Limits, RejectCode, Repairs};
 use crate::check::{Contract, Reject, RowContext, check};
 use crate::copy::CopyRows;
@@ -14,22 +13,9 @@ use crate::ledger::JobFacts;
 use crate::pipeline::Pipeline;
 use crate::plan::PlannedChunk;
 use crate::receipt::{Counts, Reason};
-use crate::sink::{Refusal, RowSink};
-use crate::table::{Origin, TableError, TableFile};
-
-/// Why a chunk cannot go on; the object fails as a whole.
-#[derive(Debug, Error)]
-pub enum EngineError {
-    /// The data files cannot be written.
-    #[error(transparent)]
-    Table(#[from] TableError),
-    /// Arrow or Parquet refused a batch.
-    #[error("a block cannot be held in memory: {0}")]
-    Arrow(#[from] arrow_schema::ArrowError),
-    /// The failure archive cannot be written.
-    #[error("the failure archive cannot be written: {0}")]
-    Archive(String),
-}
+use crate::sink::EngineError;
+use crate::sink::RowSink;
+use crate::table::{Origin, TableFile};
 
 /// What a chunk is worked on with.
 #[derive(Debug, Clone)]

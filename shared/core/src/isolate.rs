@@ -5,10 +5,11 @@ use std::sync::Arc;
 use crate::archive::ArchiveWriter;
 use crate::block::{Decoded, Limits, LineEnd, Record, RejectCode, Repairs};
 use crate::check::{Contract, Reject};
-use crate::engine::{ChunkProduct, ChunkSetup, EngineError, archive_context};
+use crate::engine::{ChunkProduct, ChunkSetup, archive_context};
 use crate::pipeline::Format;
 use crate::plan::PlannedChunk;
 use crate::receipt::{Counts, Reason};
+use crate::sink::EngineError;
 use crate::split::{ChunkScanner, Lone};
 
 /// Where the records of a chunk are, found from its bytes in order, in pieces of any size.

@@ -15,11 +15,12 @@ use crate::block::Digest;
 use crate::check::{Contract, RowContext, check};
 use crate::copy::CopyRows;
 use crate::decode::{Budget, Decoder};
-use crate::engine::{ChunkSetup, EngineError, archive_context, origin};
+use crate::engine::{ChunkSetup, archive_context, origin};
 use crate::ids::JobId;
 use crate::ledger::{OutcomeRef, PlanRef};
 use crate::pipeline::Pipeline;
 use crate::receipt::{ChunkOutcome, PublishedFile, Reason};
+use crate::sink::EngineError;
 use crate::sink::RowSink;
 use crate::table::TableFile;
 

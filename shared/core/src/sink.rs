@@ -7,21 +7,13 @@ use arrow_array::{BooleanArray, RecordBatch};
 use arrow_schema::ArrowError;
 use arrow_select::filter::filter_record_batch;
 
-use crate::block::{Decoded, Digest, Limits, RejectCode};
+use thiserror::Error;
+
+use crate::block::{Decoded, Digest, Limits, Refusal, RejectCode};
 use crate::check::{Checked, Contract, Reject};
 use crate::copy::{CopyPlan, CopyRows, CopyWriter};
-use crate::engine::EngineError;
 use crate::pipeline::{Pipeline, Sink};
-use crate::table::{Origin, Refused, TableFile, TableWriter};
-
-/// Why a sink refuses a row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// The contract column at fault, where one is.
-    pub column: Option<usize>,
-    /// In our own words: no value of the row.
-    pub reason: String,
-}
+use crate::table::{Origin, Refused, TableError, TableFile, TableWriter};
 
 /// Takes the good rows of a chunk, block by block.
 #[derive(Debug)]
@@ -210,4 +202,18 @@ fn remove(
     checked.loaded_digest = Digest::default();
     checked.rows.iter().for_each(|(_, hash)| checked.loaded_digest.add(*hash));
     Ok(())
+}
+
+/// Why a chunk cannot go on; the object fails as a whole.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// The data files cannot be written.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// Arrow or Parquet refused a batch.
+    #[error("a block cannot be held in memory: {0}")]
+    Arrow(#[from] arrow_schema::ArrowError),
+    /// The failure archive cannot be written.
+    #[error("the failure archive cannot be written: {0}")]
+    Archive(String),
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use rowproof_core::check::Contract;
 use rowproof_core::names;
 use rowproof_core::pipeline::{self, KeyPattern, Pipeline, Route};
+use rowproof_core::pipeline_file;
 use rowproof_core::time::EpochSeconds;
 
 use crate::aws::store::Store;
@@ -245,6 +246,6 @@ fn parse(
     let load = |base: &str| {
         texts.get(base).cloned().ok_or_else(|| format!("{base} is not among the pipeline files"))
     };
-    let parsed = pipeline::parse(name, text, &load, &read_env);
+    let parsed = pipeline_file::parse(name, text, &load, &read_env);
     Some(parsed.map(|parsed| parsed.pipeline).map_err(|problems| problems.to_string()))
 }

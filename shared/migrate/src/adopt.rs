@@ -1,6 +1,6 @@
 //! Histories of other tools, taken over so that one place says what was done to a database.
 
-use rowproof_core::copy::quote_text;
+use rowproof_core::sql::quote_text;
 use rowproof_io::postgres::Server;
 use serde::Serialize;
 

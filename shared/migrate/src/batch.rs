@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::error::Key;
 use crate::rule::Rule;
 use crate::target::Target;
-use rowproof_core::copy::{quote, quote_text};
+use rowproof_core::sql::{quote, quote_text};
 
 /// Keys from `after` (not included; none is the table's begin) up to `upto` (included).
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, Deserialize)]

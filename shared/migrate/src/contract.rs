@@ -1,6 +1,6 @@
 //! `contract.sql`: each statement in a transaction of its own, together with the note that it is done.
 
-use rowproof_core::copy::quote_text;
+use rowproof_core::sql::quote_text;
 use serde::Deserialize;
 use serde_json::json;
 

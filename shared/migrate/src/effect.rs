@@ -1,6 +1,6 @@
 //! What a statement of `contract.sql` does, as far as it can be taken back.
 
-use rowproof_core::copy::quote_text;
+use rowproof_core::sql::quote_text;
 
 use crate::statements::{Lexeme, Statement, at_top};
 

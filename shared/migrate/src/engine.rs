@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rowproof_core::copy::quote_text;
+use rowproof_core::sql::quote_text;
 use rowproof_io::clock::{Clock, Deadline};
 use rowproof_io::postgres::Server;
 use serde::{Deserialize, Serialize};

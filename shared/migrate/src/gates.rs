@@ -3,7 +3,7 @@
 
 mod application;
 
-use rowproof_core::copy::quote_text;
+use rowproof_core::sql::quote_text;
 use rowproof_io::postgres::PostgresError;
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! `CREATE INDEX CONCURRENTLY` as far as the engine has to know it.
 
-use rowproof_core::copy::quote_text;
+use rowproof_core::sql::quote_text;
 
 use crate::error::MigrateError;
 use crate::link::Link;

@@ -1,7 +1,7 @@
 //! Who may work on a migration: the row with the newest epoch. It is a lease, so a dead runner keeps nobody
 //! out for long, and every transaction asks for it, so a late one writes nothing.
 
-use rowproof_core::copy::quote_text;
+use rowproof_core::sql::quote_text;
 
 use crate::error::MigrateError;
 use crate::link::Link;

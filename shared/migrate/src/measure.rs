@@ -1,6 +1,6 @@
 //! Numbers of the target at a moment, kept beside the migration.
 
-use rowproof_core::copy::quote_text;
+use rowproof_core::sql::quote_text;
 
 use crate::target::Target;
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rowproof_core::copy::quote_text;
+use rowproof_core::sql::quote_text;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tracing::warn;

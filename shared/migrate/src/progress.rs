@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::batch::{Range, json_text};
 use crate::error::{Key, MigrateError};
 use crate::link::Link;
-use rowproof_core::copy::quote_text;
+use rowproof_core::sql::quote_text;
 
 /// Forth by `backfill.sql`, or back by `undo_backfill.sql`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

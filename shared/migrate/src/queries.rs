@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rowproof_core::copy::{quote, quote_text};
+use rowproof_core::sql::{quote, quote_text};
 use serde_json::{Value, json};
 
 use crate::config::{Invariant, InvariantKind};

@@ -1,6 +1,6 @@
 //! How far a migration is, and what became of it.
 
-use rowproof_core::copy::quote_text;
+use rowproof_core::sql::quote_text;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -1,6 +1,6 @@
 //! The table whose rows are walked: its key, its partitions, and whether it can be walked at all.
 
-use rowproof_core::copy::{quote, quote_text};
+use rowproof_core::sql::{quote, quote_text};
 use serde::Deserialize;
 
 use crate::config::Target as Wanted;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use rowproof_core::copy::quote;
+use rowproof_core::sql::quote;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A length of time, written as `500ms`, `2s`, `30m`, `24h` or `7d`.

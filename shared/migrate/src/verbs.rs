@@ -1,6 +1,6 @@
 //! What operators ask of a migration beside going on with it.
 
-use rowproof_core::copy::quote_text;
+use rowproof_core::sql::quote_text;
 use rowproof_io::clock::Deadline;
 use serde_json::{Value, json};
 

@@ -1,7 +1,8 @@
 //! Any text is a pipeline that works, or a list of problems. An input is a pipeline file and, behind a
 //! line of five equal signs, a file to load with it.
 
-use rowproof_core::pipeline::{self, KeyPattern, Pipeline};
+use rowproof_core::pipeline::{KeyPattern, Pipeline};
+use rowproof_core::pipeline_file;
 
 use super::csv_decode::same_however_cut;
 use super::reading::{Chunks, Cuts, Feed};
@@ -17,7 +18,7 @@ pub fn check(data: &[u8]) {
         _ => Err("no such file".to_owned()),
     };
     let env = |name: &str| (name == "STAGE").then(|| "prod".to_owned());
-    match pipeline::parse("feed.toml", text, &base, &env) {
+    match pipeline_file::parse("feed.toml", text, &base, &env) {
         Ok(parsed) => {
             parsed.warnings.iter().for_each(|problem| is_fit_to_print(&problem.to_string()));
             works(parsed.pipeline, file.as_bytes());

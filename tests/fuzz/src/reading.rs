@@ -6,13 +6,16 @@ use std::sync::Arc;
 use rowproof_core::block::{Digest, Layout, Limits, LineEnd, RejectCode};
 use rowproof_core::check::{Contract, RowContext, check};
 use rowproof_core::decode::{self, Budget, Decoder, HeaderError, HeaderRead};
-use rowproof_core::engine::{ChunkEngine, ChunkProduct, ChunkSetup, EngineError};
+use rowproof_core::engine::{ChunkEngine, ChunkProduct, ChunkSetup};
 use rowproof_core::ids::{JobId, ObjectVersion, SlotId};
 use rowproof_core::ledger::JobFacts;
-use rowproof_core::pipeline::{self, Pipeline, Problems};
+use rowproof_core::pipeline::Pipeline;
+use rowproof_core::pipeline_file;
 use rowproof_core::plan::PlannedChunk;
+use rowproof_core::sink::EngineError;
 use rowproof_core::split::ChunkScanner;
 use rowproof_core::time::EpochSeconds;
+use rowproof_core::toml_file::Problems;
 
 use super::text;
 
@@ -71,7 +74,7 @@ impl Feed {
     /// From the text of a pipeline file.
     pub fn parse(text: &str) -> Result<Feed, Problems> {
         let no_base = |name: &str| Err(format!("{name} is not there"));
-        let parsed = pipeline::parse("feed.toml", text, &no_base, &|_| None)?;
+        let parsed = pipeline_file::parse("feed.toml", text, &no_base, &|_| None)?;
         Ok(Feed::new(parsed.pipeline))
     }
 

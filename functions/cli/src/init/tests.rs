@@ -13,7 +13,7 @@ fn guessed(name: &str, bytes: &[u8], sample: Option<u64>) -> anyhow::Result<Stri
 
 fn parsed(text: &str) -> Pipeline {
     let load = |_: &str| Err("no base".to_owned());
-    rowproof_core::pipeline::parse("guess.toml", text, &load, &|_| None).unwrap().pipeline
+    rowproof_core::pipeline_file::parse("guess.toml", text, &load, &|_| None).unwrap().pipeline
 }
 
 fn column_names(text: &str) -> Vec<String> {

@@ -7,12 +7,13 @@ use regex::bytes::Regex;
 
 use super::cell::CellReader;
 use super::civil::Finer;
-use super::column::{CheckedColumn, Kind, Rules, TextRules, TextSet, arrow_type};
-use super::contract::ColumnProblem;
+use super::column::{CheckedColumn, Kind, arrow_type};
 use super::format::{DateFormat, InstantFormat, TimeFormat};
 use super::notation::{Notation, Words};
 use super::number;
-use super::reason::type_name;
+use super::problem::ColumnProblem;
+use super::rules::{Rules, TextRules, TextSet};
+use super::type_name::type_name;
 use super::zone::WallClock;
 use crate::block::RejectCode;
 use crate::pipeline::{Column, ColumnSource, ColumnType, Format, LocalTime};

@@ -7,20 +7,9 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use chrono_tz::Tz;
 
 use super::column::{CheckedColumn, utc};
-use super::{Reject, compile, reason};
-use crate::block::Layout;
+use super::problem::ColumnProblem;
+use super::compile;
 use crate::pipeline::{AddedColumn, ArchiveRaw, Column, Format, Pipeline, Source};
-
-/// What is wrong with a column of the pipeline file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ColumnProblem {
-    /// The column's name; empty when `key` is not of a column.
-    pub column: String,
-    /// The key in the file: `min`, `pattern`, `format`, `timezone`.
-    pub key: &'static str,
-    /// What is wrong and what to write instead.
-    pub message: String,
-}
 
 impl std::fmt::Display for ColumnProblem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -86,11 +75,6 @@ impl Contract {
     /// A column as the pipeline file declares it.
     pub fn column(&self, index: usize) -> Option<&Column> {
         self.columns.get(index)
-    }
-
-    /// Why the row was rejected; it names the column and the expectation, never the value.
-    pub fn reason(&self, reject: &Reject, layout: &Layout) -> String {
-        reason::reason(self, reject, layout.fields)
     }
 
     pub(crate) fn columns(&self) -> &[Column] {

@@ -9,7 +9,7 @@ use arrow_buffer::{BooleanBuffer, NullBuffer, NullBufferBuilder, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType};
 
 use super::cell::{CellReader, Verdict};
-use super::column::Rules;
+use super::rules::Rules;
 use crate::block::{Cell, RejectCode};
 
 /// Rows that pass through all lanes together, few enough to stay in the processor's cache.

@@ -14,14 +14,18 @@ mod compile;
 mod contract;
 mod cut;
 mod epoch;
+mod explain;
 mod finding;
 pub(crate) mod format;
 mod lane;
 pub(crate) mod notation;
 pub(crate) mod number;
+mod problem;
 mod reason;
+mod rules;
 pub(crate) mod strftime;
 mod text_lane;
+mod type_name;
 pub(crate) mod zone;
 
 #[cfg(test)]
@@ -38,9 +42,10 @@ use arrow_array::{
 };
 use arrow_schema::ArrowError;
 
+pub use self::contract::Contract;
 pub(crate) use self::contract::compiled;
-pub use self::contract::{ColumnProblem, Contract};
 pub use self::finding::Finding;
+pub use self::problem::ColumnProblem;
 
 use self::cell::Verdict;
 use self::lane::{Feed, Lane, LaneColumn, Tile};
@@ -123,7 +128,7 @@ pub fn check(
         lanes.iter_mut().for_each(|lane| lane.rules(&mut verdicts));
         let first = index * TILE_ROWS;
         note_failures(&verdicts, first, decoded, &mut failed, |row, column| {
-            finding::of_row(contract, context, decoded, (row, column))
+            explain::of_row(contract, context, decoded, (row, column))
         });
         good_runs(&verdicts, &mut runs);
         lanes.iter_mut().for_each(|lane| lane.keep(&runs));

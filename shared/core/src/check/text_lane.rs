@@ -8,8 +8,8 @@ use arrow_buffer::{Buffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use arrow_schema::ArrowError;
 
 use super::cell::Verdict;
-use super::column::TextRules;
 use super::lane::{Feed, Lane, LaneColumn, Tile};
+use super::rules::TextRules;
 use crate::block::RejectCode;
 
 /// A column of text.

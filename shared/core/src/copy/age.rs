@@ -1,7 +1,7 @@
 //! Which of two files' rows is newer, in SQL.
 
-use super::quote_text;
 use crate::ledger::{ChunkId, JobFacts};
+use crate::sql::quote_text;
 
 /// What decides between rows of two files with one key, as a row of SQL.
 fn order_of(facts: &JobFacts, id: &ChunkId, fix: u32) -> String {

@@ -28,7 +28,7 @@ use xxhash_rust::xxh3::xxh3_64;
 pub use self::decode::{Found, TableDigest};
 pub use self::encode::{CopyWriter, Refused};
 pub use self::plan::{CopyColumn, CopyPlan, Kind};
-pub use self::sql::{OWN_TABLES, Sql, quote, quote_text};
+pub use self::sql::{OWN_TABLES, Sql};
 
 /// What a COPY stream begins with: the signature, no flags, no header extension.
 pub const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";

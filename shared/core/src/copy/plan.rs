@@ -2,8 +2,8 @@
 
 use arrow_schema::{DataType, Schema, TimeUnit};
 
-use super::sql::quote;
 use crate::pipeline::{Pipeline, PostgresSink};
+use crate::sql::quote;
 
 /// How a column's values are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use super::age::later_than;
 use super::{CopyColumn, CopyPlan, Kind};
 use crate::ledger::{ChunkId, JobFacts};
 use crate::pipeline::WriteMode;
+use crate::sql::{quote, quote_text};
 
 /// The staged rows of a chunk.
 const STAGE: &str = "pg_temp.rowproof_stage";
@@ -32,16 +33,6 @@ CREATE TABLE IF NOT EXISTS rowproof.loads (
   outcome text, loaded_at timestamptz NOT NULL DEFAULT now(),
   UNIQUE (job, chunk, part, fix));
 CREATE INDEX IF NOT EXISTS loads_by_slot ON rowproof.loads (slot);";
-
-/// A text as a literal of SQL, whatever it holds: no backslash means anything but itself.
-pub fn quote_text(text: &str) -> String {
-    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
-}
-
-/// A name as SQL has it, whatever it holds.
-pub fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
 
 /// The statements for one sink and its table.
 #[derive(Debug, Clone)]

@@ -1,7 +1,8 @@
 //! What is different about the columns of a file: from the contract, and from the file before it.
 
 use crate::block::Layout;
-use crate::pipeline::{ColumnSource, OnMissingColumn, OnNewColumn, Pipeline, nearest, ticked};
+use crate::pipeline::{ColumnSource, OnMissingColumn, OnNewColumn, Pipeline};
+use crate::toml_file::{nearest, ticked};
 
 /// What approving a file would do that lacks a column without which no row is good.
 pub const REJECTS_ALL: &str = "every row would be rejected";

@@ -2,7 +2,6 @@
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::layout::trim;
 use super::text::Unescape;
 use crate::block::{Digest, Limits, LineEnd, RejectCode};
 use crate::pipeline::{CsvDialect, Format, Source};
@@ -345,4 +344,9 @@ fn texts(dialect: &CsvDialect, prefix: &[u8], fields: &[Field]) -> Vec<String> {
         trim(&String::from_utf8_lossy(&text)).to_owned()
     };
     fields.iter().map(text).collect()
+}
+
+/// Drops the spaces and tabs around a name.
+pub(super) fn trim(name: &str) -> &str {
+    name.trim_matches([' ', '\t'])
 }

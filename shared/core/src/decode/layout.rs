@@ -1,8 +1,9 @@
 //! How the fields of one file meet the contract.
 
-use super::header::Header;
+use super::header::{Header, trim};
 use crate::block::{Layout, LineEnd};
-use crate::pipeline::{ColumnSource, CsvDialect, Format, Pipeline, Ragged, ticked};
+use crate::pipeline::{ColumnSource, CsvDialect, Format, Pipeline, Ragged};
+use crate::toml_file::ticked;
 
 /// Matches a file's header with the contract. Names are compared exactly, without the spaces and
 /// tabs around them; of a column's `from` list the first that the file has counts.
@@ -176,9 +177,4 @@ fn in_order(pipeline: &Pipeline) -> Layout {
         ColumnSource::Capture(_) => None,
     }));
     layout
-}
-
-/// Drops the spaces and tabs around a name.
-pub(super) fn trim(name: &str) -> &str {
-    name.trim_matches([' ', '\t'])
 }

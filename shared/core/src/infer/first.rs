@@ -106,7 +106,7 @@ fn second_table(rows: &[&Vec<Cell>], usual: usize) -> Option<String> {
             "from row {} on ({}) the records have {width} fields and not {usual}: a second table, which would be \
              rejected; cut it off into a file of its own",
             rows.len() - others + 1,
-            crate::pipeline::toml_string(name)
+            crate::toml_file::toml_string(name)
         )
     })
 }

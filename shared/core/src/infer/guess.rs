@@ -3,7 +3,7 @@
 use super::column::{ColumnStats, VALUES_MAX};
 use super::loose::STYLES;
 use super::moment::WAYS;
-use crate::pipeline::toml_string;
+use crate::toml_file::toml_string;
 
 /// Digits that a decimal gets beyond those that were seen, before the point.
 const SPARE_DIGITS: usize = 2;

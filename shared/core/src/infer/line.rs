@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::Inference;
 use super::guess::{Guess, guess};
-use crate::pipeline::{CsvDialect, Format, is_column_name, toml_string};
+use crate::pipeline::{CsvDialect, Format};
+use crate::pipeline_file::is_column_name;
+use crate::toml_file::toml_string;
 
 /// A column as it is written.
 pub(super) struct Line {

@@ -7,7 +7,8 @@ use super::nulls::Nulls;
 use super::source_lines::push_source;
 use super::text::{comment, push, value};
 use super::{InferError, Inference};
-use crate::pipeline::{name_from, toml_key, toml_string};
+use crate::pipeline_file::name_from;
+use crate::toml_file::{toml_key, toml_string};
 
 pub(super) fn render(inference: &Inference) -> Result<String, InferError> {
     let mut out = String::new();

@@ -5,9 +5,9 @@ use super::guess::group;
 use super::line::Line;
 use super::nulls::Nulls;
 use super::text::{comment, push, value};
-use crate::pipeline::{
-    BlankLines, CsvDialect, DIALECTS, Escapes, Format, named_dialect, toml_string,
-};
+use crate::pipeline::{BlankLines, CsvDialect, Escapes, Format};
+use crate::pipeline_file::{DIALECTS, named_dialect};
+use crate::toml_file::toml_string;
 
 pub(super) fn push_source(
     out: &mut String,

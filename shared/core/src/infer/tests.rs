@@ -1,5 +1,6 @@
 use super::*;
-use crate::pipeline::{ColumnType, CsvDialect, JsonlOptions, Pipeline, TimestampFormat, parse};
+use crate::pipeline::{ColumnType, CsvDialect, JsonlOptions, Pipeline, TimestampFormat};
+use crate::pipeline_file::parse;
 
 fn csv() -> Format {
     Format::Csv(CsvDialect::default())

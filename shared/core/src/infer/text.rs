@@ -1,6 +1,6 @@
 //! Lines of TOML.
 
-use crate::pipeline::toml_string;
+use crate::toml_file::toml_string;
 
 /// A value: `${` would be an environment variable.
 pub(super) fn value(text: &str) -> String {

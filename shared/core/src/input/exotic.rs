@@ -2,7 +2,7 @@
 
 use flate2::{Decompress, FlushDecompress};
 
-use super::sniff::{Refused, is_binary};
+use super::refused::{Refused, is_binary};
 
 const HADOOP: &str = "have Hadoop or Spark write gzip, which other programs read as well";
 const ZLIB: &str =

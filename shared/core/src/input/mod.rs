@@ -2,6 +2,7 @@
 
 mod exotic;
 mod inflate;
+mod refused;
 mod sniff;
 mod stream;
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Compression and container formats by their first bytes.
 
 use super::exotic::{block_of_hadoop, is_tar, packed_by_name, zlib};
+use super::refused::Refused;
+use super::refused::is_control;
 use super::{Codec, InputError};
 
 /// First bytes of an object that [`sniff`] wants; fewer only if the object is shorter. A tar archive has
@@ -10,9 +12,6 @@ pub const SNIFF_BYTES: usize = 512;
 const DECOMPRESS: &str = "decompress it, or use gzip or zstd";
 const EXPORT: &str = "export it as CSV or JSON Lines";
 const UNPACK: &str = "upload the files inside it by themselves, plain or as gzip or zstd";
-
-/// A format that is recognised but not read: what it is, and what to do.
-pub(super) type Refused = (&'static str, &'static str);
 
 /// Recognised, by leading bytes, and refused. None of them is how a text begins.
 const REFUSED: [(&[u8], &str, &str); 21] = [
@@ -116,16 +115,4 @@ fn zip(first: &[u8]) -> Refused {
         return ("an OpenDocument file (.ods)", EXPORT);
     }
     ("a zip archive", UNPACK)
-}
-
-/// Whether bytes are no text of any encoding that files are written in: a character that UTF-8 does not
-/// have, and a control character that texts do not have.
-pub(super) fn is_binary(bytes: &[u8]) -> bool {
-    let no_utf8 = std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_some());
-    no_utf8 && bytes.iter().any(is_control)
-}
-
-/// A control character that texts do not have. Hive has 1 between its fields.
-fn is_control(byte: &u8) -> bool {
-    matches!(byte, 0 | 2..=8 | 0x0E..=0x19 | 0x1C..=0x1F)
 }

@@ -2,10 +2,9 @@
 
 use super::operation::Operation;
 use super::{Fix, Patch};
-use crate::pipeline::problem::{At, Report};
-use crate::pipeline::{
-    Column, ColumnSource, ColumnType, Format, Pipeline, Problems, TimestampFormat, nearest, quoted,
-};
+use crate::pipeline::{Column, ColumnSource, ColumnType, Format, Pipeline, TimestampFormat};
+use crate::toml_file::problem::{At, Report};
+use crate::toml_file::{Problems, nearest, quoted};
 
 pub(super) fn check(patch: &Patch, pipeline: &Pipeline) -> Result<(), Problems> {
     let mut report = Report::default();

@@ -1,8 +1,8 @@
 //! One field of a CSV record, changed.
 
-use super::apply::Trouble;
 use super::record;
 use super::text::New;
+use super::trouble::Trouble;
 use crate::decode::Unescape;
 use crate::pipeline::{CsvDialect, Escapes, Format};
 use crate::split::Field;

@@ -6,12 +6,14 @@ use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
-use super::apply::{PatchError, Trouble, stands_alone};
+use super::apply::{PatchError, stands_alone};
 use super::text::New;
+use super::trouble::Trouble;
 use super::{csv, fixed_file, json, record, restore};
 use crate::archive::{ArchivedRow, RAW_BYTES_MAX, is_formula, unescaped};
 use crate::block::Layout;
-use crate::pipeline::{ColumnSource, Format, Pipeline, Problems};
+use crate::pipeline::{ColumnSource, Format, Pipeline};
+use crate::toml_file::Problems;
 
 /// An export of one job's failed rows (CSV or Parquet, as `rowproof failures export` writes it) whose
 /// column `raw_data` holds the corrected records, or whose column `value` holds the corrected text of the

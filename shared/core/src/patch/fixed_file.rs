@@ -12,8 +12,9 @@ use super::{Fixed, csv};
 use crate::archive::{COLUMNS, FIELD_PREFIX, unguarded};
 use crate::block::Limits;
 use crate::decode::line_end;
-use crate::pipeline::{CsvDialect, Format, Problem, Problems, nearest, quoted};
+use crate::pipeline::{CsvDialect, Format};
 use crate::split::{Field, Index, Splitter, Step};
+use crate::toml_file::{Problem, Problems, nearest, quoted};
 
 const NEEDED: [&str; 3] = ["job", "row_number", "raw_data"];
 /// Problems that are told; more of them say the same.

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::apply::Trouble;
 use super::text::New;
+use super::trouble::Trouble;
 use crate::decode::json_fields;
 
 /// A field of an object: its name, and where name and value stand.

@@ -54,6 +54,7 @@ mod measure;
 mod moment;
 mod nothing;
 mod operation;
+mod proposal;
 mod propose;
 mod read;
 mod record;
@@ -64,6 +65,7 @@ mod shape;
 #[cfg(test)]
 mod tests;
 mod text;
+mod trouble;
 
 pub use self::amend::{Amended, Fate, amend};
 pub use self::apply::PatchError;
@@ -73,14 +75,16 @@ pub use self::judge::{Judge, Refusal};
 pub use self::measure::{Coverage, Measure, Measured};
 pub use self::nothing::NullWords;
 pub use self::operation::{Operation, Pattern, Replacement};
-pub use self::propose::{Feed, Proposal, ShapeCount, Survey};
+pub use self::proposal::{Feed, Proposal, ShapeCount};
+pub use self::propose::Survey;
 pub use self::shape::{field_text, shape};
 
 use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
 use crate::archive::Predicate;
-use crate::pipeline::{Pipeline, Problems};
+use crate::pipeline::Pipeline;
+use crate::toml_file::Problems;
 
 /// A patch file.
 #[derive(Debug, Clone)]

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::pipeline::{Column, CsvDialect, toml_string};
+use crate::pipeline::{Column, CsvDialect};
+use crate::toml_file::toml_string;
 
 /// Such words, blanks around them aside.
 pub(super) const NOTHING: &str = r"^\s*(?i:n\.?/?a\.?|null|none|nil|nan|-+|\?+|\.)?\s*$";

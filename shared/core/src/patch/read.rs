@@ -4,10 +4,10 @@ use super::moment::{DateText, StampText};
 use super::operation::{Operation, Pattern, Replacement};
 use super::{Fix, Patch};
 use crate::archive::Predicate;
-use crate::pipeline::Problems;
-use crate::pipeline::problem::{At, Report};
-use crate::pipeline::section::{Key, Section, key, shown};
-use crate::pipeline::tree::{self, Node, Value};
+use crate::toml_file::Problems;
+use crate::toml_file::problem::{At, Report};
+use crate::toml_file::section::{Key, Section, key, shown};
+use crate::toml_file::tree::{self, Node, Value};
 
 const KEYS: [Key; 3] = [key("version"), key("pipeline"), key("fix")];
 const OPERATIONS: [&str; 7] = ["replace", "set", "set_null", "trim", "cast", "rename", "raw"];

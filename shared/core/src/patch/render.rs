@@ -2,7 +2,7 @@
 
 use super::operation::{Operation, Replacement};
 use super::{Fix, Measured, Patch};
-use crate::pipeline::toml_string;
+use crate::toml_file::toml_string;
 
 pub(super) fn patch(patch: &Patch) -> String {
     let mut text = format!("version = 1\npipeline = {}\n", toml_string(&patch.pipeline));

@@ -1,6 +1,6 @@
 //! Values that an export masks, put back from the source.
 
-use super::apply::Trouble;
+use super::trouble::Trouble;
 use super::{csv, json, record};
 use crate::block::Layout;
 use crate::pipeline::{ArchivePolicy, ArchiveRaw, CsvDialect, Format, Pipeline};

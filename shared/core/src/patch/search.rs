@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use arrow_schema::ArrowError;
 
 use super::candidates::{self, Candidate, Reading};
-use super::propose::{Feed, Group, Proposal, Sample};
+use super::proposal::{Feed, Group, Proposal, Sample};
 use super::{Fix, Refusal};
 use crate::archive::Predicate;
 

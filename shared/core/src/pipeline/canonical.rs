@@ -2,7 +2,8 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::key_pattern::{KeyPattern, PatternError};
+use super::key_pattern::KeyPattern;
+use super::pattern_error::PatternError;
 use super::types::Pipeline;
 
 /// Why JSON is no frozen pipeline.

@@ -2,8 +2,8 @@
 
 use chrono::NaiveDate;
 
-use super::key_pattern::PatternError;
-use super::problem::quoted;
+use super::pattern_error::PatternError;
+use crate::toml_file::problem::quoted;
 
 /// Digits and literals of a capture's format.
 #[derive(Debug, Clone, PartialEq, Eq)]

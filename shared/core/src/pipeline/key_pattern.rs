@@ -1,11 +1,12 @@
 //! The `match` of a source: which object keys it takes, and what their captures say.
 
+use super::pattern_error::PatternError;
 use std::collections::BTreeMap;
 
 use regex::Regex;
 
 use super::capture_format::CaptureFormat;
-use super::problem::quoted;
+use crate::toml_file::problem::quoted;
 
 /// Longest key that S3 takes, in bytes.
 pub const KEY_BYTES_MAX: usize = 1024;
@@ -20,16 +21,6 @@ pub struct KeyPattern {
     captures: Vec<Capture>,
     literal_directory: String,
     regex: Regex,
-}
-
-/// Why a `match` is no pattern.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what}")]
-pub struct PatternError {
-    /// What is wrong.
-    pub what: String,
-    /// What to write instead.
-    pub write: String,
 }
 
 fn wrong(what: impl Into<String>, write: impl Into<String>) -> PatternError {

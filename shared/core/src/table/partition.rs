@@ -9,9 +9,9 @@ use arrow_schema::{DataType, Schema};
 use arrow_select::take::take_record_batch;
 
 use super::{TableError, value};
+use crate::block::Refusal;
 use crate::check::civil::DAY_MICROS;
 use crate::pipeline::{DatePart, PartitionBy};
-use crate::sink::Refusal;
 
 /// Bytes of an encoded folder value.
 const VALUE_BYTES_MAX: usize = 200;

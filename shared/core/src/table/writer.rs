@@ -17,10 +17,10 @@ use super::partition::{Groups, Level, Part, folders, groups, refusal, too_many};
 use super::stored::Stored;
 use super::{TableError, TableFile};
 use crate::block::Limits;
+use crate::block::Refusal;
 use crate::check::Contract;
 use crate::digest;
 use crate::pipeline::ParquetSink;
-use crate::sink::Refusal;
 
 /// Bytes that all unfinished row groups together may take before the largest is written out.
 const IN_PROGRESS_BYTES_MAX: usize = 48 << 20;

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rowproof_core::block::Refusal;
 use rowproof_core::decode::Budget;
-use rowproof_core::engine::{ChunkEngine, ChunkProduct, ChunkSetup, EngineError};
+use rowproof_core::engine::{ChunkEngine, ChunkProduct, ChunkSetup};
 use rowproof_core::ids::CHUNKS_PER_GROUP;
 use rowproof_core::ledger::{ChainStart, ChunkId, Job};
 use rowproof_core::plan::{Plan, PlanKind, Segment};
-use rowproof_core::sink::Refusal;
+use rowproof_core::sink::EngineError;
 
 use crate::app::App;
 use crate::error::StepError;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rowproof_core::copy::quote_text;
+use rowproof_core::sql::quote_text;
 use serde::Deserialize;
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 //! `bulk-update` and `bulk-delete`.
 
-use rowproof_core::copy::quote;
+use rowproof_core::sql::quote;
 
 use crate::error::MigrateError;
 use crate::folder::Phase;
@@ -126,7 +126,7 @@ impl<'a> Keeper<'a> {
 
 /// A name as a text of SQL.
 fn literal(name: &str) -> String {
-    rowproof_core::copy::quote_text(name)
+    rowproof_core::sql::quote_text(name)
 }
 
 pub(super) fn delete(place: &Place, delete: &BulkDelete) -> Result<Draft, MigrateError> {

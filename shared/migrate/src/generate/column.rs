@@ -1,6 +1,6 @@
 //! `add-column`.
 
-use rowproof_core::copy::quote;
+use rowproof_core::sql::quote;
 
 use crate::error::MigrateError;
 use crate::folder::Phase;

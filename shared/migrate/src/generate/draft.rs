@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use rowproof_core::copy::{quote, quote_text};
+use rowproof_core::sql::{quote, quote_text};
 
 use crate::error::MigrateError;
 use crate::folder::{ID_MAX, Phase, is_name};

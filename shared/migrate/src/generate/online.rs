@@ -1,6 +1,6 @@
 //! `add-fk` and `add-index`: no row changes, but every row is read.
 
-use rowproof_core::copy::quote;
+use rowproof_core::sql::quote;
 
 use crate::error::MigrateError;
 use crate::folder::Phase;

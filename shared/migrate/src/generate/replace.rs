@@ -1,6 +1,6 @@
 //! `rename` and `change-type`: a second column beside the first, filled, and put in its place.
 
-use rowproof_core::copy::quote;
+use rowproof_core::sql::quote;
 
 use crate::error::MigrateError;
 use crate::folder::Phase;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rowproof_core::copy::quote;
+use rowproof_core::sql::quote;
 use rowproof_io::postgres::PostgresError;
 use tokio_postgres::Client;
 

@@ -10,7 +10,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use super::{
     Column, Comparison, Condition, Like, Literal, PredicateError, TEXT_BYTES_MAX, WORDS_MAX,
 };
-use crate::pipeline::{nearest, quoted};
+use crate::toml_file::{nearest, quoted};
 
 /// Nesting of parentheses: a level takes a good deal of stack in the parser.
 const NESTING_MAX: usize = 24;

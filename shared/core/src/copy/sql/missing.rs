@@ -1,7 +1,8 @@
 //! Rows of the table that a file which is the whole table does not have.
 
-use super::{Sql, quote_text};
+use super::Sql;
 use crate::ledger::JobFacts;
+use crate::sql::quote_text;
 
 const KEPT: &str = "pg_temp.rowproof_kept";
 

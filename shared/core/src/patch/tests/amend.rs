@@ -1,5 +1,5 @@
 use super::*;
-use crate::pipeline;
+use crate::pipeline_file;
 
 const FILE: &str = r#"# orders of all shops
 version = 1
@@ -26,7 +26,7 @@ path = "curated/orders"
 
 fn parsed(text: &str) -> Result<Pipeline, Problems> {
     let load = |_: &str| Err("no base".to_owned());
-    pipeline::parse("orders.toml", text, &load, &|_| None).map(|parsed| parsed.pipeline)
+    pipeline_file::parse("orders.toml", text, &load, &|_| None).map(|parsed| parsed.pipeline)
 }
 
 fn amended(file: &str, fixes: &str) -> Amended {

@@ -174,7 +174,8 @@ fn the_examples_fit_the_example_pipelines() {
     for name in ["orders.toml", "events.toml"] {
         let pipeline = read(&format!("pipelines/{name}"));
         let none = |_: &str| Err("no base".to_owned());
-        let pipeline = crate::pipeline::parse(name, &pipeline, &none, &|_| None).unwrap().pipeline;
+        let pipeline =
+            crate::pipeline_file::parse(name, &pipeline, &none, &|_| None).unwrap().pipeline;
         let patch = Patch::parse(name, &read(&format!("patches/{name}"))).unwrap();
         patch.check(&pipeline).unwrap_or_else(|problems| panic!("{problems}"));
         let names = patch.fixes.iter().map(|fix| {

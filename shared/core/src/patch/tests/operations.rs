@@ -226,7 +226,7 @@ proptest! {
         value in "[a,\"\n\r é]{0,6}",
     ) {
         let record = fields.join(",");
-        let set = patch(&format!("[[fix]]\ncolumn = \"currency\"\nset = {}\n", crate::pipeline::toml_string(&value)));
+        let set = patch(&format!("[[fix]]\ncolumn = \"currency\"\nset = {}\n", crate::toml_file::toml_string(&value)));
         let new = applied(&orders(), &set, record.as_bytes()).unwrap().unwrap_or(record.into_bytes());
         let format = orders().source.format;
         let found = record::fields(&format, &new).unwrap();

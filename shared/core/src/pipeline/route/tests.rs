@@ -1,5 +1,5 @@
 use super::*;
-use crate::pipeline::tests::minimal;
+use crate::pipeline_file::tests::minimal;
 
 fn pipelines(patterns: &[&str]) -> Vec<Arc<Pipeline>> {
     let pipeline = |(i, pattern): (usize, &&str)| {

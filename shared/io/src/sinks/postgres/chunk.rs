@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
+use rowproof_core::block::Refusal;
 use rowproof_core::copy::CopyRows;
 use rowproof_core::engine::ChunkProduct;
 use rowproof_core::ledger::{ChunkId, Job, OutcomeRef};
 use rowproof_core::plan::Plan;
-use rowproof_core::sink::Refusal;
 use serde::de::DeserializeOwned;
 use tokio_postgres::types::Type;
 use tracing::{info, warn};

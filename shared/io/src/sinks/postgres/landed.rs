@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use rowproof_core::block::Refusal;
 use rowproof_core::copy::{Sql, tuples};
 use rowproof_core::engine::ChunkSetup;
 use rowproof_core::ledger::OutcomeRef;
 use rowproof_core::names;
 use rowproof_core::receipt::{ChunkOutcome, StagedFile};
 use rowproof_core::replay::{Candidate, Replayer};
-use rowproof_core::sink::Refusal;
 
 use super::chunk::{Source, begin_load};
 use super::missing::keep_keys;

@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use rowproof_core::copy::{Sql, quote};
-use rowproof_core::sink::Refusal;
+use rowproof_core::block::Refusal;
+use rowproof_core::copy::Sql;
+use rowproof_core::sql::quote;
 use tokio_postgres::types::Type;
 
 use super::origin::Origin;

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::Bytes;
 use rowproof_core::block::Digest;
+use rowproof_core::block::Refusal;
 use rowproof_core::copy::{Sql, keys_repeat, tuples};
 use rowproof_core::pipeline::WriteMode;
 use rowproof_core::receipt::Counts;
-use rowproof_core::sink::Refusal;
 use tokio_postgres::Row;
 
 use super::origin::Origin;

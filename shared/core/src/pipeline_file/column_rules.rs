@@ -1,9 +1,9 @@
 //! The rules of a column: patterns, allowed values, and what contradicts the type or another rule.
 
-use super::problem::{Report, quoted};
-use super::section::{Section, scalar_of, shown};
-use super::tree::Value;
-use super::types::{Column, ColumnType};
+use crate::pipeline::{Column, ColumnType};
+use crate::toml_file::problem::{Report, quoted};
+use crate::toml_file::section::{Section, scalar_of, shown};
+use crate::toml_file::tree::Value;
 
 pub(super) fn read_pattern(section: &Section<'_>, report: &mut Report) -> Option<String> {
     let text = section.text("pattern", "'^[A-Z]{3}$'", report)?;

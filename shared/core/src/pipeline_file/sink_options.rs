@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::columns::ReadColumn;
-use super::problem::{At, Report, nearest, quoted};
-use super::section::{Section, shown};
-use super::sink_types::{AddedColumn, ParquetSink, PartitionBy, TimeForm};
-use super::tree::Value;
-use super::types::ColumnType;
+use crate::pipeline::ColumnType;
+use crate::pipeline::{AddedColumn, ParquetSink, PartitionBy, TimeForm};
+use crate::toml_file::problem::{At, Report, nearest, quoted};
+use crate::toml_file::section::{Section, shown};
+use crate::toml_file::tree::Value;
 
 /// Greatest field id: Iceberg keeps the numbers above for itself.
 const FIELD_ID_MAX: u32 = 2_147_483_447;

@@ -2,8 +2,6 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{Parsed, Pipeline};
-
 /// One thing wrong (or doubtful) in a pipeline file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -119,12 +117,14 @@ impl Report {
         (!self.problems.is_empty()).then(|| Problems(sorted(self.problems)))
     }
 
-    /// The pipeline with the warnings, or everything wrong; both in the order of the files.
-    pub(crate) fn finish(self, pipeline: Option<Pipeline>) -> Result<Parsed, Problems> {
-        match pipeline {
-            Some(pipeline) if self.problems.is_empty() => {
-                let (warnings, notes) = (sorted(self.warnings), sorted(self.notes));
-                Ok(Parsed { pipeline, warnings, notes })
+    /// What was read, the warnings and the notes, or everything wrong; in the order of the files.
+    pub(crate) fn finish<T>(
+        self,
+        read: Option<T>,
+    ) -> Result<(T, Vec<Problem>, Vec<Problem>), Problems> {
+        match read {
+            Some(read) if self.problems.is_empty() => {
+                Ok((read, sorted(self.warnings), sorted(self.notes)))
             }
             _ => Err(Problems(sorted(self.problems))),
         }

@@ -631,7 +631,7 @@ partition_by = ["day(craeted)", "amount"]
 topic = "x"
 "#;
     let load = |_: &str| Err("no base".to_owned());
-    let problems = crate::pipeline::parse("x.toml", file, &load, &|_| None).unwrap_err();
+    let problems = crate::pipeline_file::parse("x.toml", file, &load, &|_| None).unwrap_err();
     let found: Vec<_> = problems.0.iter().map(|p| (p.line, p.name.as_str())).collect();
     let expected = [
         (4, "source.match"),
@@ -659,7 +659,7 @@ fn advice_names_no_format_that_is_refused() {
              [columns]\nid = \"int64\"\n[sink.parquet]\npath = \"x\"\n"
         );
         let load = |_: &str| Err("no base".to_owned());
-        let problems = crate::pipeline::parse("x.toml", &file, &load, &|_| None).unwrap_err();
+        let problems = crate::pipeline_file::parse("x.toml", &file, &load, &|_| None).unwrap_err();
         let [problem] = problems.0.as_slice() else { panic!("{problems}") };
         assert!(problem.write.contains(write), "{format}: {problem}");
         assert!(!problem.write.contains("parquet"), "{format}: {problem}");

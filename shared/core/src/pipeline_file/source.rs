@@ -1,13 +1,14 @@
 //! `[source]`: which files, and how their bytes are read.
 
 use super::csv;
-use super::dialect::{Format, JsonlOptions, UnknownFields};
-use super::key_pattern::KeyPattern;
-use super::problem::{At, Report, either, nearest, quoted};
 use super::read_reading::SourceValues;
-use super::section::{Key, Section, key, not_supported, unsupported};
-use super::tree::Value;
-use super::types::{OnEmpty, OnMissingColumn, OnNewColumn, Replaces, Source};
+use super::read_reading::read_timezone;
+use crate::pipeline::KeyPattern;
+use crate::pipeline::{Format, JsonlOptions, UnknownFields};
+use crate::pipeline::{OnEmpty, OnMissingColumn, OnNewColumn, Replaces, Source};
+use crate::toml_file::problem::{At, Report, either, nearest, quoted};
+use crate::toml_file::section::{Key, Section, key, not_supported, unsupported};
+use crate::toml_file::tree::Value;
 
 pub(super) const KEYS: [Key; 15] = [
     key("match"),
@@ -220,16 +221,4 @@ fn read_format(section: &Section<'_>, report: &mut Report) -> (Format, String) {
         Format::Csv(dialect)
     };
     (format, encoding.unwrap_or_else(|| "utf-8".to_owned()))
-}
-
-pub(super) fn read_timezone(section: &Section<'_>, report: &mut Report) -> Option<String> {
-    const EXAMPLE: &str = "\"UTC\" or a name such as \"Europe/Berlin\"";
-    let name = section.text("timezone", EXAMPLE, report)?;
-    if name.parse::<chrono_tz::Tz>().is_err() {
-        let known = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
-        let write = nearest(name, known).map_or_else(|| EXAMPLE.to_owned(), quoted);
-        let what = format!("{} is not a time zone of the IANA database", quoted(name));
-        section.wrong("timezone", what, &write, report);
-    }
-    Some(name.to_owned())
 }

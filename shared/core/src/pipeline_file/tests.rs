@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::pipeline::*;
 
 mod bases;
 mod examples;
@@ -34,7 +35,7 @@ fn parse_text(text: &str) -> Result<Parsed, Problems> {
     parse("orders.toml", text, &no_file, &no_env)
 }
 
-pub(in crate::pipeline) fn minimal() -> Pipeline {
+pub(crate) fn minimal() -> Pipeline {
     parse_text(MINIMAL).expect("parses").pipeline
 }
 

@@ -1,9 +1,9 @@
 //! `[source] csv`: how delimited text is written, by a named dialect and by single keys.
 
-use super::dialect::{BlankLines, CsvDialect, Escapes, Ragged};
-use super::problem::{At, Report, either, nearest, quoted};
-use super::section::{Key, Section, key};
-use super::tree::Value;
+use crate::pipeline::{BlankLines, CsvDialect, Escapes, Ragged};
+use crate::toml_file::problem::{At, Report, either, nearest, quoted};
+use crate::toml_file::section::{Key, Section, key};
+use crate::toml_file::tree::Value;
 
 pub(super) const KEYS: [Key; 17] = [
     key("dialect"),

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use self::columns::ColumnEntry;
 use self::sinks::{ParquetTable, PostgresTable};
 use super::schema_source::{CsvValue, JsonlTable};
-use super::types::OnEmpty;
+use crate::pipeline::OnEmpty;
 
 /// The JSON Schema (draft 2020-12) of a pipeline file, pretty and with a final line end.
 pub fn json_schema() -> String {

@@ -5,7 +5,7 @@ use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Value};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
-use crate::copy::{quote, quote_text};
+use crate::sql::{quote, quote_text};
 
 /// Longest text, in bytes.
 const BYTES_MAX: usize = 8 << 10;

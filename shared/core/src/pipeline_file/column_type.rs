@@ -1,7 +1,7 @@
 //! `int64`, `decimal(12,2)`, `timestamp`: the names of types.
 
-use super::problem::{nearest, quoted};
-use super::types::{ColumnType, TimestampFormat};
+use crate::pipeline::{ColumnType, TimestampFormat};
+use crate::toml_file::problem::{nearest, quoted};
 
 const NAMES: [&str; 16] = [
     "bool",

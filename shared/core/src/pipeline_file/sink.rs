@@ -2,13 +2,15 @@
 
 use super::columns::ReadColumn;
 use super::postgres;
-use super::problem::{At, Report, nearest, quoted};
 use super::readers;
-use super::section::{Key, Section, key, shown};
+use super::sink_keys::parts_per_million;
+use super::sink_keys::read_added;
 use super::sink_options;
-use super::sink_types::{AddedColumn, DatePart, ParquetSink, PartitionBy, Sink};
-use super::tree::Value;
-use super::types::{ArchiveRaw, ColumnType, ErrorPolicy, HoldIf, Rejected};
+use crate::pipeline::{ArchiveRaw, ColumnType, ErrorPolicy, HoldIf, Rejected};
+use crate::pipeline::{DatePart, ParquetSink, PartitionBy, Sink};
+use crate::toml_file::problem::{At, Report, nearest, quoted};
+use crate::toml_file::section::{Key, Section, key, shown};
+use crate::toml_file::tree::Value;
 
 pub(super) const KEYS: [Key; 2] = [key("parquet"), key("postgres")];
 pub(super) const PARQUET_KEYS: [Key; 6] = [
@@ -226,26 +228,6 @@ fn unfit(part: Option<DatePart>, name: &str, data_type: &ColumnType) -> Option<S
     }
 }
 
-pub(super) fn read_added(parquet: &Section<'_>, report: &mut Report) -> Vec<AddedColumn> {
-    const EXAMPLE: &str = "[\"_source_file\", \"_source_row\", \"_loaded_at\"]";
-    let known = [AddedColumn::SourceFile, AddedColumn::SourceRow, AddedColumn::LoadedAt];
-    let mut added = Vec::new();
-    for (at, text) in parquet.texts("add", EXAMPLE, report).unwrap_or_default() {
-        let name = parquet.full("add");
-        let Some(column) = known.iter().find(|column| column.name() == text) else {
-            let write = nearest(text, known.map(AddedColumn::name))
-                .map_or_else(|| format!("any of {EXAMPLE}"), quoted);
-            report.problem(at, &name, format!("{} cannot be added", quoted(text)), write);
-            continue;
-        };
-        if added.contains(column) {
-            report.problem(at, &name, format!("{} stands twice", quoted(text)), "it once");
-        }
-        added.push(*column);
-    }
-    added
-}
-
 pub(super) fn read_errors(section: Option<&Section<'_>>, report: &mut Report) -> ErrorPolicy {
     let mut policy = ErrorPolicy { hold_if: None, archive_raw: ArchiveRaw::Full };
     let Some(section) = section else {
@@ -283,20 +265,6 @@ fn read_rejected(hold_if: &Section<'_>, report: &mut Report) -> Option<Rejected>
         hold_if.wrong("rejected", what, EXAMPLE, report);
     }
     found
-}
-
-/// `0.5%` is 5,000. `None` for what is no percentage from 0 to 100 with at most four decimals.
-pub(super) fn parts_per_million(text: &str) -> Option<u32> {
-    let number = text.strip_suffix('%')?.trim_end();
-    let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));
-    let digits = |text: &str, max: usize| {
-        (1..=max).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
-    };
-    if !digits(whole, 3) || !digits(decimals, 4) {
-        return None;
-    }
-    let parts: u32 = format!("{whole}{decimals:0<4}").parse().ok()?;
-    (parts <= 1_000_000).then_some(parts)
 }
 
 #[cfg(test)]

@@ -2,15 +2,15 @@
 
 use super::column_rules::{check_column, read_one_of, read_pattern};
 use super::column_type::parse_type;
-use super::dialect::{CsvDialect, Format};
-use super::problem::{At, Report, dotted, quoted};
 use super::read_format::read_format;
 use super::read_reading::{self, read_reading};
-use super::reading::Reading;
-use super::section::{Key, Section, key, shown, text_of, unsupported};
 use super::source::{ReadSource, known_capture};
-use super::tree::{Entry, Value};
-use super::types::{ArchivePolicy, Column, ColumnSource, ColumnType};
+use crate::pipeline::Reading;
+use crate::pipeline::{ArchivePolicy, Column, ColumnSource, ColumnType};
+use crate::pipeline::{CsvDialect, Format};
+use crate::toml_file::problem::{At, Report, dotted, quoted};
+use crate::toml_file::section::{Key, Section, key, shown, text_of, unsupported};
+use crate::toml_file::tree::{Entry, Value};
 
 /// Columns that Rowproof adds.
 pub(super) const ADDED: [&str; 3] = ["_source_file", "_source_row", "_loaded_at"];

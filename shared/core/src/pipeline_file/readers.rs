@@ -1,10 +1,10 @@
 //! Where engines read one Parquet table differently, and what to write so that they do not.
 
 use super::columns::ReadColumn;
-use super::problem::{At, Report, quoted};
-use super::section::Section;
-use super::sink_types::{ParquetSink, PartitionBy, TimeForm};
-use super::types::{Column, ColumnType};
+use crate::pipeline::{Column, ColumnType};
+use crate::pipeline::{ParquetSink, PartitionBy, TimeForm};
+use crate::toml_file::problem::{At, Report, quoted};
+use crate::toml_file::section::Section;
 
 /// Texts that one reader or another takes for a number, a bool, a date or a NULL when they name a folder.
 const MISTAKEN: [&str; 16] = [

@@ -1,10 +1,9 @@
 //! The keys that say how values are written: of a column, and of the source for all its columns.
 
-use super::problem::{At, Report, dotted, either, nearest, quoted};
-use super::reading::{LocalTime, Negative, Reading};
-use super::section::Section;
-use super::source::read_timezone;
-use super::types::{Column, ColumnType};
+use crate::pipeline::{Column, ColumnType};
+use crate::pipeline::{LocalTime, Negative, Reading};
+use crate::toml_file::problem::{At, Report, dotted, either, nearest, quoted};
+use crate::toml_file::section::Section;
 
 /// Longest text that may stand before or after a number, in characters.
 const AFFIX_CHARS_MAX: usize = 16;
@@ -264,4 +263,16 @@ fn read_words(section: &Section<'_>, report: &mut Report) -> (Vec<String>, Vec<S
     }
     let [yes, no] = words;
     (yes, no)
+}
+
+pub(super) fn read_timezone(section: &Section<'_>, report: &mut Report) -> Option<String> {
+    const EXAMPLE: &str = "\"UTC\" or a name such as \"Europe/Berlin\"";
+    let name = section.text("timezone", EXAMPLE, report)?;
+    if name.parse::<chrono_tz::Tz>().is_err() {
+        let known = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
+        let write = nearest(name, known).map_or_else(|| EXAMPLE.to_owned(), quoted);
+        let what = format!("{} is not a time zone of the IANA database", quoted(name));
+        section.wrong("timezone", what, &write, report);
+    }
+    Some(name.to_owned())
 }

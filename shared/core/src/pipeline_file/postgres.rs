@@ -1,12 +1,12 @@
 //! `[sink.postgres]`: rows into a table.
 
 use super::columns::ReadColumn;
-use super::problem::{Report, nearest, quoted};
 use super::row_sql;
-use super::section::{Key, Section, key};
-use super::sink::{parts_per_million, read_added};
-use super::sink_types::{CommitUnit, Dsn, PostgresSink, WriteMode};
-use super::types::{Column, Replaces, Source};
+use super::sink_keys::{parts_per_million, read_added};
+use crate::pipeline::{Column, Replaces, Source};
+use crate::pipeline::{CommitUnit, Dsn, PostgresSink, WriteMode};
+use crate::toml_file::problem::{Report, nearest, quoted};
+use crate::toml_file::section::{Key, Section, key};
 
 pub(super) const KEYS: [Key; 12] = [
     key("table"),

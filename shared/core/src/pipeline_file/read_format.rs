@@ -1,11 +1,11 @@
 //! `format`: how dates and times are written.
 
-use super::problem::{At, Report, nearest, quoted};
-use super::reading::Formats;
-use super::section::{Section, text_of};
-use super::tree::Value;
-use super::types::{ColumnType, TimestampFormat};
 use crate::check::strftime::{Moment, Strftime};
+use crate::pipeline::Formats;
+use crate::pipeline::{ColumnType, TimestampFormat};
+use crate::toml_file::problem::{At, Report, nearest, quoted};
+use crate::toml_file::section::{Section, text_of};
+use crate::toml_file::tree::Value;
 
 const STAMP: &str = "\"rfc3339\", \"epoch_s\", \"epoch_ms\", \"epoch_us\", \"epoch_ns\" or strftime, e.g. \
                      \"%d.%m.%Y %H:%M\"";

@@ -1,10 +1,10 @@
 //! What shows only when the columns are compiled: literals, patterns, formats and time zones that their
 //! types do not take.
 
-use super::problem::{At, Report, dotted};
-use super::tree::{Table, Value};
-use super::types::{Column, Source};
 use crate::check::compiled;
+use crate::pipeline::{Column, Source};
+use crate::toml_file::problem::{At, Report, dotted};
+use crate::toml_file::tree::{Table, Value};
 
 /// Compiles the columns that could be read and reports what is wrong where it stands.
 pub(super) fn check(source: &Source, columns: &[Column], root: &Table, report: &mut Report) {
@@ -64,7 +64,8 @@ path = "curated/orders"
     #[test]
     fn what_only_compiling_shows_is_reported_at_its_line() {
         let load = |_: &str| Err("no base".to_owned());
-        let problems = crate::pipeline::parse("orders.toml", FILE, &load, &|_| None).unwrap_err();
+        let problems =
+            crate::pipeline_file::parse("orders.toml", FILE, &load, &|_| None).unwrap_err();
         let places: Vec<_> =
             problems.0.iter().map(|problem| (problem.line, problem.name.as_str())).collect();
         let expected =

@@ -1,8 +1,8 @@
 //! The file and the bases that it extends, merged into one tree.
 
-use super::problem::{Report, quoted};
-use super::section::text_of;
-use super::tree::{self, Node, Table};
+use crate::toml_file::problem::{Report, quoted};
+use crate::toml_file::section::text_of;
+use crate::toml_file::tree::{self, Node, Table};
 
 /// Most files in a chain of `extends`, the pipeline file included.
 const CHAIN_MAX: usize = 8;
@@ -81,7 +81,7 @@ fn read_file(
     report: &mut Report,
 ) -> Option<Table> {
     if text.len() > FILE_BYTES_MAX {
-        let at = super::problem::At { file, line: 1 };
+        let at = crate::toml_file::problem::At { file, line: 1 };
         report.problem(at, "", format!("the file is over {FILE_BYTES_MAX} bytes"), "");
         return None;
     }
