@@ -3,65 +3,26 @@
 //! Its verbs work on a folder that holds a local AWS (`--out DIR`); the functions it runs there are the
 //! very ones that run on Lambda.
 
-mod amend;
-mod approve;
 mod args;
-mod check;
-mod connect;
-mod demo;
-mod dev;
-mod discard;
-mod dry_run;
-mod failures;
-mod files;
-mod functions;
-mod init;
-mod inputs;
-mod jobs;
-mod lock;
+mod exit;
+mod input;
+mod local;
 mod migrate;
-mod outcome;
-mod progress;
-mod rate;
-mod reconcile;
-mod redrive;
-mod replay;
-mod report;
-mod rerun;
-mod revert;
-mod run;
-mod skipped;
-mod status;
-mod summary;
-mod sweep;
-mod text_file;
-mod torture;
-mod verify;
-mod wait;
-mod why;
-mod world;
+mod options;
+mod show;
+mod verbs;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use args::{Args, Command};
-
-/// Exit code: everything committed and balanced.
-const OK: u8 = 0;
-/// Exit code: anything that is none of the others.
-const FAILED: u8 = 1;
-/// Exit code: bad usage or a bad pipeline file.
-const USAGE: u8 = 2;
-/// Exit code: a job waits for `approve` or `discard`.
-const HELD: u8 = 3;
-/// Exit code: ended by Ctrl-C.
-const INTERRUPTED: u8 = 130;
-
-/// A mistake in how the program was called: exit code 2.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Usage(String);
+use exit::{FAILED, USAGE, Usage};
+use local::functions;
+use verbs::{
+    amend, approve, check, demo, dev, discard, failures, files, init, reconcile, redrive, replay,
+    rerun, revert, run, status, sweep, torture, verify, why,
+};
 
 /// Runs the command line; also how the tests start functions as processes.
 pub fn main() -> ExitCode {

@@ -9,8 +9,8 @@ use rowproof_migrate::values::Span;
 use serde_json::{Value, json};
 
 use super::{At, By, Target, Who, span};
-use crate::report::{counted, line};
-use crate::{OK, Usage};
+use crate::exit::{OK, Usage};
+use crate::show::report::{counted, line};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Pause {

@@ -10,8 +10,8 @@ use rowproof_migrate::shadow::{Scratch, clone_schema};
 use serde_json::json;
 
 use super::{Target, server};
-use crate::report::{counted, grouped, line};
-use crate::{FAILED, OK};
+use crate::exit::{FAILED, OK};
+use crate::show::report::{counted, grouped, line};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Lint {

@@ -21,8 +21,8 @@ use rowproof_migrate::folder::Folder;
 use rowproof_migrate::values::Span;
 use serde_json::json;
 
-use crate::Usage;
-use crate::report::line;
+use crate::exit::Usage;
+use crate::show::report::line;
 
 const EXIT_CODES: &str = "Exit code: 0 done, 2 a file, key or right is wrong, 10 paused or out of time (call again), \
                           20 a gate is not met, 30 a lock could not be had, 40 rows are not as they have \

@@ -12,8 +12,8 @@ use rowproof_migrate::generate::{
 use rowproof_migrate::values::{TableName, name_in_sql};
 use serde_json::json;
 
-use crate::report::line;
-use crate::{OK, Usage};
+use crate::exit::{OK, Usage};
+use crate::show::report::line;
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Args {

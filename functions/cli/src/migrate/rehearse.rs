@@ -4,9 +4,9 @@ use clap::Args as ClapArgs;
 use rowproof_io::clock::Clock;
 
 use super::Target;
-use crate::report::{counted, grouped, line};
-use crate::wait::or_interrupted;
-use crate::{INTERRUPTED, OK, Usage};
+use crate::exit::{INTERRUPTED, OK, Usage};
+use crate::local::wait::or_interrupted;
+use crate::show::report::{counted, grouped, line};
 
 /// Seconds that a rehearsal may take.
 const REHEARSAL_SECONDS: u64 = 7 * 24 * 3600;

@@ -12,10 +12,11 @@ use rowproof_migrate::state::State;
 use rowproof_migrate::values::Span;
 use tokio::time::sleep;
 
+use super::show::waits_for;
 use super::{By, Target, Who, span};
-use crate::report::line;
-use crate::wait::or_interrupted;
-use crate::{INTERRUPTED, Usage};
+use crate::exit::{INTERRUPTED, Usage};
+use crate::local::wait::or_interrupted;
+use crate::show::report::line;
 
 /// Seconds of one call of the engine: none is ever cut off, so it only bounds how long a statement may be
 /// that cannot be cut in pieces.
@@ -155,45 +156,6 @@ async fn until_over(
         }
         sleep(*after).await;
     }
-}
-
-pub(super) fn waits_for(reason: &Pause) -> String {
-    match reason {
-        Pause::OutOfTime => "the time is over".to_owned(),
-        Pause::LeaseHeld { owner } => {
-            format!("another runner works on it, or died less than half a minute ago ({owner})")
-        }
-        Pause::Asked { by, reason } => {
-            format!("paused by {by}: {reason}; `rowproof migrate resume` takes that back")
-        }
-        Pause::WindowClosed { opens_in_s } => {
-            format!("its window opens in {}", seconds(*opens_in_s))
-        }
-        Pause::Soaking { well: true, left_s } => {
-            format!(
-                "the application is well, and has to be for {} more (gates.health)",
-                seconds(*left_s)
-            )
-        }
-        Pause::Soaking { well: false, left_s } => {
-            format!(
-                "the application is not well, or does not say; it has to be for {} (gates.health)",
-                seconds(*left_s)
-            )
-        }
-        Pause::Grace { left_s } => {
-            format!("what contract.sql drops is kept for {} more (gates.grace)", seconds(*left_s))
-        }
-        Pause::Throttled { signal } => format!("the database is busy: {signal}"),
-        Pause::StillRunning { pid } => {
-            format!("a statement of an earlier runner still runs (backend {pid})")
-        }
-        Pause::Unavailable { what } => format!("the server does not answer: {what}"),
-    }
-}
-
-fn seconds(seconds: u64) -> String {
-    super::show::span(f64::from(u32::try_from(seconds).unwrap_or(u32::MAX)))
 }
 
 /// Shows how far it is, for as long as it is polled; without a terminal in a line when that is another, and once

@@ -8,9 +8,8 @@ use rowproof_migrate::status::{BackfillStatus, Eta, Status as Standing};
 use serde::Deserialize;
 
 use super::Target;
-use super::run::waits_for;
-use crate::OK;
-use crate::report::{grouped, line, printable};
+use crate::exit::OK;
+use crate::show::report::{grouped, line, printable};
 
 /// Characters of an event's detail, far more than any has.
 const DETAIL_MAX: usize = 10_000;
@@ -140,4 +139,43 @@ pub(super) fn span(seconds: f64) -> String {
         s if s < 7_200.0 => format!("{:.0} min", s / 60.0),
         s => format!("{:.1} h", s / 3_600.0),
     }
+}
+
+pub(super) fn waits_for(reason: &Pause) -> String {
+    match reason {
+        Pause::OutOfTime => "the time is over".to_owned(),
+        Pause::LeaseHeld { owner } => {
+            format!("another runner works on it, or died less than half a minute ago ({owner})")
+        }
+        Pause::Asked { by, reason } => {
+            format!("paused by {by}: {reason}; `rowproof migrate resume` takes that back")
+        }
+        Pause::WindowClosed { opens_in_s } => {
+            format!("its window opens in {}", seconds(*opens_in_s))
+        }
+        Pause::Soaking { well: true, left_s } => {
+            format!(
+                "the application is well, and has to be for {} more (gates.health)",
+                seconds(*left_s)
+            )
+        }
+        Pause::Soaking { well: false, left_s } => {
+            format!(
+                "the application is not well, or does not say; it has to be for {} (gates.health)",
+                seconds(*left_s)
+            )
+        }
+        Pause::Grace { left_s } => {
+            format!("what contract.sql drops is kept for {} more (gates.grace)", seconds(*left_s))
+        }
+        Pause::Throttled { signal } => format!("the database is busy: {signal}"),
+        Pause::StillRunning { pid } => {
+            format!("a statement of an earlier runner still runs (backend {pid})")
+        }
+        Pause::Unavailable { what } => format!("the server does not answer: {what}"),
+    }
+}
+
+fn seconds(seconds: u64) -> String {
+    super::show::span(f64::from(u32::try_from(seconds).unwrap_or(u32::MAX)))
 }

@@ -7,8 +7,8 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use chrono_tz::Tz;
 
 use super::column::{CheckedColumn, utc};
-use super::problem::ColumnProblem;
 use super::compile;
+use super::problem::ColumnProblem;
 use crate::pipeline::{AddedColumn, ArchiveRaw, Column, Format, Pipeline, Source};
 
 impl std::fmt::Display for ColumnProblem {
