@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rowproof_io::clock::Clock;
-use rowproof_migrate::engine::Drive;
+use rowproof_migrate::drive::Drive;
 use rowproof_migrate::error::MigrateError;
 use rowproof_migrate::state::State;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rowproof_io::clock::Clock;
 use rowproof_io::postgres::Server;
 use rowproof_migrate::adopt::{History, adopt};
-use rowproof_migrate::engine::Drive;
+use rowproof_migrate::drive::Drive;
 use rowproof_migrate::state::State;
 use serde_json::to_value;
 

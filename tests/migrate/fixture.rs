@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use rowproof_io::clock::Clock;
 use rowproof_io::postgres::Server;
-use rowproof_migrate::engine::{Drive, Engine, Options};
+use rowproof_migrate::drive::Drive;
+use rowproof_migrate::engine::{Engine, Options};
 use rowproof_migrate::error::MigrateError;
 use rowproof_migrate::folder::Folder;
 use tempfile::TempDir;

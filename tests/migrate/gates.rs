@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use rowproof_io::clock::Clock;
 use rowproof_io::postgres::Server;
-use rowproof_migrate::engine::{Drive, Engine, Options, Pause};
+use rowproof_migrate::drive::{Drive, Pause};
+use rowproof_migrate::engine::{Engine, Options};
 use rowproof_migrate::error::MigrateError;
 use rowproof_migrate::folder::Folder;
 use rowproof_migrate::state::State;

@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use rowproof_migrate::config::InvariantKind;
-use rowproof_migrate::engine::{Drive, Engine};
-use rowproof_migrate::folder::{Folder, Phase};
+use rowproof_migrate::drive::Drive;
+use rowproof_migrate::engine::Engine;
+use rowproof_migrate::folder::Folder;
 use rowproof_migrate::generate::{
     AddColumn, AddForeignKey, AddIndex, BulkDelete, BulkUpdate, Change, ChangeType, Fill, Place,
     Rename, files, write,
 };
 use rowproof_migrate::lint::lint;
+use rowproof_migrate::phase::Phase;
 use rowproof_migrate::rule::Rule;
 use rowproof_migrate::state::State;
 use rowproof_migrate::values::TableName;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rowproof_migrate::engine::{Drive, Pause};
+use rowproof_migrate::drive::{Drive, Pause};
 use rowproof_migrate::state::State;
 use rustix::process::Signal;
 

@@ -1,6 +1,6 @@
 //! What has to hold in the end: each kind holds where it does, and names what is wrong where it does not.
 
-use rowproof_migrate::engine::Drive;
+use rowproof_migrate::drive::Drive;
 use rowproof_migrate::error::MigrateError;
 use rowproof_migrate::state::State;
 

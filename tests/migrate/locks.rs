@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rowproof_migrate::engine::Drive;
+use rowproof_migrate::drive::Drive;
 use rowproof_migrate::error::MigrateError;
 use rowproof_migrate::state::State;
 use rustix::process::{Pid, Signal, kill_process};

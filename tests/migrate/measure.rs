@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rowproof_io::clock::Clock;
-use rowproof_migrate::engine::Drive;
+use rowproof_migrate::drive::Drive;
 use rowproof_migrate::state::State;
 
 use crate::fixture::{Files, World, add_tier, drive};

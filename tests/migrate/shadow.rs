@@ -5,9 +5,10 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use rowproof_io::postgres::Server;
-use rowproof_migrate::folder::{Folder, Phase};
+use rowproof_migrate::folder::Folder;
 use rowproof_migrate::generate::{Change, write};
 use rowproof_migrate::locks::LockMode;
+use rowproof_migrate::phase::Phase;
 use rowproof_migrate::plan::{PlanReport, plan};
 use rowproof_migrate::shadow::{Scratch, clone_schema};
 use rowproof_migrate::statements::Statement;

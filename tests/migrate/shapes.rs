@@ -1,6 +1,6 @@
 //! Keys and tables of other shapes: each works, or is refused by a code before anything is done.
 
-use rowproof_migrate::engine::Drive;
+use rowproof_migrate::drive::Drive;
 use rowproof_migrate::state::State;
 
 use super::fixture::{Files, World, drive, size};

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use rowproof_io::postgres::Server;
-use rowproof_migrate::folder::Phase;
 use rowproof_migrate::locks::LockMode;
+use rowproof_migrate::phase::Phase;
 use rowproof_migrate::shadow::{Scratch, Verdict};
 use rowproof_migrate::statements::Statement;
 use tokio_postgres::Client;

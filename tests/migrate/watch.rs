@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use rowproof_migrate::engine::Drive;
+use rowproof_migrate::drive::Drive;
 use rowproof_migrate::state::State;
 use tokio_postgres::Client;
 

@@ -4,12 +4,12 @@ use rowproof_core::sql::quote_text;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::drive::Drive;
 use crate::effect::{Effect, drops_rows};
-use crate::engine::Drive;
 use crate::error::MigrateError;
-use crate::folder::Phase;
 use crate::locked::{Failed, Tries};
 use crate::measure;
+use crate::phase::Phase;
 use crate::run::{Limits, Run, Turn, event};
 use crate::state::State;
 use crate::statements::Statement;

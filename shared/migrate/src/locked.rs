@@ -6,10 +6,10 @@ use rowproof_io::postgres::PostgresError;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::engine::Drive;
+use crate::drive::Drive;
 use crate::error::{Blocker, MigrateError};
-use crate::folder::Phase;
 use crate::link::{Answer, Link, is_lock, passes};
+use crate::phase::Phase;
 use crate::run::{Limits, Run};
 use crate::statements::Statement;
 

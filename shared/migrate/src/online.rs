@@ -8,13 +8,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tracing::warn;
 
-use crate::engine::{Drive, Pause};
+use crate::drive::{Drive, Pause};
 use crate::error::MigrateError;
-use crate::folder::Phase;
 use crate::index::{IndexBuild, built};
 use crate::lease;
 use crate::link::{Answer, Link, is_lock};
 use crate::locked::refused;
+use crate::phase::Phase;
 use crate::run::{Limits, Run, event};
 use crate::statements::Statement;
 

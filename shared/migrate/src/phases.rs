@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use crate::config::OnEmpty;
-use crate::engine::Drive;
+use crate::drive::Drive;
 use crate::error::MigrateError;
-use crate::folder::Phase;
 use crate::measure;
+use crate::phase::Phase;
 use crate::progress::Direction;
 use crate::queries::Queries;
 use crate::run::{Run, Turn};

@@ -9,9 +9,10 @@ use serde_json::Value;
 use tokio_postgres::Client;
 
 use crate::error::{Key, MigrateError};
-use crate::folder::{Folder, Phase};
+use crate::folder::Folder;
 use crate::link::Link;
 use crate::locks::LockMode;
+use crate::phase::Phase;
 use crate::target::Target;
 
 const NOT_CHECKED: [&str; 5] = [

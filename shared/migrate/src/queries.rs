@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use crate::config::{Invariant, InvariantKind};
 use crate::error::{Key, MigrateError};
-use crate::folder::Phase;
 use crate::link::Answer;
 use crate::locked::refused;
+use crate::phase::Phase;
 use crate::run::{Run, settings};
 use crate::statements::Statement;
 use crate::target::Target;

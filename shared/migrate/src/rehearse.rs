@@ -5,7 +5,8 @@ use rowproof_io::clock::Deadline;
 use serde::Serialize;
 
 use crate::catalog::{differences, objects};
-use crate::engine::{Drive, Engine};
+use crate::drive::Drive;
+use crate::engine::Engine;
 use crate::error::MigrateError;
 use crate::link::Link;
 use crate::state::State;

@@ -1,7 +1,7 @@
 //! The rule of `backfill.sql`: one statement for the rows of a batch, which the engine wraps.
 
 use crate::error::MigrateError;
-use crate::folder::Phase;
+use crate::phase::Phase;
 use crate::statements::{Lexeme, Statement, at_top};
 
 /// Name that a rule reads the keys of its rows from.

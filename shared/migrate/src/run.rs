@@ -12,7 +12,7 @@ use tracing::info;
 use crate::batch::json_text;
 use crate::change::{ThrottleChange, in_force};
 use crate::config::{Backfill, Throttle};
-use crate::engine::{Drive, Pause};
+use crate::drive::{Drive, Pause};
 use crate::error::MigrateError;
 use crate::folder::Folder;
 use crate::lease;

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::batch::json_text;
 use crate::change::ThrottleChange;
-use crate::engine::{Drive, Engine, Pause};
+use crate::drive::{Drive, Pause};
+use crate::engine::Engine;
 use crate::error::MigrateError;
 use crate::gates;
 use crate::lease;

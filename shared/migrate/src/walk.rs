@@ -12,7 +12,7 @@ use serde_json::json;
 use tracing::info;
 
 use crate::batch::{Batches, Outcome, Range, explain, last_key, whole_reads};
-use crate::engine::{Drive, Pause};
+use crate::drive::{Drive, Pause};
 use crate::error::{Key, MigrateError};
 use crate::link::passes;
 use crate::pace::{Pace, wait_after, worst_ms};

@@ -2,7 +2,7 @@
 
 use clap::Args as ClapArgs;
 use rowproof_migrate::change::ThrottleChange;
-use rowproof_migrate::engine::Pause;
+use rowproof_migrate::drive::Pause;
 use rowproof_migrate::status::{BackfillStatus, Eta, Status as Standing};
 
 use serde::Deserialize;

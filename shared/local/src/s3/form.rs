@@ -18,7 +18,7 @@ use super::commit::WriteCondition;
 use super::meta::{Described, Meta};
 use super::output::{Answer, ok, on_disk};
 use super::receive::{Promise, receive};
-use super::tags;
+use super::tag_list;
 use crate::{ACCESS_KEY, SECRET_KEY};
 
 /// The largest file in a form, in bytes.
@@ -112,6 +112,6 @@ fn described(input: &PostObjectInput) -> S3Result<Described> {
         content_disposition: input.content_disposition.clone(),
         cache_control: input.cache_control.clone(),
         user: user.into_iter().collect(),
-        tags: input.tagging.as_deref().map(tags::parse).transpose()?.unwrap_or_default(),
+        tags: input.tagging.as_deref().map(tag_list::parse).transpose()?.unwrap_or_default(),
     })
 }

@@ -4,9 +4,11 @@ use data_encoding::BASE64;
 use s3s::checksum::ChecksumHasher;
 use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Sha1, Sha256};
 use s3s::{S3Result, s3_error};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
 
 use super::meta::Sums;
-use super::multipart::PartMeta;
 
 /// What a client says of the object that its parts become.
 #[derive(Debug, Default)]
@@ -96,4 +98,22 @@ fn over_sums(algorithm: &str, raw: &[(Vec<u8>, u64)]) -> String {
     }
     let sums = Sums::from(hasher.finalize());
     sums.each().into_iter().find_map(|(_, sum)| sum.cloned()).unwrap_or_default()
+}
+
+/// A part. Its bytes are in a file of their own, so that this alone says which of two that were sent
+/// under one number counts.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct PartMeta {
+    pub(super) etag: String,
+    pub(super) size: u64,
+    pub(super) sums: Sums,
+    /// Beside this one. `None`: its name is the number, as an earlier version had it.
+    #[serde(default)]
+    pub(super) file: Option<String>,
+}
+
+impl PartMeta {
+    pub(super) fn path(&self, folder: &Path, number: i32) -> PathBuf {
+        folder.join(self.file.clone().unwrap_or_else(|| number.to_string()))
+    }
 }

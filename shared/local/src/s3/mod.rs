@@ -18,6 +18,7 @@ mod read;
 mod receive;
 mod service;
 mod settings;
+mod tag_list;
 mod tags;
 mod upload_pages;
 mod uploads;

@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use super::bucket::Bucket;
 use super::commit::{Temp, WriteCondition, io_error};
 use super::etag;
+use super::joined::PartMeta;
 use super::joined::{Whole, joined_sums};
-use super::meta::{Described, Meta, Sums};
+use super::meta::{Described, Meta};
 use super::receive::Received;
 use super::versions::is_plain_name;
 use crate::disk::{at, is_absent};
@@ -35,24 +36,6 @@ pub(crate) struct Upload {
     pub(crate) algorithm: Option<String>,
     /// Milliseconds since 1970.
     pub(crate) initiated: u64,
-}
-
-/// A part. Its bytes are in a file of their own, so that this alone says which of two that were sent
-/// under one number counts.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct PartMeta {
-    etag: String,
-    pub(super) size: u64,
-    pub(super) sums: Sums,
-    /// Beside this one. `None`: its name is the number, as an earlier version had it.
-    #[serde(default)]
-    file: Option<String>,
-}
-
-impl PartMeta {
-    fn path(&self, folder: &Path, number: i32) -> PathBuf {
-        folder.join(self.file.clone().unwrap_or_else(|| number.to_string()))
-    }
 }
 
 impl Bucket {

@@ -7,7 +7,7 @@ use s3s::{S3Error, S3Response, S3Result};
 use tokio::task::spawn_blocking;
 
 use super::meta::Described;
-use super::tags;
+use super::tag_list;
 
 pub(super) type Answer<T> = S3Result<S3Response<T>>;
 
@@ -34,7 +34,7 @@ pub(super) fn described(headers: &HeaderMap) -> S3Result<Described> {
             Some((name.to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
         })
         .collect();
-    let tags = text("x-amz-tagging").as_deref().map(tags::parse).transpose()?;
+    let tags = text("x-amz-tagging").as_deref().map(tag_list::parse).transpose()?;
     Ok(Described {
         content_type: text("content-type"),
         content_encoding: encoding,

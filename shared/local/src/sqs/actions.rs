@@ -5,20 +5,14 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::input::{
+    Answer, DELAY_SECONDS_MAX, SqsError, VISIBILITY_SECONDS_MAX, WAIT_SECONDS_MAX, names, number,
+    seconds, text,
+};
 use super::messages::{batch, change_visibility, check_batch_size, delete, receive, send};
 use super::queue::{MESSAGE_BYTES_MAX, Redrive, Settings};
-use super::wire::SqsError;
 use super::{Queue, QueueOptions, Queues, arn, field};
 use crate::ACCOUNT;
-
-pub(super) type Answer = Result<Value, SqsError>;
-
-/// Longest visibility timeout, in seconds.
-pub(super) const VISIBILITY_SECONDS_MAX: u64 = 43_200;
-/// Longest delay, in seconds.
-pub(super) const DELAY_SECONDS_MAX: u64 = 900;
-/// Longest long poll, in seconds.
-pub(super) const WAIT_SECONDS_MAX: u64 = 20;
 
 pub(crate) async fn run(queues: &Queues, action: &str, input: &Value, base: &str) -> Answer {
     match action {
@@ -83,33 +77,6 @@ fn list(queues: &Queues, input: &Value, base: &str) -> Value {
 
 fn url(base: &str, name: &str) -> String {
     format!("{base}/{ACCOUNT}/{name}")
-}
-
-pub(super) fn text<'a>(input: &'a Value, name: &str) -> Result<&'a str, SqsError> {
-    field(input, name).as_str().ok_or_else(|| {
-        SqsError::new("MissingParameter", format!("The request must contain the parameter {name}."))
-    })
-}
-
-/// A number that some clients send as text.
-pub(super) fn number(value: &Value) -> Option<u64> {
-    value.as_u64().or_else(|| value.as_str()?.parse().ok())
-}
-
-pub(super) fn seconds(input: &Value, name: &str, max: u64) -> Result<Option<Duration>, SqsError> {
-    if field(input, name).is_null() {
-        return Ok(None);
-    }
-    match number(field(input, name)).filter(|value| *value <= max) {
-        Some(value) => Ok(Some(Duration::from_secs(value))),
-        None => Err(SqsError::new(
-            "InvalidParameterValue",
-            format!(
-                "Value {} for parameter {name} is invalid. Reason: Must be between 0 and {max}.",
-                field(input, name)
-            ),
-        )),
-    }
 }
 
 fn queue_of(queues: &Queues, input: &Value) -> Result<Arc<Queue>, SqsError> {
@@ -223,12 +190,6 @@ fn attributes(queue: &Queue, input: &Value) -> Value {
     let wanted = names(input, &["AttributeNames"]);
     all.retain(|name, _| wanted.iter().any(|wanted| *wanted == "All" || wanted == name));
     json!({ "Attributes": all })
-}
-
-/// The texts of the lists of these names.
-pub(super) fn names<'a>(input: &'a Value, lists: &[&str]) -> Vec<&'a str> {
-    let lists = lists.iter().filter_map(|list| field(input, list).as_array());
-    lists.flatten().filter_map(Value::as_str).collect()
 }
 
 /// Moves the messages of a dead-letter queue back where they came from, or to the given queue.

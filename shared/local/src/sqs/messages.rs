@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::actions::{
+use super::input::SqsError;
+use super::input::{
     Answer, DELAY_SECONDS_MAX, VISIBILITY_SECONDS_MAX, WAIT_SECONDS_MAX, names, number, seconds,
     text,
 };
 use super::queue::{MESSAGE_BYTES_MAX, ReceiptError};
-use super::wire::SqsError;
 use super::{Message, Queue, Queues, arn, field, md5_hex, set};
 use crate::ACCOUNT;
 

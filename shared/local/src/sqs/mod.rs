@@ -1,6 +1,7 @@
 //! SQS in memory: standard queues, spoken to over the AWS JSON protocol or directly in process.
 
 mod actions;
+mod input;
 mod messages;
 mod queue;
 mod wire;

@@ -8,33 +8,10 @@ use serde_json::{Value, json};
 
 use super::Queues;
 use super::actions;
+use super::input::SqsError;
 
 /// A batch of ten messages of the greatest size, escaped, with room to spare.
 const REQUEST_BYTES_MAX: usize = 24 << 20;
-
-/// An error in the words of SQS.
-#[derive(Debug)]
-pub(crate) struct SqsError {
-    /// Shape name, as in the JSON protocol.
-    pub(crate) code: &'static str,
-    /// The name of the older query protocol, where it differs.
-    pub(crate) query_code: &'static str,
-    pub(crate) message: String,
-}
-
-impl SqsError {
-    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, query_code: code, message: message.into() }
-    }
-
-    pub(crate) fn no_queue(name: &str) -> Self {
-        Self {
-            code: "QueueDoesNotExist",
-            query_code: "AWS.SimpleQueueService.NonExistentQueue",
-            message: format!("The specified queue does not exist: {name}"),
-        }
-    }
-}
 
 /// Answers a request. `base` is the URL this server has for its clients.
 pub(crate) async fn serve<B>(

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::overridden;
 use crate::config::{Health, QueryTimes};
-use crate::engine::{Drive, Pause};
+use crate::drive::{Drive, Pause};
 use crate::error::MigrateError;
 use crate::link::passes;
 use crate::run::{Run, event};

@@ -3,7 +3,7 @@
 use rowproof_core::sql::quote;
 
 use crate::error::MigrateError;
-use crate::folder::Phase;
+use crate::phase::Phase;
 
 use super::draft::{
     Draft, Sync, check_name, check_sql, demand, in_batch, phase, update_rule, zero_rows,

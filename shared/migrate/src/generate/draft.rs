@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use rowproof_core::sql::{quote, quote_text};
 
 use crate::error::MigrateError;
-use crate::folder::{ID_MAX, Phase, is_name};
+use crate::folder::{ID_MAX, is_name};
+use crate::phase::Phase;
 use crate::statements::split;
 
 use super::{Place, Sql};

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::MigrateError;
-use crate::folder::Phase;
+use crate::phase::Phase;
 use crate::values::TableName;
 
 mod bulk;

@@ -3,7 +3,7 @@
 use rowproof_core::sql::quote;
 
 use crate::error::MigrateError;
-use crate::folder::Phase;
+use crate::phase::Phase;
 use crate::values::TableName;
 
 use super::draft::{Draft, check_name, check_names, check_sql, demand, list, names, phase, text};

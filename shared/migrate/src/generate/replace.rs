@@ -3,7 +3,7 @@
 use rowproof_core::sql::quote;
 
 use crate::error::MigrateError;
-use crate::folder::Phase;
+use crate::phase::Phase;
 
 use super::draft::{
     Draft, Sync, check_name, check_sql, demand, losses, nothing, of_new_row, phase, set_not_null,

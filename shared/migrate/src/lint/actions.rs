@@ -3,7 +3,7 @@
 use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AlterTableAction, AstNode, Constraint, NameLike as _};
 
-use crate::folder::Phase;
+use crate::phase::Phase;
 
 use super::expressions;
 use super::scripts::Script;

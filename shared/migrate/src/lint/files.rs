@@ -4,7 +4,8 @@ use squawk_syntax::SyntaxKind;
 use squawk_syntax::ast::{self, AstNode, Stmt};
 
 use crate::config::OnInvalid;
-use crate::folder::{Mode, Phase};
+use crate::phase::Mode;
+use crate::phase::Phase;
 
 use super::actions::{self, Kind};
 use super::scripts::{Script, within};

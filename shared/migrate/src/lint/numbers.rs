@@ -4,7 +4,7 @@ use squawk_syntax::SourceFile;
 use squawk_syntax::ast::{self, AstNode, BinOp};
 
 use crate::config::InvariantKind;
-use crate::folder::Phase;
+use crate::phase::Phase;
 
 use super::expressions::counts;
 use super::scripts::within;

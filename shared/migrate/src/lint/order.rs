@@ -2,8 +2,8 @@
 
 use squawk_syntax::ast::{self, AstNode};
 
-use crate::folder::Phase;
 use crate::generate::UNDO_COLUMN;
+use crate::phase::Phase;
 
 use super::actions::{Action, Added, Kind};
 use super::expressions::{columns as columns_of, conjuncts, in_list};

@@ -3,7 +3,8 @@
 use squawk_syntax::ast::{self, AstNode, BinOp, Expr, NameLike as _, Stmt};
 use squawk_syntax::{SourceFile, SyntaxNode};
 
-use crate::folder::{Mode, Phase};
+use crate::phase::Mode;
+use crate::phase::Phase;
 use crate::rule::BATCH;
 
 use super::expressions::{bare, column, columns, conjuncts, null_test};

@@ -9,7 +9,7 @@ use squawk_syntax::{Parse, SourceFile, SyntaxNode};
 
 use crate::config::Config;
 use crate::error::MigrateError;
-use crate::folder::Phase;
+use crate::phase::Phase;
 
 use super::{Finding, Sources};
 

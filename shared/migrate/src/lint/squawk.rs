@@ -4,7 +4,8 @@
 
 use squawk_linter::{Linter, Rule};
 
-use crate::folder::{Mode, Phase};
+use crate::phase::Mode;
+use crate::phase::Phase;
 
 use super::{Finding, Sources};
 

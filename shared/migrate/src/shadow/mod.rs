@@ -11,8 +11,10 @@ use tokio_postgres::Client;
 use rowproof_io::postgres::{Fault, PostgresError, Server};
 
 use crate::error::MigrateError;
-use crate::folder::{Folder, Mode, Phase};
+use crate::folder::Folder;
 use crate::locks::LockMode;
+use crate::phase::Mode;
+use crate::phase::Phase;
 use crate::statements::Statement;
 
 mod clone;
